@@ -1,0 +1,259 @@
+"""The conversions a table definition is written with: the content of one attribute value to one field of a row.
+
+Each conversion is a small frozen value that says which type tags it takes and which column type it fills, and makes an *encoder*: a
+function from content (`"5f0c..."` of `{"S": "5f0c..."}`) to the encoded field, which raises `ValueRefused` and notes notices. Encoders are
+made once a table, so what can be prepared is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from typing import Any, ClassVar, Final, Protocol
+
+from transforms import wire
+from transforms.attribute_value import HOLDS_NUL, attribute_value_to_json, check_number
+from transforms.reject import ErrorCode, Notice, NoticeCode, ValueRefused
+
+Encoder = Callable[[Any, list[Notice]], bytes]
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_INVALID_UUID: Final = "must be a UUID of 8-4-4-4-12 hexadecimal digits"
+
+_MILLISECONDS_2000: Final = 946_684_800_000
+_MILLISECONDS_2100: Final = 4_102_444_800_000
+_EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+class Conversion(Protocol):
+    """What a column does with its attribute."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The type tags it takes; none means any, and the encoder gets the whole attribute value."""
+
+    @property
+    def sql_type(self) -> str:
+        """The column's type, as `format_type` of PostgreSQL spells it."""
+
+    def encoder(self, attribute: str) -> Encoder:
+        """The function that encodes; `attribute` is what its notices name."""
+
+
+# -- UUID ----------------------------------------------------------------------------------------------------------------------------------
+
+
+def is_uuid(text: str) -> bool:
+    """8-4-4-4-12 hexadecimal ASCII digits with hyphens, either case (`rulings.md`, "Types")."""
+    return _UUID.fullmatch(text) is not None
+
+
+def uuid_to_bytes(text: str) -> bytes:
+    """The 16 bytes of a UUID; raises `ValueRefused` (`invalid_uuid`)."""
+    digits = text.replace("-", "")
+    # Half the time of the pattern, and as strict: `fromhex` skips white space, but then 32 characters do not make 16 bytes.
+    if len(text) == 36 and len(digits) == 32 and text[8] == text[13] == text[18] == text[23] == "-":
+        try:
+            sixteen_bytes = bytes.fromhex(digits)
+        except ValueError:
+            sixteen_bytes = b""
+        if len(sixteen_bytes) == 16:
+            return sixteen_bytes
+    raise ValueRefused(ErrorCode.INVALID_UUID, _INVALID_UUID)
+
+
+@dataclass(frozen=True, slots=True)
+class Uuid:
+    """A UUID. `empty_as_null` is the ruling for nullable columns: an empty string becomes NULL, with a notice."""
+
+    empty_as_null: bool = False
+    tags: tuple[str, ...] = ("S",)
+    sql_type: ClassVar[str] = "uuid"
+
+    def encoder(self, attribute: str) -> Encoder:
+        """See `Conversion`."""
+        empty_as_null = self.empty_as_null
+        notice = Notice(NoticeCode.EMPTY_UUID_AS_NULL, attribute)
+
+        def encode(text: str, notices: list[Notice]) -> bytes:
+            if not text and empty_as_null:
+                notices.append(notice)
+                return wire.NULL
+            return wire.uuid_field(uuid_to_bytes(text))
+
+        return encode
+
+
+# -- text ----------------------------------------------------------------------------------------------------------------------------------
+
+
+def text_to_utf8(text: str) -> bytes:
+    """The text byte for byte; raises `ValueRefused` (`nul_character`)."""
+    if "\0" in text:
+        raise ValueRefused(ErrorCode.NUL_CHARACTER, HOLDS_NUL)
+    return text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text as it is. With `expected`, a text that is not so is stored all the same and noted as `otherwise`."""
+
+    expected: Callable[[str], bool] | None = None
+    otherwise: NoticeCode | None = None
+    tags: tuple[str, ...] = ("S",)
+    sql_type: ClassVar[str] = "text"
+
+    def encoder(self, attribute: str) -> Encoder:
+        """See `Conversion`."""
+        if self.expected is None or self.otherwise is None:
+            return lambda text, _notices: wire.text_field(text_to_utf8(text))
+        expected = self.expected
+        notice = Notice(self.otherwise, attribute)
+
+        def encode(text: str, notices: list[Notice]) -> bytes:
+            field = wire.text_field(text_to_utf8(text))
+            if not expected(text):
+                notices.append(notice)
+            return field
+
+        return encode
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Text that must be one of `values`, case included (`rulings.md`: `status`)."""
+
+    values: tuple[str, ...]
+    tags: tuple[str, ...] = ("S",)
+    sql_type: ClassVar[str] = "text"
+
+    def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
+        """See `Conversion`."""
+        fields = {value: wire.text_field(value.encode()) for value in self.values}
+        message = f"must be one of {', '.join(self.values)}"
+
+        def encode(text: str, _notices: list[Notice]) -> bytes:
+            field = fields.get(text)
+            if field is None:
+                raise ValueRefused(ErrorCode.INVALID_ENUM, message)
+            return field
+
+        return encode
+
+
+@dataclass(frozen=True, slots=True)
+class UpperCased:
+    """Text that is not empty, in ASCII upper case; one outside `known` is stored and noted (`rulings.md`: `eventType`)."""
+
+    known: tuple[str, ...]
+    otherwise: NoticeCode
+    tags: tuple[str, ...] = ("S",)
+    sql_type: ClassVar[str] = "text"
+
+    def encoder(self, attribute: str) -> Encoder:
+        """See `Conversion`."""
+        known = {value.encode() for value in self.known}
+        notice = Notice(self.otherwise, attribute)
+
+        def encode(text: str, notices: list[Notice]) -> bytes:
+            if not text:
+                message = "must not be empty"
+                raise ValueRefused(ErrorCode.INVALID_ENUM, message)
+            upper = text_to_utf8(text).upper()
+            if upper not in known:
+                notices.append(notice)
+            return wire.text_field(upper)
+
+        return encode
+
+
+# -- boolean -------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """A BOOL as it is."""
+
+    tags: tuple[str, ...] = ("BOOL",)
+    sql_type: ClassVar[str] = "boolean"
+
+    def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
+        """See `Conversion`."""
+        return lambda value, _notices: wire.TRUE if value else wire.FALSE
+
+
+# -- timestamps ----------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """Milliseconds since the epoch, UTC, to the microsecond; bounds in milliseconds, both valid (`rulings.md`, "Timestamps")."""
+
+    earliest: int = _MILLISECONDS_2000
+    latest: int = _MILLISECONDS_2100
+    tags: tuple[str, ...] = ("N",)
+    sql_type: ClassVar[str] = "timestamp with time zone"
+
+    def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
+        """See `Conversion`."""
+        # What nearly every timestamp looks like: 13 digits, no exponent, no fraction, no leading zero.
+        earliest, latest = max(self.earliest, 10**12), self.latest
+
+        def encode(text: str, _notices: list[Notice]) -> bytes:
+            if len(text) == 13 and text.isdecimal() and text.isascii():
+                milliseconds = int(text)
+                if earliest <= milliseconds <= latest:
+                    return wire.timestamptz_field(milliseconds * 1000)
+            return wire.timestamptz_field(self.to_microseconds(text))
+
+        return encode
+
+    def to_microseconds(self, text: str) -> int:
+        """Exact microseconds of any numeric spelling: integers and decimals only, no float on the way.
+
+        Raises `ValueRefused`: `invalid_number`, `invalid_timestamp` (finer than a microsecond), `timestamp_out_of_range`.
+        """
+        check_number(text)
+        milliseconds = Decimal(text)
+        microseconds = _thousandfold(milliseconds)
+        if microseconds is None:
+            message = "must not be finer than a microsecond"
+            raise ValueRefused(ErrorCode.INVALID_TIMESTAMP, message)
+        if not self.earliest * 1000 <= microseconds <= self.latest * 1000:
+            raise ValueRefused(ErrorCode.TIMESTAMP_OUT_OF_RANGE, self._out_of_range(microseconds))
+        return microseconds
+
+    def _out_of_range(self, microseconds: int) -> str:
+        message = f"must be milliseconds since 1970 from {self.earliest} to {self.latest}"
+        if self.earliest <= microseconds <= self.latest:
+            return f"{message}; it would be plausible as seconds"
+        if self.earliest <= microseconds // 1_000_000 <= self.latest:
+            return f"{message}; it would be plausible as microseconds"
+        return message
+
+
+def _thousandfold(number: Decimal) -> int | None:
+    """`number` * 1000 if that is whole. `Decimal`'s own operators would round to the default context's 28 digits."""
+    thousandfold = number.scaleb(3, _EXACT)
+    return int(thousandfold) if thousandfold == thousandfold.to_integral_value() else None
+
+
+# -- JSONB ---------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Jsonb:
+    """An attribute value of any type, with its full structure (`rulings.md`, "JSONB")."""
+
+    tags: ClassVar[tuple[str, ...]] = ()
+    sql_type: ClassVar[str] = "jsonb"
+
+    def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
+        """See `Conversion`."""
+
+        def encode(value: Mapping[str, Any], _notices: list[Notice]) -> bytes:
+            return wire.jsonb_field(attribute_value_to_json(value))
+
+        return encode

@@ -1,0 +1,398 @@
+"""The declarative definition of a table, and its compilation into one function from a line to a row.
+
+A definition reads like the mapping's own tables: attribute, column, conversion, what a missing attribute means.
+
+    Table("medzen-video-sessions", "video_call_sessions", key=("id",), columns=(
+        Column("id",        "id",         Uuid(),      Missing.REFUSED),
+        Column("startTime", "start_time", Timestamp(), Missing.MIGRATION_TIME),
+        ...
+
+`compile_table` prepares everything that does not depend on an item and returns `to_row`: line -> (encoded row, notices), or `ItemRefused`
+with all the errors of the item.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
+from types import FunctionType
+from typing import Any, Final, NamedTuple
+
+from transforms import wire
+from transforms.attribute_value import (
+    JSON_TYPE_OF_TAG,
+    NOT_AN_ATTRIBUTE_VALUE,
+    Item,
+    is_attribute_value,
+    is_missing,
+    line_to_item,
+)
+from transforms.convert import Conversion, Encoder
+from transforms.reject import ErrorCode, ItemError, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
+
+# Raise this when a change of the conversions makes another row of the same item: a load in progress must not mix both.
+RULES_VERSION: Final = 1
+
+EncodedRow = bytes
+ToRow = Callable[[bytes], tuple[EncodedRow, Sequence[Notice]]]
+
+_READ_CODES: Final = (ErrorCode.INVALID_JSON, ErrorCode.NOT_AN_ITEM)
+
+
+# -- the definition ------------------------------------------------------------------------------------------------------------------------
+
+
+class Missing(Enum):
+    """What a column gets when its attribute is absent or NULL."""
+
+    REFUSED = "refused"
+    """The column is NOT NULL and has no rule: the item is refused, `missing_required`."""
+    NULL = "null"
+    """SQL NULL."""
+    MIGRATION_TIME = "migration_time"
+    """The load's one `migration_time`, with the notice `timestamp_defaulted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """A missing attribute counts as this content, without a notice: `Otherwise(False)`."""
+
+    content: str | bool | Mapping[str, Any]
+
+
+EMPTY_OBJECT: Final = Otherwise({"M": {}})
+
+
+@dataclass(frozen=True, slots=True)
+class LaterOf:
+    """The later of two timestamps; where one is missing, the other (`rulings.md`, "Timestamps")."""
+
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One line of the mapping. `attribute` is a path (`soapData.plan`), or None for a column that no attribute feeds."""
+
+    attribute: str | LaterOf | None
+    name: str
+    conversion: Conversion
+    missing: Missing | Otherwise = Missing.NULL
+
+    @property
+    def is_nullable(self) -> bool:
+        """Whether the column can get NULL from an item."""
+        return self.missing is Missing.NULL or getattr(self.conversion, "empty_as_null", False)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A DynamoDB table, its target, and the columns. `key` is DynamoDB's own, which notices show."""
+
+    source: str
+    target: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """In the order of the encoded row."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for definitions that make equal rows of every item."""
+        return hashlib.sha256(f"{RULES_VERSION} {_canonical(self)}".encode()).hexdigest()[:16]
+
+
+class Unmapped(Enum):
+    """What to do with an attribute that no column takes (`rulings.md`, "Attributes with no column")."""
+
+    NOTICE = "notice"
+    REJECT = "reject"
+
+
+def _canonical(value: object) -> str:
+    """Text of a definition that is the same in every process."""
+    if is_dataclass(value):
+        inner = ", ".join(f"{field.name}={_canonical(getattr(value, field.name))}" for field in fields(value))
+        return f"{type(value).__qualname__}({inner})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_canonical, value))})"
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    return repr(value)
+
+
+# -- its compilation -----------------------------------------------------------------------------------------------------------------------
+
+# From the map that holds the attribute to the column's field.
+_ToField = Callable[[Item, list[Notice]], bytes]
+_IfMissing = Callable[[list[Notice]], bytes]
+
+
+class _Map(NamedTuple):
+    """A map that columns take their attributes from: the item itself, or a map inside it."""
+
+    path: str
+    parent: int
+    name: str
+    known: frozenset[str]
+
+
+class _Field(NamedTuple):
+    to_field: _ToField
+    map_index: int
+    attribute: str | None
+    column: str
+
+
+class _EachRefused(Exception):
+    """One or both attributes of a `LaterOf` are refused."""
+
+    def __init__(self, refusals: Mapping[str, ValueRefused]) -> None:
+        super().__init__(refusals)
+        self.refusals = refusals
+
+
+def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE) -> ToRow:
+    """The function that makes a row of a line.
+
+    `migration_time` in microseconds since 1970-01-01 UTC. The encoded row is the fields of `table.columns` in binary COPY format, without
+    the field count before them. The function raises `ReadRefused` and `TransformRefused`, and nothing else on any input.
+    """
+    maps = _maps_of(table)
+    fields_ = [_compile_column(column, maps, migration_time) for column in table.columns]
+    rejects_unmapped = unmapped is Unmapped.REJECT
+
+    def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
+        held: list[Item | None] = [line_to_item(line)]
+        errors: list[ItemError] = []
+        notices: list[Notice] = []
+        for map_ in maps[1:]:
+            held.append(_open_map(map_, held[map_.parent], errors))
+        encoded = []
+        for to_field, map_index, attribute, column in fields_:
+            holder = held[map_index]
+            if holder is None:
+                continue
+            try:
+                encoded.append(to_field(holder, notices))
+            except ValueRefused as refused:
+                errors.append(_item_error(refused, attribute, column))
+            except _EachRefused as each:
+                errors.extend(_item_error(refused, name, column) for name, refused in each.refusals.items())
+        for map_, holder in zip(maps, held, strict=True):
+            if holder is not None and not map_.known.issuperset(holder):
+                for path in _unmapped_attributes(map_, holder):
+                    if rejects_unmapped:
+                        errors.append(ItemError(ErrorCode.UNMAPPED_ATTRIBUTE, path, None, "no column takes this attribute"))
+                    else:
+                        notices.append(Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path))
+        if errors:
+            raise TransformRefused(tuple(errors))
+        return b"".join(encoded), notices
+
+    return to_row
+
+
+def _item_error(refused: ValueRefused, attribute: str | None, column: str | None) -> ItemError:
+    """The error of a value at its place; a read-stage fault ends the item's conversion (`rulings.md`, "Edges")."""
+    place = f"{attribute}{refused.path}"
+    if refused.code is ErrorCode.INVALID_JSON:
+        raise ReadRefused.because(refused.code, refused.message) from None
+    if refused.code is ErrorCode.NOT_AN_ITEM:
+        raise ReadRefused.because(refused.code, refused.message, place) from None
+    return ItemError(refused.code, place, column, refused.message)
+
+
+def _maps_of(table: Table) -> list[_Map]:
+    """The item first, then every map inside it that a column's path goes through, parents before children."""
+    names: dict[str, set[str]] = {"": set()}
+    for path in _attribute_paths(table.columns):
+        holder = ""
+        for name in path.split("."):
+            names.setdefault(holder, set()).add(name)
+            holder = _join(holder, name)
+    paths = list(names)
+    return [
+        _Map(
+            path=path,
+            parent=paths.index(path.rpartition(".")[0]) if path else 0,
+            name=path.rpartition(".")[2],
+            known=frozenset(known),
+        )
+        for path, known in names.items()
+    ]
+
+
+def _attribute_paths(columns: Iterable[Column]) -> Iterable[str]:
+    for column in columns:
+        match column.attribute:
+            case LaterOf(first, second):
+                yield from (first, second)
+            case str(path):
+                yield path
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _open_map(map_: _Map, parent: Item | None, errors: list[ItemError]) -> Item | None:
+    """The members of a map inside the item; none if it is missing; None, with the error noted, if it is something else."""
+    if parent is None:
+        return None
+    value = parent.get(map_.name)
+    if value is None:
+        return {}
+    _check_shape(value, map_.path)
+    if is_missing(value):
+        return {}
+    if "M" not in value:
+        errors.append(ItemError(ErrorCode.WRONG_TYPE, map_.path, None, "must have the type tag M"))
+        return None
+    members: Item = value["M"]
+    return members
+
+
+def _unmapped_attributes(map_: _Map, holder: Item) -> Iterator[str]:
+    """The path of each attribute of the map that no column takes; one that is NULL is missing, so it is not there."""
+    for name, value in holder.items():
+        if name not in map_.known:
+            path = _join(map_.path, name)
+            _check_shape(value, path)
+            if not is_missing(value):
+                yield path
+
+
+def _check_shape(value: object, path: str) -> None:
+    if not is_attribute_value(value):
+        raise ReadRefused.because(ErrorCode.NOT_AN_ITEM, NOT_AN_ATTRIBUTE_VALUE, path)
+
+
+# -- one column ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _compile_column(column: Column, maps: Sequence[_Map], migration_time: int) -> _Field:
+    match column.attribute:
+        case None:
+            return _Field(_constant(column), 0, None, column.name)
+        case LaterOf(first, second):
+            return _Field(_compile_later_of(column, first, second), 0, first, column.name)
+        case path:
+            holder, _, name = path.rpartition(".")
+            map_index = next(index for index, map_ in enumerate(maps) if map_.path == holder)
+            to_field = _compile_attribute(column, path, name, migration_time)
+            return _Field(to_field, map_index, path, column.name)
+
+
+def _constant(column: Column) -> _ToField:
+    field = _field_if_missing(column)
+    return lambda _holder, _notices: field
+
+
+def _field_if_missing(column: Column) -> bytes:
+    """The field of a column whose missing rule does not depend on the load."""
+    if isinstance(column.missing, Otherwise):
+        return column.conversion.encoder("")(column.missing.content, [])
+    return wire.NULL
+
+
+def _compile_attribute(column: Column, path: str, name: str, migration_time: int) -> _ToField:
+    encode = column.conversion.encoder(path)
+    if_missing = _compile_missing(column, path, migration_time)
+    tags = column.conversion.tags
+    if not tags:
+        return _any_tag(name, encode, if_missing)
+    if len(tags) > 1:
+        return _several_tags(name, tags, encode, if_missing)
+    return _one_tag(name, tags[0], encode, if_missing)
+
+
+def _one_tag(name: str, tag: str, encode: Encoder, if_missing: _IfMissing) -> _ToField:
+    """The way of nearly every column: everything that a sound value needs, and nothing else, before `encode`."""
+    json_type = JSON_TYPE_OF_TAG[tag]
+
+    def to_field(holder: Item, notices: list[Notice]) -> bytes:
+        value = holder.get(name)
+        if type(value) is dict and len(value) == 1:
+            content = value.get(tag)
+            if type(content) is json_type:
+                return encode(content, notices)
+        if is_missing(value):
+            return if_missing(notices)
+        raise _wrong_type(value, (tag,))
+
+    return to_field
+
+
+def _several_tags(name: str, tags: tuple[str, ...], encode: Encoder, if_missing: _IfMissing) -> _ToField:
+    def to_field(holder: Item, notices: list[Notice]) -> bytes:
+        value = holder.get(name)
+        if is_missing(value):
+            return if_missing(notices)
+        if is_attribute_value(value) and not value.keys().isdisjoint(tags):
+            return encode(next(iter(value.values())), notices)
+        raise _wrong_type(value, tags)
+
+    return to_field
+
+
+def _any_tag(name: str, encode: Encoder, if_missing: _IfMissing) -> _ToField:
+    def to_field(holder: Item, notices: list[Notice]) -> bytes:
+        value = holder.get(name)
+        return if_missing(notices) if is_missing(value) else encode(value, notices)
+
+    return to_field
+
+
+def _wrong_type(value: object, tags: Sequence[str]) -> ValueRefused:
+    if not is_attribute_value(value):
+        return ValueRefused(ErrorCode.NOT_AN_ITEM, NOT_AN_ATTRIBUTE_VALUE)
+    return ValueRefused(ErrorCode.WRONG_TYPE, f"must have the type tag {' or '.join(tags)}")
+
+
+def _compile_missing(column: Column, path: str, migration_time: int) -> _IfMissing:
+    if column.missing is Missing.REFUSED:
+        return _refuse_missing
+    if column.missing is Missing.MIGRATION_TIME:
+        notice = Notice(NoticeCode.TIMESTAMP_DEFAULTED, path)
+        now = wire.timestamptz_field(migration_time)
+
+        def default(notices: list[Notice]) -> bytes:
+            notices.append(notice)
+            return now
+
+        return default
+    field = _field_if_missing(column)
+    return lambda _notices: field
+
+
+def _refuse_missing(_notices: list[Notice]) -> bytes:
+    message = "is missing, and its column takes no NULL"
+    raise ValueRefused(ErrorCode.MISSING_REQUIRED, message)
+
+
+def _compile_later_of(column: Column, first: str, second: str) -> _ToField:
+    nothing = replace(column, missing=Missing.NULL)
+    convert = {name: _compile_attribute(nothing, name, name, 0) for name in (first, second)}
+    if_missing = _compile_missing(column, first, 0)
+
+    def to_field(holder: Item, notices: list[Notice]) -> bytes:
+        refusals = {}
+        found = []
+        for name, attribute_to_field in convert.items():
+            try:
+                found.append(attribute_to_field(holder, notices))
+            except ValueRefused as refused:
+                refusals[name] = refused
+        if refusals:
+            raise _EachRefused(refusals)
+        present = [field for field in found if field != wire.NULL]
+        return max(present, key=wire.timestamptz_of_field) if present else if_missing(notices)
+
+    return to_field
