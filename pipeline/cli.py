@@ -1,0 +1,178 @@
+"""The command line: argv -> exit code.
+
+0    everything is a row
+1    failed; what is committed stays, the same command resumes
+2    refused before anything was written
+3    finished, with dead letters to review
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from pipeline import __version__, commands
+from pipeline.commands import ExitCode
+from pipeline.errors import Refused, Stopped
+
+_EPILOG: Final = (
+    "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
+    "1 failed, resume by running it again."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command."""
+    arguments, beam_arguments = _parser().parse_known_args(argv)
+    _configure_logging(arguments.log_level)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    try:
+        return int(arguments.run(arguments, beam_arguments, console))
+    except Refused as refused:
+        _complain("refused, nothing was written", refused.problems)
+        return ExitCode.REFUSED
+    except Stopped as stopped:
+        _complain("stopped", [str(stopped)])
+        return ExitCode.FAILED
+    except KeyboardInterrupt:
+        _complain("interrupted", ["what is committed stays: run the same command again to go on"])
+        return 130
+    except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
+        _complain(
+            "failed by a bug in ddb2pg", [f"{type(error).__name__}; what is committed stays. Please report these places:", *_places(error)]
+        )
+        return ExitCode.FAILED
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where an exception came from, without its words; those of a worker process are in the text of the exception."""
+    places = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    places += re.findall(r'^  (File "[^"\n]+", line \d+, in \S+)$', str(error), flags=re.MULTILINE)
+    return places[-12:]
+
+
+def _complain(what: str, sentences: Sequence[str]) -> None:
+    sys.stderr.write(f"ddb2pg: {what}:\n")
+    for sentence in sentences:
+        sys.stderr.write(f"  - {sentence}\n")
+
+
+def _configure_logging(level: str | None) -> None:
+    """Beam logs exceptions with their words, so by default it does not log."""
+    logging.basicConfig(level=level or "WARNING", stream=sys.stderr)
+    if level is None:
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
+        logging.getLogger("root").setLevel(logging.CRITICAL + 1)
+
+
+# -- arguments -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ddb2pg",
+        description="Moves DynamoDB tables, from their exports to S3, into PostgreSQL, and proves that nothing was lost.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ddb2pg {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_migrate(subparsers)
+    _add_status(subparsers)
+    _add_sample_export(subparsers)
+    return parser
+
+
+def _add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str) -> argparse.ArgumentParser:
+    command = subparsers.add_parser(name, help=summary, description=summary, epilog=_EPILOG, allow_abbrev=False)
+    command.add_argument(
+        "--log_level", metavar="LEVEL", help="log what Beam says, from LEVEL (INFO, DEBUG); it may quote items, so keep it private"
+    )
+    return command
+
+
+def _add_database(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--database",
+        metavar="URL",
+        help="postgresql://..., or embedded:DIR for a PostgreSQL that comes with pip (default: the environment variable DATABASE_URL, "
+        "which keeps the password out of the process list)",
+    )
+    command.add_argument("--database_secret", metavar="REF", help="where the URL is, looked up by each worker: env:NAME or file:PATH")
+
+
+def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        subparsers, "migrate", "check, load and prove; the same command resumes a broken load and does nothing to a finished one"
+    )
+    command.add_argument(
+        "--export",
+        metavar="[NAME=]URI",
+        action="append",
+        required=True,
+        help="the folder of an export, its manifest-summary.json, or a folder with exports below it; repeatable. "
+        "NAME overrides the table's name",
+    )
+    _add_database(command)
+    command.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path("ddb2pg-output"), help="where each run gets a folder (default: ./%(default)s)"
+    )
+    command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")
+    command.add_argument(
+        "--unmapped",
+        choices=["notice", "reject"],
+        default="notice",
+        help="an attribute that no column takes: load the item and note it, or make it a dead letter (default: %(default)s)",
+    )
+    command.add_argument(
+        "--chunk_items", metavar="N", type=_positive, default=5_000, help="most items of one transaction (default: %(default)s)"
+    )
+    command.add_argument(
+        "--chunk_bytes", metavar="N", type=_positive, default=8 << 20, help="most bytes of one transaction (default: %(default)s)"
+    )
+    command.set_defaults(run=commands.run_migrate)
+
+
+def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(subparsers, "status", "show the loads that the ledger knows: progress, counts, state; reads only")
+    _add_database(command)
+    command.add_argument("--json", action="store_true", help="for other programs")
+    command.set_defaults(run=commands.run_status)
+
+
+def _add_sample_export(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        subparsers, "sample-export", "write exports of the three tables as AWS writes them, with made-up content and the truth beside it"
+    )
+    command.add_argument("folder", type=Path, help="where; plays the part of the bucket's root")
+    command.add_argument("--items", metavar="N", type=_positive, default=20_000, help="items of each table (default: %(default)s)")
+    command.add_argument(
+        "--faulty", metavar="SHARE", type=float, default=0.005, help="share of items that must become dead letters (default: %(default)s)"
+    )
+    command.add_argument(
+        "--odd", metavar="SHARE", type=float, default=0.02, help="share of items that are unusual, but rows (default: %(default)s)"
+    )
+    command.add_argument("--seed", metavar="N", type=int, default=1, help="another seed, another export (default: %(default)s)")
+    command.add_argument(
+        "--items_per_file", metavar="N", type=_positive, default=10_000, help="items of one data file (default: %(default)s)"
+    )
+    command.add_argument(
+        "--processes", metavar="N", type=_positive, default=os.cpu_count() or 1, help="processes that write (default: %(default)s)"
+    )
+    command.set_defaults(run=commands.run_sample_export)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,156 @@
+"""What each command does with its parsed arguments. Beam takes a second to import, so only what needs it does."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+import orjson
+from rich.console import Console
+
+from pipeline.errors import Refused
+from pipeline.export.chunks import ChunkSize
+from pipeline.postgres import embedded, ledger
+from pipeline.postgres.database_url import DatabaseReference, keep_given_url
+from pipeline.postgres.session import Cursor, Session, why_not_connected
+from pipeline.report import terminal
+from pipeline.report.files import write_report
+from pipeline.report.result import LoadStatus, TableResult
+from pipeline.sample_export import write_sample_exports
+from transforms.table import Unmapped
+
+_DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
+
+
+class ExitCode(IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    FAILED = 1
+    REFUSED = 2
+    DEAD_LETTERS = 3
+
+
+# -- migrate -------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """See `pipeline/migrate.py`."""
+    from pipeline.definitions import find_tables  # noqa: PLC0415
+    from pipeline.engine import check_arguments  # noqa: PLC0415
+    from pipeline.migrate import ExportArgument, MigrateOptions, migrate  # noqa: PLC0415
+
+    check_arguments(beam_arguments)
+    tables = find_tables(arguments.tables)
+    exports = [ExportArgument(*_split_name(text)) for text in arguments.export]
+    database, psql = _find_database(arguments)
+    options = MigrateOptions(
+        exports=exports,
+        database=database,
+        output=arguments.output,
+        tables=tables,
+        unmapped=Unmapped(arguments.unmapped),
+        chunk_size=ChunkSize(arguments.chunk_items, arguments.chunk_bytes),
+        beam_arguments=beam_arguments,
+    )
+    run_folder, results = migrate(options, console)
+    exit_code = _exit_code_of(results)
+    terminal.print_summary(console, results)
+    report = write_report(run_folder, exit_code, results)
+    console.print(f"dead letters   {run_folder / 'dead_letters'}" if exit_code is ExitCode.DEAD_LETTERS else "no dead letters")
+    console.print(f"report         {report}")
+    if psql:
+        console.print(f"look at it     {psql}")
+    return exit_code
+
+
+def _split_name(text: str) -> tuple[str | None, str]:
+    """`[NAME=]URI`; names are DynamoDB's, so no path can be taken for one."""
+    named = re.fullmatch(r"([A-Za-z0-9_.-]+)=(.+)", text)
+    return (named[1], named[2]) if named else (None, text)
+
+
+def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
+    if not all(result.is_proved for result in results):
+        return ExitCode.FAILED
+    return ExitCode.DEAD_LETTERS if any(result.totals.dead_letters for result in results) else ExitCode.DONE
+
+
+# -- status --------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_status(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """Show what the ledger knows."""
+    _refuse_leftovers(beam_arguments)
+    database, _ = _find_database(arguments)
+    sentence = why_not_connected(database)
+    if sentence:
+        raise Refused([sentence])
+    with Session(database) as session:
+        loads = session.transact(_read_loads)
+    if arguments.json:
+        sys.stdout.buffer.write(orjson.dumps(loads, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    elif loads:
+        terminal.print_status(console, loads)
+    else:
+        console.print("no load was ever started in this database")
+    return ExitCode.DONE
+
+
+def _read_loads(cursor: Cursor) -> list[LoadStatus]:
+    if not ledger.exists(cursor):
+        return []
+    return [
+        LoadStatus(load, ledger.load_totals(cursor, load.load_id), *ledger.code_counts(cursor, load.load_id))
+        for load in ledger.all_loads(cursor)
+    ]
+
+
+# -- sample-export -------------------------------------------------------------------------------------------------------------------------
+
+
+def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """Write sample exports and say where they are."""
+    _refuse_leftovers(beam_arguments)
+    try:
+        exports = write_sample_exports(
+            arguments.folder,
+            items=arguments.items,
+            faulty=arguments.faulty,
+            odd=arguments.odd,
+            seed=arguments.seed,
+            items_per_file=arguments.items_per_file,
+            processes=arguments.processes,
+        )
+    except (FileExistsError, ValueError) as error:
+        raise Refused([str(error)]) from None
+    for export in exports:
+        console.print(f"{export.source_table}: {export.items:,} items in {export.data_files} data files, {export.folder}")
+    console.print(f"the truth (what each item must become): {exports[0].truth.parent}")
+    return ExitCode.DONE
+
+
+# -- all of them ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _refuse_leftovers(arguments: Sequence[str]) -> None:
+    if arguments:
+        raise Refused([f"unknown arguments: {' '.join(arguments)}; see --help"])
+
+
+def _find_database(arguments: argparse.Namespace) -> tuple[DatabaseReference, str | None]:
+    """The reference to the database, and the psql command for an embedded one."""
+    given, secret = arguments.database, arguments.database_secret
+    if given and secret:
+        raise Refused(["--database and --database_secret name two databases; give one of them"])
+    if given and given.startswith(embedded.PREFIX):
+        return embedded.start(given.removeprefix(embedded.PREFIX))
+    if given:
+        return keep_given_url(given), None
+    reference = DatabaseReference(secret) if secret else _DEFAULT_DATABASE
+    reference.url()  # refuses here, not on a worker
+    return reference, None

@@ -1,0 +1,1 @@
+"""What is written about items that did not become rows (dead letters), and about some that did (notices)."""

@@ -1,0 +1,80 @@
+"""One dead letter, one notice, as a line of JSON. Their fields are an interface: people query them.
+
+A dead letter holds the item verbatim, so that it can be loaded again once the cause is mended. A notice holds the item's key only.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from transforms.attribute_value import line_to_item
+from transforms.reject import ItemError, Notice, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all records of a load's run have in common."""
+
+    run_id: str
+    source_table: str
+    target_table: str
+    export_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item stands: its number from 0 in its data file."""
+
+    data_file: str
+    item_number: int
+
+
+def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, errors: Sequence[ItemError], rejected_at: str) -> bytes:
+    """A dead letter; `item` is the line as it was, in base64 where it is not UTF-8."""
+    try:
+        item, encoding = line.decode(), "utf-8"
+    except UnicodeDecodeError:
+        item, encoding = base64.b64encode(line).decode(), "base64"
+    return orjson.dumps(
+        {
+            "run_id": origin.run_id,
+            "source_table": origin.source_table,
+            "target_table": origin.target_table,
+            "export_id": origin.export_id,
+            "data_file": place.data_file,
+            "item_number": place.item_number,
+            "stage": stage,
+            "errors": errors,
+            "item": item,
+            "item_encoding": encoding,
+            "rejected_at": rejected_at,
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def notice_records(origin: Origin, place: Place, line: bytes, key: Sequence[str], notices: Sequence[Notice]) -> list[bytes]:
+    """The notices of one item; `key` names the attributes of its key."""
+    item = line_to_item(line)
+    item_key = {name: item[name] for name in key if name in item}
+    return [
+        orjson.dumps(
+            {
+                "run_id": origin.run_id,
+                "source_table": origin.source_table,
+                "target_table": origin.target_table,
+                "export_id": origin.export_id,
+                "data_file": place.data_file,
+                "item_number": place.item_number,
+                "code": notice.code,
+                "attribute": notice.attribute,
+                "key": item_key,
+            },
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+        for notice in notices
+    ]

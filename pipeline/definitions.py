@@ -1,0 +1,42 @@
+"""Which tables can be moved: ours, or those of a user's file or module that has a `TABLES`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from apache_beam.internal import cloudpickle_pickler
+
+from pipeline.errors import Refused
+from transforms.table import Table
+from transforms.tables import TABLES
+
+
+def find_tables(file_or_module: str | None) -> Sequence[Table]:
+    """The tables in the order in which they are moved. Raises `Refused`."""
+    if file_or_module is None:
+        return TABLES
+    try:
+        module = _import_file(Path(file_or_module)) if file_or_module.endswith(".py") else importlib.import_module(file_or_module)
+    except (ImportError, OSError, SyntaxError) as error:
+        raise Refused([f"--tables {file_or_module}: cannot be imported ({error})"]) from None
+    tables = getattr(module, "TABLES", None)
+    if not isinstance(tables, Sequence) or not tables or not all(isinstance(table, Table) for table in tables):
+        raise Refused([f"--tables {file_or_module}: must have TABLES, a sequence of transforms.table.Table"])
+    return tables
+
+
+def _import_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    # Workers do not have the file: its functions travel with the job.
+    cloudpickle_pickler.cloudpickle.register_pickle_by_value(module)
+    return module

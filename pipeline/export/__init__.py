@@ -1,0 +1,1 @@
+"""Reading a DynamoDB export: its manifests, its data files, and their parts."""

@@ -1,0 +1,203 @@
+"""A chunk of an export into its target: the plain functions that the Beam job is a thin twin of.
+
+convert_chunk    lines -> rows, refusals, notices; pure
+ChunkLoader      convert, write with the ledger in one transaction, and make the records of what was refused or noted
+load_plainly     the whole load as a loop, without Beam
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.dead_letters.files import RecordBatch
+from pipeline.dead_letters.records import Origin, Place, dead_letter_record, notice_records
+from pipeline.errors import Stopped
+from pipeline.export.chunks import Chunk, Split, read_chunks
+from pipeline.postgres import ledger
+from pipeline.postgres.database_url import DatabaseReference
+from pipeline.postgres.ledger import ChunkCounts, ChunkKey, CommittedChunk, Load
+from pipeline.postgres.rows import RefusedRow, Rows
+from pipeline.postgres.session import Cursor, RowsRefused, Session
+from pipeline.postgres.target import Target
+from pipeline.postgres.write import WriteRows, ways_to_write
+from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, Stage
+from transforms.table import Table, ToRow, compile_table
+
+_WRITE_MESSAGES: Mapping[ErrorCode, str] = {
+    ErrorCode.PRIMARY_KEY_CONFLICT: "the target has a row with this primary key already",
+    ErrorCode.UNIQUE_CONFLICT: "the target has a row with the same unique value already",
+    ErrorCode.FOREIGN_KEY_VIOLATION: "the row refers to one that is not there",
+    ErrorCode.CHECK_VIOLATION: "the row breaks a check",
+    ErrorCode.NOT_NULL_VIOLATION: "a column that must not be NULL would be",
+    ErrorCode.DATABASE_REJECTED: "PostgreSQL refused the row",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """All that a worker needs to load chunks. Travels with the job, so it holds no secret."""
+
+    load: Load
+    table: Table
+    target: Target
+    database: DatabaseReference
+    run_id: str
+
+    @property
+    def origin(self) -> Origin:
+        """What every record of this run says."""
+        return Origin(self.run_id, self.table.source, self.load.target_table, self.load.export_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an item is a dead letter."""
+
+    stage: Stage
+    errors: Sequence[ItemError]
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedChunk:
+    """What became of a chunk's lines, by item number."""
+
+    rows: Rows
+    refusals: Mapping[int, Refusal]
+    notices: Mapping[int, Sequence[Notice]]
+
+    def without(self, refused: Iterable[RefusedRow]) -> ConvertedChunk:
+        """The same after PostgreSQL refused some of the rows: they are dead letters now, and have no notices."""
+        refusals = {**self.refusals, **{row.item_number: Refusal(Stage.WRITE, [_error_of(row)]) for row in refused}}
+        notices = {number: notices for number, notices in self.notices.items() if number not in refusals}
+        return ConvertedChunk(self.rows, refusals, notices)
+
+    def counts(self, items: int) -> ChunkCounts:
+        """For the ledger: dead-letter codes by the items that have them, notice codes by notices."""
+        return ChunkCounts(
+            items=items,
+            rows=items - len(self.refusals),
+            notices=sum(map(len, self.notices.values())),
+            dead_letter_codes=Counter(
+                code for refusal in self.refusals.values() for code in {error.code.value for error in refusal.errors}
+            ),
+            notice_codes=Counter(notice.code.value for notices in self.notices.values() for notice in notices),
+        )
+
+
+def _error_of(row: RefusedRow) -> ItemError:
+    message = _WRITE_MESSAGES[row.code]
+    if row.constraint:
+        message = f"{message} (constraint {row.constraint})"
+    return ItemError(row.code, None, None, message, row.sqlstate)
+
+
+def convert_chunk(chunk: Chunk, to_row: ToRow) -> ConvertedChunk:
+    """Each line to a row or a refusal."""
+    numbers: list[int] = []
+    encoded: list[bytes] = []
+    refusals: dict[int, Refusal] = {}
+    notices: dict[int, Sequence[Notice]] = {}
+    for number, line in enumerate(chunk.lines, chunk.first_item):
+        try:
+            row, found = to_row(line)
+        except ItemRefused as refused:
+            refusals[number] = Refusal(refused.stage, refused.errors)
+            continue
+        numbers.append(number)
+        encoded.append(row)
+        if found:
+            notices[number] = found
+    return ConvertedChunk(Rows(numbers, encoded), refusals, notices)
+
+
+class ChunkLoader:
+    """Loads chunks of one load through one session. Loading a chunk again does nothing but tell what there is to tell."""
+
+    def __init__(self, plan: LoadPlan, session: Session) -> None:
+        self._plan = plan
+        self._session = session
+        self._to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
+        self._ways = ways_to_write(plan.target, plan.table)
+        self._committed_file: tuple[str, dict[int, CommittedChunk]] = ("", {})
+
+    def load(self, chunk: Chunk) -> tuple[RecordBatch, RecordBatch]:
+        """Its dead letters and its notices, once its rows are committed."""
+        committed = self._find_committed(chunk)
+        if committed is not None and committed.is_clean:
+            return _batch(chunk, []), _batch(chunk, [])
+        converted = convert_chunk(chunk, self._to_row)
+        refused = self._write(chunk, converted) if committed is None else self._refused_before(chunk, converted, committed)
+        return self._records(chunk, converted.without(refused) if refused else converted)
+
+    def _find_committed(self, chunk: Chunk) -> CommittedChunk | None:
+        """One question a data file, not one a chunk."""
+        data_file = chunk.split.data_file.name
+        if self._committed_file[0] != data_file:
+            load_id = self._plan.load.load_id
+            self._committed_file = data_file, self._session.transact(lambda cursor: ledger.committed_chunks(cursor, load_id, data_file))
+        return self._committed_file[1].get(chunk.first_item)
+
+    def _write(self, chunk: Chunk, converted: ConvertedChunk) -> Sequence[RefusedRow]:
+        for way in self._ways:
+            try:
+                return self._session.transact(lambda cursor, way=way: self._write_in(cursor, way, chunk, converted))  # type: ignore[misc]
+            except RowsRefused as refused:
+                sqlstate = refused.sqlstate
+        message = f"PostgreSQL refused rows of {chunk.split.data_file.name} that it took one by one (SQLSTATE {sqlstate})"
+        raise Stopped(message)
+
+    def _write_in(self, cursor: Cursor, way: WriteRows, chunk: Chunk, converted: ConvertedChunk) -> Sequence[RefusedRow]:
+        """The transaction: the ledger's row, then the chunk's."""
+        key = ChunkKey(self._plan.load.load_id, chunk.split.data_file.name, chunk.first_item)
+        items = len(chunk.lines)
+        if not ledger.claim_chunk(cursor, key, self._plan.run_id, converted.counts(items)):
+            return self._refused_before(chunk, converted, ledger.committed_chunk(cursor, key))
+        refused = way(cursor, self._plan.target, self._plan.table, converted.rows)
+        if refused:
+            ledger.note_refused(cursor, key, refused, converted.without(refused).counts(items))
+        return refused
+
+    def _refused_before(self, chunk: Chunk, converted: ConvertedChunk, committed: CommittedChunk) -> Sequence[RefusedRow]:
+        """What PostgreSQL refused when the chunk was committed; the ledger must know the chunk as we see it."""
+        counts = converted.without(committed.refused).counts(len(chunk.lines))
+        if (counts.items, counts.rows, counts.notices) != (committed.items, committed.rows, committed.notices):
+            message = (
+                f"{chunk.split.data_file.name}: the chunk from item {chunk.first_item} was committed with other counts than it has now; "
+                "the export, or ddb2pg itself, is not what it was when the load began"
+            )
+            raise Stopped(message)
+        return committed.refused
+
+    def _records(self, chunk: Chunk, converted: ConvertedChunk) -> tuple[RecordBatch, RecordBatch]:
+        origin, data_file = self._plan.origin, chunk.split.data_file.name
+        now = datetime.now(UTC).isoformat()
+
+        def line(number: int) -> bytes:
+            return chunk.lines[number - chunk.first_item]
+
+        dead_letters = [
+            dead_letter_record(origin, Place(data_file, number), line(number), refusal.stage, refusal.errors, now)
+            for number, refusal in sorted(converted.refusals.items())
+        ]
+        notices = [
+            record
+            for number, found in converted.notices.items()
+            for record in notice_records(origin, Place(data_file, number), line(number), self._plan.table.key, found)
+        ]
+        return _batch(chunk, dead_letters), _batch(chunk, notices)
+
+
+def _batch(chunk: Chunk, records: Sequence[bytes]) -> RecordBatch:
+    return RecordBatch(chunk.split.name, tuple(records), chunk.is_last)
+
+
+def load_plainly(splits: Iterable[Split], plan: LoadPlan) -> Iterable[tuple[RecordBatch, RecordBatch]]:
+    """The whole load as a loop: what the Beam job does, on one thread and without Beam."""
+    with Session(plan.database) as session:
+        loader = ChunkLoader(plan, session)
+        for split in splits:
+            for chunk in read_chunks(split, plan.load.chunk_size):
+                yield loader.load(chunk)

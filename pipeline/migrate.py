@@ -1,0 +1,223 @@
+"""`migrate`: check everything, then load table after table, and go on only when the last one is proved."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from pipeline.checks.preflight import database_problems, load_problems, target_problems
+from pipeline.engine import run_pipeline, worker_count
+from pipeline.errors import Refused
+from pipeline.export.chunks import ChunkSize, Split, plan_splits
+from pipeline.export.manifest import Export, find_exports, read_export
+from pipeline.job import define_pipeline
+from pipeline.loading import LoadPlan
+from pipeline.postgres import ledger
+from pipeline.postgres.database_url import DatabaseReference
+from pipeline.postgres.ledger import Load, Totals
+from pipeline.postgres.session import Cursor, Session, why_not_connected
+from pipeline.postgres.target import count_rows, find_target
+from pipeline.report.progress import shown_progress
+from pipeline.report.result import TableResult
+from pipeline.report.terminal import print_result
+from transforms.table import Table, Unmapped
+
+_MOST_PROBLEMS: Final = 20  # of one table, in words; the rest as a number
+
+
+@dataclass(frozen=True, slots=True)
+class ExportArgument:
+    """`--export [NAME=]URI`; the name stands above the one in the manifest."""
+
+    name: str | None
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateOptions:
+    """What `migrate` was asked for."""
+
+    exports: Sequence[ExportArgument]
+    database: DatabaseReference
+    output: Path
+    tables: Sequence[Table]
+    unmapped: Unmapped
+    chunk_size: ChunkSize
+    beam_arguments: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """One table, checked and entered in the ledger."""
+
+    export: Export
+    plan: LoadPlan
+
+
+def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult]]:
+    """Load all exports; returns the run's folder and the results, the last of which is not proved if the run ended there.
+
+    Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early.
+    """
+    exports = _find_exports(options)
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    prepared = _prepare(options, exports, run_id)
+    run_folder = options.output / run_id
+    run_folder.mkdir(parents=True)
+    results = []
+    for table in prepared:
+        results.append(_load_table(table, options, run_folder, console))
+        print_result(console, results[-1])
+        if not results[-1].is_proved:
+            break
+    return run_folder, results
+
+
+# -- before anything is written ------------------------------------------------------------------------------------------------------------
+
+
+def _find_exports(options: MigrateOptions) -> list[tuple[Table, Export]]:
+    """Each export with its table's definition, in the order of the tables."""
+    problems: list[str] = []
+    found: list[tuple[Table, Export]] = []
+    by_source = {table.source: table for table in options.tables}
+    for argument in options.exports:
+        try:
+            exports = [read_export(folder) for folder in find_exports(argument.uri)]
+        except Refused as refused:
+            problems.extend(refused.problems)
+            continue
+        for export in exports:
+            name = argument.name or export.source_table
+            if name in by_source:
+                found.append((by_source[name], export))
+            else:
+                known = ", ".join(by_source)
+                problems.append(f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)")
+    problems.extend(_twice(found))
+    if problems:
+        raise Refused(problems)
+    order = list(by_source)
+    return sorted(found, key=lambda pair: order.index(pair[0].source))
+
+
+def _twice(found: Sequence[tuple[Table, Export]]) -> Iterator[str]:
+    first: dict[str, Export] = {}
+    for table, export in found:
+        other = first.setdefault(table.source, export)
+        if other is not export:
+            yield f"{export.uri} and {other.uri}: are both of {table.source}; give one of them"
+
+
+def _prepare(options: MigrateOptions, exports: Sequence[tuple[Table, Export]], run_id: str) -> list[_Prepared]:
+    """Check the database and enter the loads in the ledger, in one transaction: at any problem, nothing is there."""
+    sentence = why_not_connected(options.database)
+    if sentence:
+        raise Refused([sentence])
+
+    def work(cursor: Cursor) -> list[_Prepared]:
+        problems = list(database_problems(cursor))
+        targets = [find_target(cursor, table.target) for table, _ in exports]
+        for (table, _), target in zip(exports, targets, strict=True):
+            problems.extend(target_problems(cursor, table, target))
+        if problems:
+            raise Refused(problems)
+        ledger.create(cursor)
+        prepared = []
+        for (table, export), target in zip(exports, targets, strict=True):
+            if target is not None:
+                load = ledger.find_load(cursor, export.export_id, target.qualified)
+                problems.extend(load_problems(cursor, export, table, target, load, options.unmapped))
+                load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped)
+                prepared.append(_Prepared(export, LoadPlan(load, table, target, options.database, run_id)))
+        if problems:
+            raise Refused(problems)
+        return prepared
+
+    with Session(options.database) as session:
+        return session.transact(work)
+
+
+# -- one table -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, console: Console) -> TableResult:
+    plan = prepared.plan
+    started = time.monotonic()
+    with Session(options.database) as session:
+        before = session.transact(lambda cursor: dict(ledger.file_totals(cursor, plan.load.load_id)))
+    splits = _splits_to_do(prepared.export, plan.load, before)
+    if splits:
+        items = sum(split.data_file.items for split in splits)
+        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder)
+        with shown_progress(console, options.database, plan.load):
+            run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
+    loaded_before = sum(totals.items for totals in before.values())
+    with Session(options.database) as session:
+        return session.transact(lambda cursor: _prove(cursor, prepared, loaded_before, time.monotonic() - started))
+
+
+def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:
+    """Every data file but those that are in the target whole, with nothing to tell of them."""
+
+    def is_done(name: str, items: int) -> bool:
+        totals = done.get(name, Totals())
+        # An empty file is done when it has been seen to be empty, which only a finished load says.
+        return totals.items == items and totals.is_clean and (items > 0 or load.finished_at is not None)
+
+    return plan_splits(data_file for data_file in export.data_files if not is_done(data_file.name, data_file.items))
+
+
+def _prove(cursor: Cursor, prepared: _Prepared, loaded_before: int, seconds: float) -> TableResult:
+    """The equation, per file and for the table, from the ledger and the target."""
+    plan, export = prepared.plan, prepared.export
+    totals = ledger.load_totals(cursor, plan.load.load_id)
+    target_rows = count_rows(cursor, plan.target)
+    problems = _problems_of_files(cursor, plan, export)
+    if not problems and totals.items != export.items:
+        problems.append(f"the manifest has {export.items:,} items, but {totals.items:,} were read")
+    if target_rows < totals.rows and not plan.target.has_row_security:
+        problems.append(
+            f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: rows were deleted since"
+        )
+    if not problems:
+        ledger.finish_load(cursor, plan.load)
+    dead_letter_codes, notice_codes = ledger.code_counts(cursor, plan.load.load_id)
+    return TableResult(
+        source_table=plan.table.source,
+        target_table=plan.load.target_table,
+        export_id=export.export_id,
+        manifest_items=export.items,
+        totals=totals,
+        target_rows=target_rows,
+        dead_letter_codes=dead_letter_codes,
+        notice_codes=notice_codes,
+        loaded_now=totals.items - loaded_before,
+        seconds=seconds,
+        problems=tuple(_shortened(problems)),
+    )
+
+
+def _problems_of_files(cursor: Cursor, plan: LoadPlan, export: Export) -> list[str]:
+    problems = ledger.refused_files(cursor, plan.load.load_id, plan.run_id)
+    done = dict(ledger.file_totals(cursor, plan.load.load_id))
+    for data_file in export.data_files:
+        items = done.pop(data_file.name, Totals()).items
+        is_explained = any(problem.startswith(f"{data_file.uri}:") for problem in problems)
+        if items != data_file.items and not is_explained:
+            problems.append(f"{data_file.uri}: the manifest has {data_file.items:,} items, but {items:,} were read")
+    return problems
+
+
+def _shortened(problems: Sequence[str]) -> Iterator[str]:
+    yield from problems[:_MOST_PROBLEMS]
+    if len(problems) > _MOST_PROBLEMS:
+        yield f"... and {len(problems) - _MOST_PROBLEMS:,} more like these"

@@ -1,0 +1,1 @@
+"""Everything that speaks to PostgreSQL. psycopg2 is imported here and nowhere else."""

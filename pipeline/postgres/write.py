@@ -1,0 +1,184 @@
+"""Rows into the target, and the isolation of those that PostgreSQL refuses.
+
+A chunk is tried in up to three ways, each a transaction of its own with the chunk's ledger row first. Nearly all end with the first.
+
+    copy_rows             COPY straight into the target: all or nothing
+    insert_new_rows       through a temp table: INSERT ... ON CONFLICT on the primary key; what was not inserted is a conflict. A handful of
+                          statements, whether one row conflicts or all
+    insert_row_by_row     a loop on the server, each row in a subtransaction: tells for each row what it violates, in one statement
+
+The next way is for whatever the one before could not settle, which PostgreSQL says with a SQLSTATE of rows (`sqlstate.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from psycopg2 import sql
+
+from pipeline.postgres.rows import RefusedRow, Rows, copy_stream, numbered_copy_stream
+from pipeline.postgres.session import Cursor, RowsRefused
+from pipeline.postgres.sqlstate import code_of
+from pipeline.postgres.target import Target
+from transforms.reject import ErrorCode
+from transforms.table import Column, Table
+
+WriteRows = Callable[[Cursor, Target, Table, Rows], list[RefusedRow]]
+
+_COPY_BLOCK: Final = 1 << 18
+_NO_ERROR: Final = "00000"
+_STAGING: Final = sql.Identifier("pg_temp", "ddb2pg_staging")
+_REFUSED: Final = sql.Identifier("pg_temp", "ddb2pg_refused")
+_ITEM: Final = sql.Identifier("ddb2pg_item")
+
+
+def ways_to_write(target: Target, table: Table) -> Sequence[WriteRows]:
+    """The ways for this target, in the order in which they are tried."""
+    ways: list[WriteRows] = [insert_row_by_row]
+    if target.primary_key and set(target.primary_key) <= set(table.column_names):
+        ways.insert(0, insert_new_rows)
+    if not target.has_row_security:
+        ways.insert(0, copy_rows)
+    return ways
+
+
+def copy_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
+    """COPY straight into the target; raises where one row is refused."""
+    if rows:
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target.identifier, _names(table.column_names))
+        cursor.copy_expert(statement, copy_stream(rows, len(table.columns)), _COPY_BLOCK)
+        if cursor.rowcount != len(rows):
+            # A trigger that returns NULL keeps a row out without an error; the last way finds out which.
+            raise RowsRefused(_NO_ERROR)
+    return []
+
+
+# -- through a temp table ------------------------------------------------------------------------------------------------------------------
+
+
+def insert_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
+    """Insert every row whose primary key is new, in the file's order; the others are refused as conflicts."""
+    _stage(cursor, table, rows)
+    names = {
+        "target": target.identifier,
+        "columns": _names(table.column_names),
+        "values": _staged_values(table),
+        "staging": _STAGING,
+        "item": _ITEM,
+        "key": _names(target.primary_key),
+    }
+    cursor.execute(sql.SQL(_INSERT_NEW).format(**names))
+    conflicts = [row[0] for row in cursor.fetchall()]
+    cursor.execute(sql.SQL(_COUNT_UNEXPLAINED).format(**names), {"conflicts": conflicts})
+    if cursor.fetchone()[0]:
+        # Neither inserted nor there before: a trigger kept it out, or row security hides it. The last way tells row by row.
+        raise RowsRefused(_NO_ERROR)
+    return [RefusedRow(number, ErrorCode.PRIMARY_KEY_CONFLICT, "23505", target.primary_key_name) for number in conflicts]
+
+
+_INSERT_NEW: Final = """
+    WITH inserted AS (
+        INSERT INTO {target} ({columns}) SELECT {values} FROM {staging} AS staged ORDER BY {item}
+        ON CONFLICT ({key}) DO NOTHING
+        RETURNING {key}, true AS ddb2pg_is_new
+    ), numbered AS (
+        SELECT {item}, {key}, row_number() OVER (PARTITION BY {key} ORDER BY {item}) AS ddb2pg_turn FROM {staging}
+    )
+    SELECT {item} FROM numbered LEFT JOIN inserted USING ({key})
+    WHERE ddb2pg_turn > 1 OR ddb2pg_is_new IS NULL
+    ORDER BY {item}
+"""
+
+_COUNT_UNEXPLAINED: Final = """
+    SELECT count(*) FROM {staging}
+    WHERE {item} = ANY (%(conflicts)s) AND ({key}) NOT IN (SELECT {key} FROM {target} JOIN {staging} USING ({key}))
+"""
+
+
+def insert_row_by_row(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
+    """Insert each row in a subtransaction, in the file's order, all in one statement; refuses each row for what it violates itself."""
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    _stage(cursor, table, rows)
+    cursor.execute(
+        sql.SQL("CREATE TEMP TABLE {} (item bigint, sqlstate text, violated text) ON COMMIT DROP").format(
+            sql.Identifier(_REFUSED.strings[1])
+        )
+    )
+    body = sql.SQL(_LOOP).format(
+        target=target.identifier,
+        columns=_names(table.column_names),
+        values=_staged_values(table),
+        staging=_STAGING,
+        item=_ITEM,
+        refused=_REFUSED,
+    )
+    cursor.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(cursor))))
+    cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {} ORDER BY item").format(_REFUSED))
+    return [
+        RefusedRow(number, code_of(sqlstate, violated, target.primary_key_name), sqlstate, violated)
+        for number, sqlstate, violated in cursor.fetchall()
+    ]
+
+
+# The conditions are those of `sqlstate.py`; the first four stand for their whole class.
+_LOOP: Final = """
+DECLARE
+    ddb2pg_number bigint;
+    ddb2pg_inserted bigint;
+    ddb2pg_sqlstate text;
+    ddb2pg_violated text;
+BEGIN
+    FOR ddb2pg_number IN SELECT {item} FROM {staging} ORDER BY {item} LOOP
+        BEGIN
+            INSERT INTO {target} ({columns}) SELECT {values} FROM {staging} AS staged WHERE staged.{item} = ddb2pg_number;
+            GET DIAGNOSTICS ddb2pg_inserted = ROW_COUNT;
+            IF ddb2pg_inserted = 0 THEN
+                INSERT INTO {refused} VALUES (ddb2pg_number, NULL, NULL);
+            END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR with_check_option_violation
+                       OR program_limit_exceeded OR raise_exception THEN
+            GET STACKED DIAGNOSTICS ddb2pg_sqlstate = RETURNED_SQLSTATE, ddb2pg_violated = CONSTRAINT_NAME;
+            INSERT INTO {refused} VALUES (ddb2pg_number, ddb2pg_sqlstate, ddb2pg_violated);
+        END;
+    END LOOP;
+END
+"""
+
+
+def _stage(cursor: Cursor, table: Table, rows: Rows) -> None:
+    """The rows in a temp table, with their item numbers, so that what follows are statements on sets.
+
+    A jsonb is staged as the bytes that it came as: the server parses it only where a row stands alone.
+    """
+    columns = [
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL("bytea" if _is_jsonb(column) else column.conversion.sql_type))
+        for column in table.columns
+    ]
+    cursor.execute(
+        sql.SQL("CREATE TEMP TABLE {} ({} bigint PRIMARY KEY, {}) ON COMMIT DROP").format(
+            sql.Identifier(_STAGING.strings[1]), _ITEM, sql.SQL(", ").join(columns)
+        )
+    )
+    statement = sql.SQL("COPY {} ({}, {}) FROM STDIN (FORMAT BINARY)").format(_STAGING, _ITEM, _names(table.column_names))
+    cursor.copy_expert(statement, numbered_copy_stream(rows, len(table.columns)), _COPY_BLOCK)
+    cursor.execute(sql.SQL("ANALYZE {}").format(_STAGING))
+
+
+def _staged_values(table: Table) -> sql.Composed:
+    """The columns of the target from those of the temp table."""
+    return sql.SQL(", ").join(
+        # The first byte of a binary jsonb is its version.
+        sql.SQL("convert_from(substr(staged.{}, 2), 'UTF8')::jsonb" if _is_jsonb(column) else "staged.{}").format(
+            sql.Identifier(column.name)
+        )
+        for column in table.columns
+    )
+
+
+def _is_jsonb(column: Column) -> bool:
+    return column.conversion.sql_type == "jsonb"
+
+
+def _names(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

@@ -1,0 +1,19 @@
+"""`report.json`: the facts of a run for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from pipeline import __version__
+from pipeline.report.result import TableResult
+
+
+def write_report(run_folder: Path, exit_code: int, results: Sequence[TableResult]) -> Path:
+    """Write the report of a run into its folder."""
+    path = run_folder / "report.json"
+    report = {"ddb2pg": __version__, "run_id": run_folder.name, "exit_code": exit_code, "tables": results}
+    path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return path

@@ -1,0 +1,43 @@
+"""What became of one table: the figures that the summary, `status` and `report.json` show, and the equation that they must satisfy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.postgres.ledger import Load, Totals
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """One table's load, as the ledger and the target have it."""
+
+    source_table: str
+    target_table: str
+    export_id: str
+    manifest_items: int
+    totals: Totals
+    target_rows: int
+    """Rows in the target table, whoever wrote them."""
+    dead_letter_codes: Mapping[str, int]
+    notice_codes: Mapping[str, int]
+    loaded_now: int
+    """Items that this run committed."""
+    seconds: float
+    problems: tuple[str, ...] = field(default=())
+    """Why the equation does not hold; empty when it does."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether every item is accounted for."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStatus:
+    """One load, as the ledger has it."""
+
+    load: Load
+    totals: Totals
+    dead_letter_codes: Mapping[str, int]
+    notice_codes: Mapping[str, int]

@@ -1,0 +1,79 @@
+"""What a person reads on the terminal. No value of an item is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipeline.report.result import LoadStatus, TableResult
+
+
+def print_result(console: Console, result: TableResult) -> None:
+    """One table, as soon as it is done."""
+    totals = result.totals
+    rate = f", {result.loaded_now / result.seconds:,.0f} items/s" if result.loaded_now and result.seconds else ""
+    did = (
+        f"{result.loaded_now:,} items loaded in {result.seconds:.1f} s{rate}"
+        if result.loaded_now
+        else "nothing to do: all of it was loaded before"
+    )
+    console.print(f"{result.source_table} -> {result.target_table}: {did}", highlight=False)
+    if result.is_proved:
+        console.print(
+            f"  {result.manifest_items:,} items in the manifest = {totals.items:,} read = "
+            f"{totals.rows:,} rows + {totals.dead_letters:,} dead letters",
+            highlight=False,
+        )
+    for problem in result.problems:
+        console.print(f"  NOT PROVED: {problem}", style="bold red", highlight=False, markup=False)
+
+
+def print_summary(console: Console, results: Sequence[TableResult]) -> None:
+    """All tables, with what was refused and noted."""
+    grid = Grid(title="Every item is accounted for" if all(result.is_proved for result in results) else "NOT every item is accounted for")
+    grid.add_column("table")
+    for heading in ("items", "rows", "dead letters", "notices"):
+        grid.add_column(heading, justify="right")
+    for result in results:
+        totals = result.totals
+        figures = (result.manifest_items, totals.rows, totals.dead_letters, totals.notices)
+        grid.add_row(result.source_table, *(f"{figure:,}" for figure in figures))
+    console.print(grid)
+    for name in ("dead_letter_codes", "notice_codes"):
+        _print_codes(console, name, results)
+
+
+def _print_codes(console: Console, name: str, results: Iterable[TableResult]) -> None:
+    rows = [(result.source_table, code, count) for result in results for code, count in getattr(result, name).items()]
+    if not rows:
+        return
+    grid = Grid(title={"dead_letter_codes": "Dead letters by code", "notice_codes": "Notices by code"}[name])
+    grid.add_column("table")
+    grid.add_column("code")
+    grid.add_column("items" if name == "dead_letter_codes" else "notices", justify="right")
+    for table, code, count in rows:
+        grid.add_row(table, code, f"{count:,}")
+    console.print(grid)
+
+
+def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
+    """The loads of a ledger."""
+    grid = Grid(title="Loads")
+    for heading in ("export", "target", "state"):
+        grid.add_column(heading, overflow="fold")
+    for heading in ("items", "done", "rows", "dead letters", "notices"):
+        grid.add_column(heading, justify="right")
+    for status in loads:
+        load, totals = status.load, status.totals
+        state = "finished" if load.finished_at else "unfinished"
+        figures = (totals.items, totals.rows, totals.dead_letters, totals.notices)
+        grid.add_row(
+            f"{load.source_table}\n{load.export_id}",
+            load.target_table,
+            state,
+            f"{load.manifest_items:,}",
+            *(f"{figure:,}" for figure in figures),
+        )
+    console.print(grid)

@@ -1,0 +1,72 @@
+-- The ledger: what was loaded, by whom it can be seen, and nothing else. It holds counts and item numbers, never a value of an item.
+-- Runs as one transaction, under an advisory lock, whenever a load starts; everything in it can run again.
+
+CREATE SCHEMA IF NOT EXISTS ddb2pg;
+
+-- One load per export and target, however many runs it takes. What must not change between runs is kept here.
+CREATE TABLE IF NOT EXISTS ddb2pg.load (
+    load_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    export_id       text NOT NULL,
+    source_table    text NOT NULL,
+    target_table    text NOT NULL,
+    export_time     timestamptz,
+    export_digest   text NOT NULL,
+    manifest_items  bigint NOT NULL,
+    manifest_files  integer NOT NULL,
+    migration_time  timestamptz NOT NULL,
+    chunk_items     integer NOT NULL,
+    chunk_bytes     integer NOT NULL,
+    unmapped        text NOT NULL,
+    definition      text NOT NULL,
+    started_at      timestamptz NOT NULL DEFAULT now(),
+    finished_at     timestamptz,
+    UNIQUE (export_id, target_table)
+);
+
+-- One row per committed chunk, inserted before the chunk's rows and in their transaction. No foreign key to the load: it would make
+-- every chunk lock the same row.
+CREATE TABLE IF NOT EXISTS ddb2pg.chunk (
+    load_id           bigint NOT NULL,
+    data_file         text NOT NULL,
+    first_item        bigint NOT NULL,
+    items             integer NOT NULL,
+    rows              integer NOT NULL,
+    dead_letters      integer NOT NULL,
+    notices           integer NOT NULL,
+    dead_letter_codes jsonb NOT NULL,
+    notice_codes      jsonb NOT NULL,
+    -- What Postgres refused: [[item number, code, sqlstate, constraint], ...]
+    write_rejects     jsonb NOT NULL,
+    run_id            text NOT NULL,
+    committed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (load_id, data_file, first_item),
+    CHECK (items = rows + dead_letters)
+);
+
+-- Data files that a run refused to load, and why.
+CREATE TABLE IF NOT EXISTS ddb2pg.refused_file (
+    load_id     bigint NOT NULL,
+    run_id      text NOT NULL,
+    data_file   text NOT NULL,
+    problem     text NOT NULL,
+    refused_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (load_id, run_id, data_file)
+);
+
+ALTER TABLE ddb2pg.load ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ddb2pg.chunk ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ddb2pg.refused_file ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON SCHEMA ddb2pg FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA ddb2pg FROM PUBLIC;
+
+-- Supabase's API roles, where there are any.
+DO $$
+DECLARE
+    api_role text;
+BEGIN
+    FOR api_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated') LOOP
+        EXECUTE format('REVOKE ALL ON SCHEMA ddb2pg FROM %I', api_role);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA ddb2pg FROM %I', api_role);
+    END LOOP;
+END
+$$;

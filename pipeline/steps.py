@@ -1,0 +1,93 @@
+"""The DoFns. As little logic as possible here: each is a few lines around a function or a class of another room.
+
+ReadChunks, LoadChunks and WriteRecords run fused, in one stage: chunks never cross a shuffle, and neither do dead letters or notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline.dead_letters.files import RecordBatch, RecordFiles
+from pipeline.export.chunks import Chunk, Split, read_chunks
+from pipeline.export.data_file import DataFileRefused
+from pipeline.loading import ChunkLoader, LoadPlan
+from pipeline.postgres import ledger
+from pipeline.postgres.session import Session
+
+DEAD_LETTERS: Final = "dead_letters"
+NOTICES: Final = "notices"
+REFUSED_FILES: Final = "refused_files"
+
+
+class ReadChunks(beam.DoFn):
+    """Split -> chunks; a data file that is not what its manifest says goes to `REFUSED_FILES` instead."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._size = plan.load.chunk_size
+
+    def process(self, split: Split) -> Iterator[Chunk | TaggedOutput]:
+        """Read one split."""
+        try:
+            yield from read_chunks(split, self._size)
+        except DataFileRefused as refused:
+            yield TaggedOutput(REFUSED_FILES, (split.data_file.name, str(refused)))
+
+
+class LoadChunks(beam.DoFn):
+    """Chunk -> the target; what was refused or noted goes to `DEAD_LETTERS` and `NOTICES`."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+
+    def setup(self) -> None:
+        """One connection a worker process."""
+        self._session = Session(self._plan.database)
+        self._loader = ChunkLoader(self._plan, self._session)
+
+    def process(self, chunk: Chunk) -> Iterator[TaggedOutput]:
+        """Load one chunk; what comes out is told only after it is committed."""
+        dead_letters, notices = self._loader.load(chunk)
+        yield TaggedOutput(DEAD_LETTERS, dead_letters)
+        yield TaggedOutput(NOTICES, notices)
+
+    def teardown(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+
+class WriteRecords(beam.DoFn):
+    """Batches of records -> files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def start_bundle(self) -> None:
+        """A bundle's splits are whole, so its files are."""
+        self._files = RecordFiles(self._folder)
+
+    def process(self, batch: RecordBatch) -> None:
+        """Add one batch."""
+        self._files.write(batch)
+
+    def finish_bundle(self) -> None:
+        """Leave no half file behind of a split that was refused midway."""
+        self._files.abandon()
+
+
+class NoteRefusedFiles(beam.DoFn):
+    """Refused data files -> the ledger."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+
+    def process(self, refused: tuple[str, str]) -> None:
+        """Note one; rare enough for a connection of its own."""
+        data_file, problem = refused
+        load_id, run_id = self._plan.load.load_id, self._plan.run_id
+        with Session(self._plan.database) as session:
+            session.transact(lambda cursor: ledger.note_refused_file(cursor, load_id, run_id, data_file, problem))

