@@ -27,6 +27,9 @@ Item = dict[str, Any]
 # What orjson can write. DynamoDB's own limit is 32 levels.
 MAX_NESTING: Final = 254
 
+# What `get` gives for an attribute that is not there: JSON's null is there, and is no attribute value.
+ABSENT: Final = object()
+
 # How orjson writes U+0000.
 _NUL_ESCAPE: Final = b"\\u0000"
 
@@ -101,7 +104,7 @@ def is_attribute_value(value: object) -> TypeGuard[AttributeValue]:
 
 def is_missing(value: object) -> bool:
     """Absent and NULL are the same thing (`rulings.md`, "Missing, NULL, empty")."""
-    return value is None or value == {"NULL": True}
+    return value is ABSENT or (type(value) is dict and len(value) == 1 and value.get("NULL") is True)
 
 
 # -- numbers -------------------------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from transforms import wire
 from transforms.attribute_value import (
+    ABSENT,
     JSON_TYPE_OF_TAG,
     NOT_AN_ATTRIBUTE_VALUE,
     Item,
@@ -246,12 +247,10 @@ def _open_map(map_: _Map, parent: Item | None, errors: list[ItemError]) -> Item 
     """The members of a map inside the item; none if it is missing; None, with the error noted, if it is something else."""
     if parent is None:
         return None
-    value = parent.get(map_.name)
-    if value is None:
-        return {}
-    _check_shape(value, map_.path)
+    value = parent.get(map_.name, ABSENT)
     if is_missing(value):
         return {}
+    _check_shape(value, map_.path)
     if "M" not in value:
         errors.append(ItemError(ErrorCode.WRONG_TYPE, map_.path, None, "must have the type tag M"))
         return None
@@ -318,7 +317,7 @@ def _one_tag(name: str, tag: str, encode: Encoder, if_missing: _IfMissing) -> _T
     json_type = JSON_TYPE_OF_TAG[tag]
 
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
-        value = holder.get(name)
+        value = holder.get(name, ABSENT)
         if type(value) is dict and len(value) == 1:
             content = value.get(tag)
             if type(content) is json_type:
@@ -332,7 +331,7 @@ def _one_tag(name: str, tag: str, encode: Encoder, if_missing: _IfMissing) -> _T
 
 def _several_tags(name: str, tags: tuple[str, ...], encode: Encoder, if_missing: _IfMissing) -> _ToField:
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
-        value = holder.get(name)
+        value = holder.get(name, ABSENT)
         if is_missing(value):
             return if_missing(notices)
         if is_attribute_value(value) and not value.keys().isdisjoint(tags):
@@ -344,7 +343,7 @@ def _several_tags(name: str, tags: tuple[str, ...], encode: Encoder, if_missing:
 
 def _any_tag(name: str, encode: Encoder, if_missing: _IfMissing) -> _ToField:
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
-        value = holder.get(name)
+        value = holder.get(name, ABSENT)
         return if_missing(notices) if is_missing(value) else encode(value, notices)
 
     return to_field
