@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,6 +24,9 @@ TRUE: Pair = ({"BOOL": True}, True)
 FALSE: Pair = ({"BOOL": False}, False)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# A session has four instants, and `datetime.isoformat` would take a third of all the time.
+_MINUTES = [f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440)]
 
 
 def text(value: str) -> Pair:
@@ -91,5 +95,12 @@ def jsonb(plain: Any) -> dict[str, str]:
 
 def iso(microseconds: int) -> str:
     """The truth's form of an instant: ISO 8601, UTC, six decimals."""
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+    day, rest = divmod(microseconds, 86_400_000_000)
+    minute, rest = divmod(rest, 60_000_000)
+    digits = f"{rest:08d}"
+    return f"{_date(day)}{_MINUTES[minute]}{digits[:2]}.{digits[2:]}Z"
+
+
+@lru_cache(maxsize=40_000)
+def _date(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).date().isoformat()

@@ -1,9 +1,10 @@
 """Audit events that share an `id`: groups of 2 to 4, known to every data file by arithmetic alone.
 
 The faulty items of a table are numbered, and their kinds come round in a cycle. In each cycle four neighbours are
-kept for groups that lie close together, and two slots far apart for groups whose members lie in different cycles, so mostly in different data files.
+kept for groups that lie close together, and two slots for groups whose members
+lie far from one another, so in different data files where there are several.
 
-    cycle 0: one group of 4      cycle 1: two of 2      cycle 2: one of 3, and a slot to spare      and so on
+    neighbours of cycle 0: one group of 4      of cycle 1: two of 2      of cycle 2: one of 3, and a slot to spare      and so on
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ FAR = (1, 40)
 SLOTS = frozenset((*NEAR, *FAR))
 
 _NEAR_GROUPS = (((0, 1, 2, 3),), ((0, 1), (2, 3)), ((0, 1, 2),))
-# Every nine far slots make a group of 2, one of 3 and one of 4.
+# Every nine members make a group of 2, one of 3 and one of 4.
 _FAR_GROUPS = (range(2), range(2, 5), range(5, 9))
 
 
@@ -49,10 +50,14 @@ def _near(cycle: int, slot: int, faults: int, cycle_length: int) -> Place | None
 
 
 def _far(number: int, faults: int, cycle_length: int) -> Place | None:
-    nine, slot = divmod(number, 9)
+    """Nine members, each from another ninth of the table; a table with fewer has one group of what there is."""
+    cycles, rest = divmod(faults, cycle_length)
+    members = cycles * len(FAR) + sum(slot < rest for slot in FAR)
+    nines = members // 9
+    if nines == 0:
+        return Place("far-0-0", number, twins=False) if number < 4 and members > 1 else None
+    ninth, nine = divmod(number, nines)
     for group in _FAR_GROUPS:
-        if slot in group:
-            second = nine * 9 + group[1]
-            if second // len(FAR) * cycle_length + FAR[second % len(FAR)] < faults:
-                return Place(f"far-{nine}-{group[0]}", slot - group[0], nine % 2 == 1)
+        if ninth in group:
+            return Place(f"far-{nine}-{group[0]}", group.index(ninth), nine % 2 == 1)
     return None

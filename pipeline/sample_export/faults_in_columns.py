@@ -63,11 +63,13 @@ def column_faults(table: str) -> dict[str, Planter]:
     uuids = fields_of(table, Kind.UUID)
     required = [field for field in fields_of(table, *_STRINGS) if field.required]
     found: dict[str, Planter] = {
-        "missing_required.absent": _missing(required, None),
-        "missing_required.null": _missing(required, {"NULL": True}),
         "invalid_uuid.empty": _planted("invalid_uuid", [field for field in uuids if field.required], _string(lambda _: "")),
-        "nul_character.text": _planted("nul_character", fields_of(table, Kind.TEXT, Kind.EVENT_TYPE), _with_nul),
     }
+    for field in required:
+        found[f"missing_required.{field.attribute}_absent"] = _missing(field, None)
+        found[f"missing_required.{field.attribute}_null"] = _missing(field, {"NULL": True})
+    for field in fields_of(table, Kind.TEXT, Kind.EVENT_TYPE):
+        found[f"nul_character.{field.attribute}"] = _planted("nul_character", [field], _with_nul)
     for name, (kinds, value) in _WRONG_TYPES.items():
         fields = fields_of(table, *kinds)
         if fields:
@@ -98,10 +100,9 @@ def _planted(code: str, fields: list[Field], value: Callable[[Draft, Field, Rand
     return plant
 
 
-def _missing(fields: list[Field], value: AttributeValue | None) -> Planter:
-    def plant(draft: Draft, random: Random) -> bool:
-        field = claim_one(draft, random, fields)
-        if field is None:
+def _missing(field: Field, value: AttributeValue | None) -> Planter:
+    def plant(draft: Draft, _random: Random) -> bool:
+        if not draft.claim(field.attribute):
             return False
         field.remove(draft)
         if value is not None:

@@ -119,9 +119,11 @@ def _nested(table: str) -> _Spot:
     return spot
 
 
-def _in_unmapped(draft: Draft, _random: Random, value: Any) -> str:
-    draft.attributes["legacyFlag"] = value
-    return "legacyFlag"
+def _in_unmapped(draft: Draft, _random: Random, value: Any) -> str | None:
+    if not draft.claim("unmapped"):
+        return None
+    draft.attributes["retiredFlag"] = value
+    return "retiredFlag"
 
 
 def _in_soap_data(draft: Draft, _random: Random, value: Any) -> str | None:

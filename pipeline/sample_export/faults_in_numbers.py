@@ -34,6 +34,17 @@ BAD_NUMBERS: dict[str, str] = {
     "nul": "1\0",
 }
 
+_NO_TIMESTAMPS = (
+    "+1700000000000",
+    "01700000000000",
+    " 1700000000000",
+    "1700000000000 ",
+    "1,700,000,000,000",
+    "1700000000000.",
+    "1_700_000_000_000",
+    "１７００００００００００００",
+)
+
 _OUT_OF_RANGE: dict[str, Callable[[Random], str]] = {
     "seconds": lambda random: str(1_707_000_000 + random.randrange(80_000_000)),
     "microseconds": lambda random: str(1_707_000_000_000_000 + random.randrange(80_000_000_000_000)),
@@ -55,7 +66,10 @@ _TOO_FINE: dict[str, Callable[[Random], str]] = {
 def timestamp_faults(table: str) -> dict[str, Planter]:
     """The faults of timestamps, by name."""
     fields = fields_of(table, Kind.TIMESTAMP)
-    found: dict[str, Planter] = {"invalid_number.timestamp": _planted(fields, "invalid_number", _bad_timestamp)}
+    found: dict[str, Planter] = {
+        "invalid_number.timestamp": _planted(fields, "invalid_number", bad_number),
+        "invalid_number.timestamp_at_first_sight": _planted(fields, "invalid_number", _bad_timestamp),
+    }
     for name, spell in _OUT_OF_RANGE.items():
         found[f"timestamp_out_of_range.{name}"] = _planted(fields, "timestamp_out_of_range", spell)
     for name, spell in _TOO_FINE.items():
@@ -69,10 +83,7 @@ def bad_number(random: Random) -> str:
 
 
 def _bad_timestamp(random: Random) -> str:
-    """Half of them look like a timestamp at first sight."""
-    if random.random() < 0.5:
-        return bad_number(random)
-    return random.choice(("+1700000000000", "01700000000000", " 1700000000000", "1700000000000 ", "1,700,000,000,000", "1700000000000."))
+    return random.choice(_NO_TIMESTAMPS)
 
 
 def _planted(fields: list[Field], code: str, spell: Callable[[Random], str]) -> Planter:

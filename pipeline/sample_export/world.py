@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import blake2b
 from random import Random
+from struct import Struct
 from typing import NamedTuple
 
 PROVIDERS = 300
@@ -17,6 +18,9 @@ PATIENTS = 4_000
 # 2024-02-01 .. 2026-10-28, so that everything a call leads to lies in 2024 to late 2026.
 _FIRST_START_MS = 1_706_745_600_000
 _LAST_START_MS = 1_793_145_600_000
+
+# Numbers for provider, patient, status, duration and start, out of the bytes of a digest.
+_SESSION_FACTS = Struct(">HHHHQ").unpack_from
 
 # Of 16 sessions.
 _STATUSES = ("COMPLETED",) * 12 + ("FAILED",) * 2 + ("ACTIVE", "INITIATED")
@@ -57,15 +61,17 @@ class World:
 
     def session(self, number: int) -> Session:
         """The call with this number."""
-        digits = blake2b(number.to_bytes(8, "big"), digest_size=48, key=self._key).hexdigest()
+        digest = blake2b(number.to_bytes(8, "big"), digest_size=48, key=self._key).digest()
+        digits = digest[:32].hex()
+        provider, patient, status, duration, start = _SESSION_FACTS(digest, 32)
         return Session(
             to_uuid(digits),
-            to_uuid(digits[32:64]),
-            self._providers[int(digits[64:68], 16) % PROVIDERS],
-            self._patients[int(digits[68:74], 16) % PATIENTS],
-            _STATUSES[int(digits[74], 16)],
-            _FIRST_START_MS + int(digits[75:87], 16) % (_LAST_START_MS - _FIRST_START_MS),
-            240_000 + int(digits[87:93], 16) % 3_000_000,
+            to_uuid(digits[32:]),
+            self._providers[provider % PROVIDERS],
+            self._patients[patient % PATIENTS],
+            _STATUSES[status % 16],
+            _FIRST_START_MS + start % (_LAST_START_MS - _FIRST_START_MS),
+            240_000 + duration * 47,
         )
 
     def completed_session(self, number: int) -> Session:
