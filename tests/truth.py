@@ -1,0 +1,152 @@
+"""A migration held against the truth of its sample export: every row, every dead letter, every notice, value by value.
+
+The truth was written by the generator from what it planted. Rows are compared by PostgreSQL, as text, so that 1.50 is not 1.5.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.postgres_server import Database
+from transforms.table import Table
+from transforms.tables import TABLES
+
+Place = tuple[str, int]
+
+
+def assert_equals_truth(root: Path, database: Database, run_folder: Path, tables: Iterable[Table] = TABLES) -> None:
+    """The target, and the run's dead letters and notices, are what the truth says; and the ledger agrees."""
+    for table in tables:
+        _check_table(table, root, database, run_folder)
+
+
+def records(folder: Path) -> Iterator[dict[str, Any]]:
+    """All records of a folder of dead letters or notices."""
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+
+def lines_of_export(root: Path, source_table: str) -> dict[Place, bytes]:
+    """Every line of an export, read without our code."""
+    found = {}
+    for path in root.glob(f"{source_table}/AWSDynamoDB/*/data/*"):
+        content = gzip.decompress(path.read_bytes())
+        for number, line in enumerate(content.split(b"\n")):
+            found[path.name, number] = line
+    return found
+
+
+def _check_table(table: Table, root: Path, database: Database, run_folder: Path) -> None:
+    truth = _read_truth(root / "truth" / f"{table.source}.jsonl")
+    dead_letters = _by_place(records(run_folder / "dead_letters" / table.source))
+    losers = _check_conflicts(truth, dead_letters)
+    _check_dead_letters(truth, losers, dead_letters, lines_of_export(root, table.source))
+    rows = [entry["row"] for place, entry in truth.items() if entry["outcome"] != "dead_letter" and place not in losers]
+    _check_rows(table, rows, database)
+    expected = Counter(
+        (*place, notice["code"], notice["attribute"])
+        for place, entry in truth.items()
+        if entry["outcome"] != "dead_letter" and place not in losers
+        for notice in entry["notices"]
+    )
+    found = Counter(
+        (notice["data_file"], notice["item_number"], notice["code"], notice["attribute"])
+        for notice in records(run_folder / "notices" / table.source)
+    )
+    assert found == expected
+    totals = database.query(
+        "SELECT sum(items), sum(c.rows), sum(dead_letters), sum(notices) FROM ddb2pg.chunk c JOIN ddb2pg.load USING (load_id) WHERE source_table = %s",
+        table.source,
+    )
+    assert totals == [(len(truth), len(rows), len(dead_letters), sum(expected.values()))]
+
+
+def _read_truth(path: Path) -> dict[Place, dict[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        entries = [json.loads(line) for line in lines]
+    return {(entry["data_file"], entry["item_number"]): entry for entry in entries}
+
+
+def _by_place(dead_letters: Iterable[dict[str, Any]]) -> dict[Place, dict[str, Any]]:
+    found: dict[Place, dict[str, Any]] = {}
+    for record in dead_letters:
+        place = record["data_file"], record["item_number"]
+        assert place not in found, "a dead letter was written twice"
+        found[place] = record
+    return found
+
+
+def _check_conflicts(truth: dict[Place, dict[str, Any]], dead_letters: dict[Place, dict[str, Any]]) -> set[Place]:
+    """Of items that share a primary key one is a row, whichever; returns the others."""
+    groups: dict[str, list[Place]] = defaultdict(list)
+    for place, entry in truth.items():
+        if entry["outcome"] == "conflict":
+            groups[entry["group"]].append(place)
+    losers = {place for places in groups.values() for place in places if place in dead_letters}
+    for places in groups.values():
+        assert sum(place not in losers for place in places) == 1
+    return losers
+
+
+def _check_dead_letters(
+    truth: dict[Place, dict[str, Any]], losers: set[Place], dead_letters: dict[Place, dict[str, Any]], lines: dict[Place, bytes]
+) -> None:
+    expected = {place: (entry["stage"], _errors(entry)) for place, entry in truth.items() if entry["outcome"] == "dead_letter"}
+    expected |= {place: ("write", [("primary_key_conflict", "")]) for place in losers}
+    found = {place: (record["stage"], _errors(record)) for place, record in dead_letters.items()}
+    differences = {place: (expected.get(place), found.get(place)) for place in expected.keys() | found.keys() if expected.get(place) != found.get(place)}
+    assert not differences, f"{len(differences)} differ (expected, found): {dict(list(differences.items())[:10])}"
+    for place, record in dead_letters.items():
+        assert _item_of(record) == lines[place]
+
+
+def _errors(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    return sorted((error["code"], error["attribute"] or "") for error in entry["errors"])
+
+
+def _item_of(record: dict[str, Any]) -> bytes:
+    item: str = record["item"]
+    return item.encode() if record["item_encoding"] == "utf-8" else base64.b64decode(item)
+
+
+def _check_rows(table: Table, rows: list[dict[str, Any]], database: Database) -> None:
+    """The target holds exactly the rows of the truth, as PostgreSQL itself reads the truth's values."""
+    migration_time = database.value(
+        "SELECT to_char(migration_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ddb2pg.load WHERE source_table = %s", table.source
+    )
+    content = io.StringIO()
+    writer = csv.writer(content)
+    for row in rows:
+        assert row.keys() == set(table.column_names)
+        writer.writerow([_csv_value(row[name], migration_time) for name in table.column_names])
+    content.seek(0)
+    columns = ", ".join(table.column_names)
+    connection = database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("SET TimeZone = 'UTC'")
+        cursor.execute(f"CREATE TEMP TABLE truth AS SELECT {columns} FROM {table.target} WITH NO DATA")
+        cursor.copy_expert(f"COPY truth ({columns}) FROM STDIN (FORMAT csv, NULL '~NULL~')", content)
+        for left, right in (("truth", table.target), (table.target, "truth")):
+            cursor.execute(f"SELECT l::text FROM (SELECT {columns} FROM {left}) l EXCEPT ALL SELECT r::text FROM (SELECT {columns} FROM {right}) r")
+            assert cursor.fetchmany(3) == [], f"in {left}, but not in {right}"
+    connection.close()
+
+
+def _csv_value(value: Any, migration_time: str) -> str:
+    if value is None:
+        return "~NULL~"
+    if isinstance(value, dict):
+        text: str = value["jsonb"]
+        return text
+    if value == "migration_time":
+        return migration_time
+    return json.dumps(value) if isinstance(value, bool) else str(value)
