@@ -105,12 +105,20 @@ def _plant(draft: Draft, random: Random, name: str, planter: Planter) -> bool:
     return True
 
 
+def _spread(kinds: dict[str, Planter], random: Random) -> list[tuple[str, Planter]]:
+    """The kinds by chance, but each code's evenly over the cycle and first at its start: a dozen faults show every code."""
+    by_code: dict[str, list[tuple[str, Planter]]] = {}
+    for name, planter in random.sample(list(kinds.items()), len(kinds)):
+        by_code.setdefault(name.partition(".")[0], []).append((name, planter))
+    placed = [(number / len(same_code), random.random(), kind) for same_code in by_code.values() for number, kind in enumerate(same_code)]
+    return [kind for _, _, kind in sorted(placed, key=lambda place: place[:2])]
+
+
 @lru_cache(maxsize=8)
 def planting(settings: Settings, table: str) -> Planting:
     """The cycles for `table`."""
     random = settings.random("cycles", table)
-    kinds: list[tuple[str, Planter | None]] = list(fault_kinds(table).items())
-    random.shuffle(kinds)
+    kinds: list[tuple[str, Planter | None]] = list(_spread(fault_kinds(table), random))
     if table == AUDIT:
         for slot in sorted(conflicts.SLOTS):
             kinds.insert(slot, ("primary_key_conflict", None))
