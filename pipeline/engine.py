@@ -8,6 +8,7 @@ ends the run.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import shlex
@@ -62,9 +63,11 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
     """
     options = PipelineOptions(list(beam_arguments), save_main_session=False)
     runner = options.view_as(StandardOptions).runner or _LOCAL
+    is_given = any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
     try:
         with _death_of_a_worker_stops():
-            root = beam.Pipeline(runner=_local_runner(options, workers) if runner == _LOCAL else runner, options=options)
+            engine = _local_runner(options, None if is_given else workers) if runner == _LOCAL else runner
+            root = beam.Pipeline(runner=engine, options=options)
             define(root)
             result = root.run()
             result.wait_until_finish()
@@ -77,18 +80,23 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
         raise Stopped(sentence) from None
 
 
-def _local_runner(options: PipelineOptions, workers: int) -> fn_runner.FnApiRunner:
+def _local_runner(options: PipelineOptions, workers_unless_given: int | None) -> fn_runner.FnApiRunner:
     """The pinned engine, with the pipeline's options handed on to worker processes (FnApiRunner by name would not)."""
     direct = options.view_as(DirectOptions)
-    if direct.direct_num_workers in (None, 1) and direct.direct_running_mode in (None, "in_memory"):
-        direct.direct_num_workers = workers
-    environment = None
-    if direct.direct_num_workers != 1 and direct.direct_running_mode in (None, "in_memory"):
-        command = f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
-        environment = environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
+    if workers_unless_given is not None:
+        direct.direct_num_workers = workers_unless_given
+    environment = _worker_processes() if direct.direct_num_workers != 1 and direct.direct_running_mode == "in_memory" else None
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
     return fn_runner.FnApiRunner(default_environment=environment, provision_info=provision)
+
+
+def _worker_processes() -> environments.Environment:
+    """Processes of this Python. Their standard error is Beam's log, which may quote items: it is shown only when asked for."""
+    command = f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
+    if not logging.getLogger("apache_beam").isEnabledFor(logging.CRITICAL):
+        command += " 2>/dev/null"
+    return environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
 
 
 # -- a worker's death ----------------------------------------------------------------------------------------------------------------------

@@ -64,7 +64,8 @@ def _check_table(table: Table, root: Path, database: Database, run_folder: Path)
     )
     assert found == expected
     totals = database.query(
-        "SELECT sum(items), sum(c.rows), sum(dead_letters), sum(notices) FROM ddb2pg.chunk c JOIN ddb2pg.load USING (load_id) WHERE source_table = %s",
+        "SELECT sum(items), sum(c.rows), sum(dead_letters), sum(notices) FROM ddb2pg.chunk c JOIN ddb2pg.load USING (load_id) "
+        "WHERE source_table = %s",
         table.source,
     )
     assert totals == [(len(truth), len(rows), len(dead_letters), sum(expected.values()))]
@@ -103,7 +104,11 @@ def _check_dead_letters(
     expected = {place: (entry["stage"], _errors(entry)) for place, entry in truth.items() if entry["outcome"] == "dead_letter"}
     expected |= {place: ("write", [("primary_key_conflict", "")]) for place in losers}
     found = {place: (record["stage"], _errors(record)) for place, record in dead_letters.items()}
-    differences = {place: (expected.get(place), found.get(place)) for place in expected.keys() | found.keys() if expected.get(place) != found.get(place)}
+    differences = {
+        place: (expected.get(place), found.get(place))
+        for place in expected.keys() | found.keys()
+        if expected.get(place) != found.get(place)
+    }
     assert not differences, f"{len(differences)} differ (expected, found): {dict(list(differences.items())[:10])}"
     for place, record in dead_letters.items():
         assert _item_of(record) == lines[place]
@@ -121,7 +126,8 @@ def _item_of(record: dict[str, Any]) -> bytes:
 def _check_rows(table: Table, rows: list[dict[str, Any]], database: Database) -> None:
     """The target holds exactly the rows of the truth, as PostgreSQL itself reads the truth's values."""
     migration_time = database.value(
-        "SELECT to_char(migration_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ddb2pg.load WHERE source_table = %s", table.source
+        "SELECT to_char(migration_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ddb2pg.load WHERE source_table = %s",
+        table.source,
     )
     content = io.StringIO()
     writer = csv.writer(content)
@@ -136,7 +142,9 @@ def _check_rows(table: Table, rows: list[dict[str, Any]], database: Database) ->
         cursor.execute(f"CREATE TEMP TABLE truth AS SELECT {columns} FROM {table.target} WITH NO DATA")
         cursor.copy_expert(f"COPY truth ({columns}) FROM STDIN (FORMAT csv, NULL '~NULL~')", content)
         for left, right in (("truth", table.target), (table.target, "truth")):
-            cursor.execute(f"SELECT l::text FROM (SELECT {columns} FROM {left}) l EXCEPT ALL SELECT r::text FROM (SELECT {columns} FROM {right}) r")
+            cursor.execute(
+                f"SELECT l::text FROM (SELECT {columns} FROM {left}) l EXCEPT ALL SELECT r::text FROM (SELECT {columns} FROM {right}) r"
+            )
             assert cursor.fetchmany(3) == [], f"in {left}, but not in {right}"
     connection.close()
 

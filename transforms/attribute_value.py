@@ -152,30 +152,37 @@ def attribute_value_to_json(value: object) -> bytes:
 
 
 def _to_plain(value: Any) -> Any:
-    """Attribute value to what orjson writes; `_Stumble` at anything unsound but U+0000."""
-    if type(value) is not dict or len(value) != 1:
-        raise _Stumble
-    ((tag, content),) = value.items()
-    if type(content) is not JSON_TYPE_OF_TAG.get(tag):
-        raise _Stumble
-    if tag in ("S", "B", "BOOL"):
-        return content
-    if tag == "N":
-        return _to_fragment(content)
-    if tag == "M":
-        return {name: _to_plain(member) for name, member in content.items()}
-    if tag == "L":
-        return [_to_plain(member) for member in content]
+    """Attribute value to what orjson writes; `_Stumble` at anything unsound but U+0000. Tags in the order of how often they come."""
+    if type(value) is dict and len(value) == 1:
+        [tag] = value
+        content = value[tag]
+        if tag == "S":
+            if type(content) is str:
+                return content
+        elif tag == "N":
+            if type(content) is str:
+                return _number_to_plain(content)
+        elif tag == "M":
+            if type(content) is dict:
+                return {name: _to_plain(member) for name, member in content.items()}
+        elif tag == "L":
+            if type(content) is list:
+                return [_to_plain(member) for member in content]
+        elif is_attribute_value(value):
+            return _rarer_to_plain(tag, content)
+    raise _Stumble
+
+
+def _rarer_to_plain(tag: str, content: Any) -> Any:
     if tag == "NULL":
-        if content is not True:
-            raise _Stumble
         return None
-    if any(type(member) is not str for member in content):
-        raise _Stumble
-    return [_to_fragment(member) for member in content] if tag == "NS" else content
+    return [_number_to_plain(member) for member in content] if tag == "NS" else content
 
 
-def _to_fragment(text: str) -> orjson.Fragment:
+def _number_to_plain(text: str) -> int | orjson.Fragment:
+    # Writing an int of up to 15 digits is writing its digits, and making one is three times as fast as a fragment.
+    if len(text) <= 15 and text.isdecimal() and text.isascii() and (text[0] != "0" or text == "0"):
+        return int(text)
     if not is_number(text):
         raise _Stumble
     return orjson.Fragment(text)

@@ -8,6 +8,7 @@ made once a table, so what can be prepared is.
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
@@ -52,15 +53,13 @@ def is_uuid(text: str) -> bool:
 
 def uuid_to_bytes(text: str) -> bytes:
     """The 16 bytes of a UUID; raises `ValueRefused` (`invalid_uuid`)."""
+    # Half the time of the pattern, and as strict: 32 characters are left, and `unhexlify` takes hexadecimal ASCII digits only.
     digits = text.replace("-", "")
-    # Half the time of the pattern, and as strict: `fromhex` skips white space, but then 32 characters do not make 16 bytes.
-    if len(text) == 36 and len(digits) == 32 and text[8] == text[13] == text[18] == text[23] == "-":
+    if len(text) == 36 and len(digits) == 32 and text[8:24:5] == "----":
         try:
-            sixteen_bytes = bytes.fromhex(digits)
+            return unhexlify(digits)
         except ValueError:
-            sixteen_bytes = b""
-        if len(sixteen_bytes) == 16:
-            return sixteen_bytes
+            pass
     raise ValueRefused(ErrorCode.INVALID_UUID, _INVALID_UUID)
 
 
@@ -200,12 +199,13 @@ class Timestamp:
         """See `Conversion`."""
         # What nearly every timestamp looks like: 13 digits, no exponent, no fraction, no leading zero.
         earliest, latest = max(self.earliest, 10**12), self.latest
+        pack = wire.pack_timestamptz
 
         def encode(text: str, _notices: list[Notice]) -> bytes:
             if len(text) == 13 and text.isdecimal() and text.isascii():
                 milliseconds = int(text)
                 if earliest <= milliseconds <= latest:
-                    return wire.timestamptz_field(milliseconds * 1000)
+                    return pack(8, milliseconds * 1000 - wire.POSTGRES_EPOCH)
             return wire.timestamptz_field(self.to_microseconds(text))
 
         return encode

@@ -31,7 +31,7 @@ from transforms.attribute_value import (
     line_to_item,
 )
 from transforms.convert import Conversion, Encoder
-from transforms.reject import ErrorCode, ItemError, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
+from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
 
 # Raise this when a change of the conversions makes another row of the same item: a load in progress must not mix both.
 RULES_VERSION: Final = 1
@@ -169,33 +169,24 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
     fields_ = [_compile_column(column, maps, migration_time) for column in table.columns]
     rejects_unmapped = unmapped is Unmapped.REJECT
 
+    to_fields = [(field.to_field, field.map_index) for field in fields_]
+    inner_maps = maps[1:]
+
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
-        held: list[Item | None] = [line_to_item(line)]
-        errors: list[ItemError] = []
+        item = line_to_item(line)
         notices: list[Notice] = []
-        for map_ in maps[1:]:
-            held.append(_open_map(map_, held[map_.parent], errors))
-        encoded = []
-        for to_field, map_index, attribute, column in fields_:
-            holder = held[map_index]
-            if holder is None:
-                continue
-            try:
-                encoded.append(to_field(holder, notices))
-            except ValueRefused as refused:
-                errors.append(_item_error(refused, attribute, column))
-            except _EachRefused as each:
-                errors.extend(_item_error(refused, name, column) for name, refused in each.refusals.items())
+        try:
+            held = _open_maps(item, inner_maps)
+            encoded = b"".join([to_field(held[index], notices) for to_field, index in to_fields])
+        except (ValueRefused, _EachRefused):
+            raise _all_errors(item, maps, fields_, unmapped) from None
         for map_, holder in zip(maps, held, strict=True):
-            if holder is not None and not map_.known.issuperset(holder):
+            if not map_.known.issuperset(holder):
                 for path in _unmapped_attributes(map_, holder):
                     if rejects_unmapped:
-                        errors.append(ItemError(ErrorCode.UNMAPPED_ATTRIBUTE, path, None, "no column takes this attribute"))
-                    else:
-                        notices.append(Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path))
-        if errors:
-            raise TransformRefused(tuple(errors))
-        return b"".join(encoded), notices
+                        raise _all_errors(item, maps, fields_, unmapped)
+                    notices.append(Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path))
+        return encoded, notices
 
     return to_row
 
@@ -243,19 +234,49 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _open_map(map_: _Map, parent: Item | None, errors: list[ItemError]) -> Item | None:
-    """The members of a map inside the item; none if it is missing; None, with the error noted, if it is something else."""
-    if parent is None:
-        return None
+def _open_maps(item: Item, inner_maps: Sequence[_Map]) -> list[Item]:
+    """The item, then the members of each map inside it, none where it is missing; raises `ValueRefused` at the first that is no map."""
+    held = [item]
+    for map_ in inner_maps:
+        held.append(_open_map(map_, held[map_.parent]))
+    return held
+
+
+def _open_map(map_: _Map, parent: Item) -> Item:
     value = parent.get(map_.name, ABSENT)
     if is_missing(value):
         return {}
-    _check_shape(value, map_.path)
-    if "M" not in value:
-        errors.append(ItemError(ErrorCode.WRONG_TYPE, map_.path, None, "must have the type tag M"))
-        return None
-    members: Item = value["M"]
-    return members
+    if is_attribute_value(value) and "M" in value:
+        members: Item = value["M"]
+        return members
+    raise _wrong_type(value, ("M",))
+
+
+def _all_errors(item: Item, maps: Sequence[_Map], fields_: Sequence[_Field], unmapped: Unmapped) -> ItemRefused:
+    """What is wrong with an item of which something is: the way of the sound ones again, but not ending at the first error."""
+    errors: list[ItemError] = []
+    held: list[Item | None] = [item]
+    for map_ in maps[1:]:
+        parent = held[map_.parent]
+        try:
+            held.append(None if parent is None else _open_map(map_, parent))
+        except ValueRefused as refused:
+            held.append(None)
+            errors.append(_item_error(refused, map_.path, None))
+    for to_field, map_index, attribute, column in fields_:
+        holder = held[map_index]
+        if holder is None:
+            continue
+        try:
+            to_field(holder, [])
+        except ValueRefused as refused:
+            errors.append(_item_error(refused, attribute, column))
+        except _EachRefused as each:
+            errors.extend(_item_error(refused, name, column) for name, refused in each.refusals.items())
+    paths = [path for map_, holder in zip(maps, held, strict=True) if holder is not None for path in _unmapped_attributes(map_, holder)]
+    if unmapped is Unmapped.REJECT:
+        errors.extend(ItemError(ErrorCode.UNMAPPED_ATTRIBUTE, path, None, "no column takes this attribute") for path in paths)
+    return TransformRefused(tuple(errors))
 
 
 def _unmapped_attributes(map_: _Map, holder: Item) -> Iterator[str]:

@@ -19,9 +19,11 @@ _UUID_LENGTH: Final = b"\x00\x00\x00\x10"
 _JSONB_VERSION: Final = 1
 
 _pack_length = Struct(">i").pack
+# Most texts are short, and looking their length up is twice as fast as packing it.
+_SHORT_LENGTHS: Final = tuple(_pack_length(length) for length in range(256))
 _pack_jsonb_head = Struct(">iB").pack
 _timestamp_field = Struct(">iq")
-_pack_timestamp = _timestamp_field.pack
+pack_timestamptz = _timestamp_field.pack
 
 
 def uuid_field(sixteen_bytes: bytes) -> bytes:
@@ -31,7 +33,7 @@ def uuid_field(sixteen_bytes: bytes) -> bytes:
 
 def timestamptz_field(microseconds: int) -> bytes:
     """A timestamptz from microseconds since 1970-01-01 UTC."""
-    return _pack_timestamp(8, microseconds - POSTGRES_EPOCH)
+    return pack_timestamptz(8, microseconds - POSTGRES_EPOCH)
 
 
 def timestamptz_of_field(field: bytes) -> int:
@@ -42,7 +44,8 @@ def timestamptz_of_field(field: bytes) -> int:
 
 def text_field(utf8: bytes) -> bytes:
     """A text."""
-    return _pack_length(len(utf8)) + utf8
+    size = len(utf8)
+    return (_SHORT_LENGTHS[size] if size < 256 else _pack_length(size)) + utf8
 
 
 def jsonb_field(json_text: bytes) -> bytes:

@@ -37,7 +37,7 @@ def check_data_file(data_file: DataFile) -> None:
     if md5 != data_file.md5:
         message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed or cut short. Copy the file again"
         raise DataFileRefused(message)
-    items = sum(1 for _ in read_lines(data_file))
+    items = _count_items(data_file)
     if items != data_file.items:
         message = (
             f"{data_file.uri}: holds {items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. Export again"
@@ -50,9 +50,28 @@ def read_lines(data_file: DataFile) -> Iterator[bytes]:
 
     Raises `DataFileRefused` when the gzip is damaged, cut short, or a line has no end within reason.
     """
+    with _stream_of(data_file) as stream:
+        yield from _without_blank_end(_lines(stream))
+
+
+def _count_items(data_file: DataFile) -> int:
+    """How many lines `read_lines` has, some four times as fast."""
+    items = line_ends = 0
+    with _stream_of(data_file) as stream:
+        while block := stream.read(_BLOCK):
+            content = block.rstrip()
+            if content:
+                items = line_ends + content.count(b"\n") + 1
+            line_ends += block.count(b"\n")
+    return items
+
+
+@contextlib.contextmanager
+def _stream_of(data_file: DataFile) -> Iterator[BinaryIO]:
+    """The decompressed content; raises `DataFileRefused` when that turns out to be damaged."""
     try:
         with files.open_file(data_file.uri) as compressed, _decompressed(compressed) as stream:
-            yield from _without_blank_end(_lines(stream))
+            yield stream
     except _DAMAGED:
         message = f"{data_file.uri}: is not whole, sound gzip of lines; copy the file again"
         raise DataFileRefused(message) from None

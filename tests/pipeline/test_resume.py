@@ -18,7 +18,6 @@ from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
 
 
-
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Faulty and unusual, in many small chunks once --chunk_items=50 cuts it."""
