@@ -23,8 +23,9 @@ from pipeline.postgres.rows import RefusedRow, Rows
 from pipeline.postgres.session import Cursor, RowsRefused, Session
 from pipeline.postgres.target import Target
 from pipeline.postgres.write import WriteRows, ways_to_write
+from transforms.compilation import ToRow, compile_table
 from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, Stage
-from transforms.table import Table, ToRow, compile_table
+from transforms.table import Table
 
 _WRITE_MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.PRIMARY_KEY_CONFLICT: "the target has a row with this primary key already",

@@ -112,21 +112,28 @@ def is_missing(value: object) -> bool:
 
 def is_number(text: str) -> bool:
     """Whether `text` is a JSON number inside DynamoDB's range (`rulings.md`, "Edges")."""
-    if _JSON_NUMBER.fullmatch(text) is None:
-        return False
     if len(text) <= _SURELY_IN_RANGE and "e" not in text and "E" not in text:
-        return True
+        return _JSON_NUMBER.fullmatch(text) is not None
+    return _to_decimal(text) is not None
+
+
+def check_number(text: str) -> Decimal:
+    """The number, exactly; raises `ValueRefused` (`invalid_number`) unless it is one."""
+    number = _to_decimal(text)
+    if number is None:
+        raise ValueRefused(ErrorCode.INVALID_NUMBER, _INVALID_NUMBER)
+    return number
+
+
+def _to_decimal(text: str) -> Decimal | None:
+    if _JSON_NUMBER.fullmatch(text) is None:
+        return None
     try:
         number = Decimal(text)
-    except InvalidOperation:  # an exponent beyond what even Decimal holds
-        return False
-    return not number or _LEAST_EXPONENT <= number.adjusted() <= _GREATEST_EXPONENT
-
-
-def check_number(text: str) -> None:
-    """Raise `ValueRefused` (`invalid_number`) unless `text` is a number."""
-    if not is_number(text):
-        raise ValueRefused(ErrorCode.INVALID_NUMBER, _INVALID_NUMBER)
+    except InvalidOperation:
+        # An exponent beyond what even Decimal holds; a zero is a zero all the same.
+        return Decimal(0) if not text.lower().partition("e")[0].strip("-0.") else None
+    return number if not number or _LEAST_EXPONENT <= number.adjusted() <= _GREATEST_EXPONENT else None
 
 
 # -- JSONB ---------------------------------------------------------------------------------------------------------------------------------

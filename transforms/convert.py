@@ -36,6 +36,10 @@ class Conversion(Protocol):
         """The type tags it takes; none means any, and the encoder gets the whole attribute value."""
 
     @property
+    def content_type(self) -> type:
+        """The JSON type of the content that its encoder takes."""
+
+    @property
     def sql_type(self) -> str:
         """The column's type, as `format_type` of PostgreSQL spells it."""
 
@@ -69,6 +73,7 @@ class Uuid:
 
     empty_as_null: bool = False
     tags: tuple[str, ...] = ("S",)
+    content_type: ClassVar[type] = str
     sql_type: ClassVar[str] = "uuid"
 
     def encoder(self, attribute: str) -> Encoder:
@@ -102,10 +107,14 @@ class Text:
     expected: Callable[[str], bool] | None = None
     otherwise: NoticeCode | None = None
     tags: tuple[str, ...] = ("S",)
+    content_type: ClassVar[type] = str
     sql_type: ClassVar[str] = "text"
 
     def encoder(self, attribute: str) -> Encoder:
         """See `Conversion`."""
+        if (self.expected is None) != (self.otherwise is None):
+            message = "Text: expected and otherwise go together"
+            raise ValueError(message)
         if self.expected is None or self.otherwise is None:
             return lambda text, _notices: wire.text_field(text_to_utf8(text))
         expected = self.expected
@@ -126,6 +135,7 @@ class OneOf:
 
     values: tuple[str, ...]
     tags: tuple[str, ...] = ("S",)
+    content_type: ClassVar[type] = str
     sql_type: ClassVar[str] = "text"
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
@@ -149,6 +159,7 @@ class UpperCased:
     known: tuple[str, ...]
     otherwise: NoticeCode
     tags: tuple[str, ...] = ("S",)
+    content_type: ClassVar[type] = str
     sql_type: ClassVar[str] = "text"
 
     def encoder(self, attribute: str) -> Encoder:
@@ -176,6 +187,7 @@ class Boolean:
     """A BOOL as it is."""
 
     tags: tuple[str, ...] = ("BOOL",)
+    content_type: ClassVar[type] = bool
     sql_type: ClassVar[str] = "boolean"
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
@@ -193,6 +205,7 @@ class Timestamp:
     earliest: int = _MILLISECONDS_2000
     latest: int = _MILLISECONDS_2100
     tags: tuple[str, ...] = ("N",)
+    content_type: ClassVar[type] = str
     sql_type: ClassVar[str] = "timestamp with time zone"
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
@@ -215,9 +228,7 @@ class Timestamp:
 
         Raises `ValueRefused`: `invalid_number`, `invalid_timestamp` (finer than a microsecond), `timestamp_out_of_range`.
         """
-        check_number(text)
-        milliseconds = Decimal(text)
-        microseconds = _thousandfold(milliseconds)
+        microseconds = _thousandfold(check_number(text))
         if microseconds is None:
             message = "must not be finer than a microsecond"
             raise ValueRefused(ErrorCode.INVALID_TIMESTAMP, message)
@@ -248,6 +259,7 @@ class Jsonb:
     """An attribute value of any type, with its full structure (`rulings.md`, "JSONB")."""
 
     tags: ClassVar[tuple[str, ...]] = ()
+    content_type: ClassVar[type] = dict
     sql_type: ClassVar[str] = "jsonb"
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices

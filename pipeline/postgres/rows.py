@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from transforms.compilation import EncodedRow
 from transforms.reject import ErrorCode
-from transforms.table import EncodedRow
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" * 2

@@ -1,0 +1,67 @@
+"""The rules that keep the rooms apart."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("transforms/**/*.py")])
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def _importers(package: str) -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in SOURCES if any(name.split(".")[0] == package for name in _imports(path))}
+
+
+def test_transforms_never_import_the_pipeline() -> None:
+    """Imports run pipeline -> transforms -> libraries, never back."""
+    assert not {path for path in _importers("pipeline") if path.startswith("transforms")}
+
+
+def test_transforms_are_pure() -> None:
+    """No Beam, no database, no clock, no I/O, no logging among them."""
+    forbidden = {"apache_beam", "psycopg2", "logging", "time", "datetime", "os", "io", "pathlib", "socket", "subprocess", "boto3", "random"}
+    found = {(path.name, name) for path in ROOT.glob("transforms/**/*.py") for name in _imports(path) if name.split(".")[0] in forbidden}
+    assert not found
+
+
+def test_beam_is_imported_in_few_files() -> None:
+    """As many as fit on one hand."""
+    assert _importers("apache_beam") == {"pipeline/steps.py", "pipeline/job.py", "pipeline/engine.py", "pipeline/definitions.py"}
+
+
+def test_psycopg2_is_imported_under_postgres_only() -> None:
+    """The rest of the job speaks to PostgreSQL through that room."""
+    importers = _importers("psycopg2")
+    assert importers
+    assert all(path.startswith("pipeline/postgres/") for path in importers)
+
+
+def test_sample_exports_know_nothing_of_the_conversion() -> None:
+    """The truth is an oracle only while it is written without our code."""
+    rooms = {
+        name.split(".")[0] + "." + name.split(".")[1]
+        for path in ROOT.glob("pipeline/sample_export/*.py")
+        for name in _imports(path)
+        if "." in name
+    }
+    ours = {room for room in rooms if room.startswith(("pipeline.", "transforms."))}
+    assert ours == {"pipeline.sample_export"}
+    assert "pipeline/sample_export" not in {str(Path(path).parent) for path in _importers("transforms")}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_one_subject(path: Path) -> None:
+    """A room that outgrows 330 lines is to be looked at."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 330

@@ -1,0 +1,133 @@
+"""`transforms/table.py`: definitions that our three tables do not need, but that a person could write."""
+
+import pytest
+from binary_row import decode_row
+from sound_items import NULL, line_of
+
+from transforms.compilation import compile_table
+from transforms.convert import Boolean, Jsonb, Text, Timestamp, Uuid
+from transforms.reject import ItemRefused
+from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table, Unmapped
+
+NOW = 1_764_000_123_456_789
+
+
+def run(columns, item, unmapped=Unmapped.NOTICE):
+    """The values and notices of an item in a table of these columns, or its errors."""
+    to_row = compile_table(Table("source", "target", ("id",), tuple(columns)), migration_time=NOW, unmapped=unmapped)
+    try:
+        encoded, notices = to_row(line_of(item))
+    except ItemRefused as refused:
+        return sorted((str(error.code), error.attribute) for error in refused.errors)
+    values = decode_row(encoded, [column.conversion.sql_type for column in columns])
+    return values, sorted((str(notice.code), notice.attribute) for notice in notices)
+
+
+def test_the_row_is_in_the_order_of_the_columns():
+    """The encoded row is the fields in the definition's order, whatever the item's."""
+    columns = [Column("b", "x", Text()), Column("a", "y", Boolean()), Column("c", "z", Jsonb())]
+    assert run(columns, {"a": {"BOOL": True}, "c": {"N": "1"}, "b": {"S": "t"}}) == (["t", True, "1"], [])
+    assert Table("s", "t", ("id",), tuple(columns)).column_names == ("x", "y", "z")
+
+
+def test_each_rule_for_a_missing_attribute():
+    """Refused, NULL, migration time with its notice, or another content without one, for absent and NULL alike."""
+    columns = [
+        Column("a", "a", Text()),
+        Column("b", "b", Timestamp(), Missing.MIGRATION_TIME),
+        Column("c", "c", Text(), Otherwise("none")),
+        Column("d", "d", Boolean(), Otherwise(True)),
+        Column("e", "e", Jsonb(), EMPTY_OBJECT),
+        Column("f", "f", Jsonb(), Otherwise({"L": [{"N": "1.50"}]})),
+    ]
+    expected = ([None, NOW, "none", True, "{}", "[1.50]"], [("timestamp_defaulted", "b")])
+    assert run(columns, {}) == run(columns, dict.fromkeys("abcdef", NULL)) == expected
+    assert run([*columns, Column("g", "g", Text(), Missing.REFUSED)], {}) == [("missing_required", "g")]
+
+
+def test_what_can_be_null():
+    """`is_nullable` tells whether an item can make the column NULL: the pre-check of the target counts on it."""
+    assert Column("a", "a", Text()).is_nullable
+    assert Column("a", "a", Uuid(empty_as_null=True), Missing.REFUSED).is_nullable
+    assert not Column("a", "a", Uuid(), Missing.REFUSED).is_nullable
+    assert not Column("a", "a", Timestamp(), Missing.MIGRATION_TIME).is_nullable
+    assert not Column("a", "a", Boolean(), Otherwise(False)).is_nullable
+
+
+def test_a_constant_column():
+    """A column that no attribute feeds has its content in every row."""
+    assert run([Column(None, "kind", Text(), Otherwise("SOAP"))], {"kind": {"S": "x"}}) == (["SOAP"], [("unmapped_attribute", "kind")])
+
+
+def test_a_column_that_no_attribute_feeds_keeps_its_missing_rule():
+    """Rule: "The load's one `migration_time`".
+
+    A column without an attribute, such as `migrated_at`, gets it, or the definition is refused.
+    """
+    try:
+        found = run([Column(None, "migrated_at", Timestamp(), Missing.MIGRATION_TIME)], {})
+    except ValueError:  # when it is compiled
+        return
+    assert found[0] == [NOW]
+
+
+BOTH = {"a": {"N": "1700000000000"}, "b": {"N": "1700000000001"}}
+
+
+def test_the_later_of_two_in_other_definitions():
+    """Rule: "A table definition can say otherwise per column": the later of two may be nullable."""
+    column = Column(LaterOf("a", "b"), "x", Timestamp())
+    assert run([column], BOTH) == ([1_700_000_000_001_000], [])
+    assert run([column], {"a": NULL}) == ([None], [])
+    assert run([column], {"a": {"S": "x"}, "b": {"N": "x"}}) == [("invalid_number", "b"), ("wrong_type", "a")]
+
+
+def test_the_later_of_two_missing_ones_can_be_migration_time():
+    """Rule: "`migration_time` is one instant per load": it is never 1970, where both are missing and the definition asks for it."""
+    column = Column(LaterOf("a", "b"), "x", Timestamp(), Missing.MIGRATION_TIME)
+    assert run([column], BOTH) == ([1_700_000_000_001_000], [])
+    values, notices = run([column], {})
+    assert values == [NOW]
+    assert notices == [("timestamp_defaulted", "a")]
+
+
+def test_the_later_of_two_inside_a_map():
+    """An attribute is a path: two timestamps inside a map are found, or the definition is refused; they are not lost in silence."""
+    column = Column(LaterOf("meta.a", "meta.b"), "x", Timestamp())
+    try:
+        found = run([column], {"meta": {"M": BOTH}})
+    except ValueError:  # when it is compiled
+        return
+    assert found == ([1_700_000_000_001_000], [])
+
+
+def test_paths_of_several_levels():
+    """A path may go through several maps: each is opened, named and watched for attributes that no column takes."""
+    columns = [Column("a.b.c", "c", Text(), Missing.REFUSED), Column("a.d", "d", Text())]
+    item = {"a": {"M": {"b": {"M": {"c": {"S": "x"}, "e": {"S": ""}}}, "d": {"S": "y"}, "f": {"S": ""}}}, "g": {"S": ""}}
+    names = ["a.b.e", "a.f", "g"]
+    assert run(columns, item) == (["x", "y"], [("unmapped_attribute", name) for name in names])
+    assert run(columns, item, Unmapped.REJECT) == [("unmapped_attribute", name) for name in names]
+    assert run(columns, {"a": {"M": {}}}) == run(columns, {}) == run(columns, {"a": NULL}) == [("missing_required", "a.b.c")]
+    assert run(columns, {"a": {"M": {"b": {"S": "x"}}}}) == [("wrong_type", "a.b")]
+    assert run(columns, {"a": {"L": []}}) == [("wrong_type", "a")]
+    assert run(columns, {"a": {"M": {"b": {"M": {"c": 1}}}}}) == [("not_an_item", "a.b.c")]
+    assert run(columns, {"a": {"M": {"b": 1}}}) == [("not_an_item", "a.b")]
+
+
+def test_an_item_attribute_named_like_a_path():
+    """A top-level attribute whose name holds a dot is not the member of a map."""
+    assert run([Column("a.b", "b", Text())], {"a.b": {"S": "x"}}) == ([None], [("unmapped_attribute", "a.b")])
+
+
+def test_a_map_taken_whole_and_in_part():
+    """A map may feed a JSONB column whole and another column by one member."""
+    columns = [Column("a", "whole", Jsonb()), Column("a.b", "b", Text())]
+    values, notices = run(columns, {"a": {"M": {"b": {"S": "x"}}}})
+    assert (values, notices) == (['{"b":"x"}', "x"], [])
+
+
+@pytest.mark.parametrize("unmapped", Unmapped)
+def test_no_columns(unmapped):
+    """A table without columns makes empty rows: nothing is taken."""
+    assert run([], {}, unmapped) == ([], [])
