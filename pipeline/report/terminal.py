@@ -60,20 +60,15 @@ def _print_codes(console: Console, name: str, results: Iterable[TableResult]) ->
 
 def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
     """The loads of a ledger."""
-    grid = Grid(title="Loads")
-    for heading in ("export", "target", "state"):
-        grid.add_column(heading, overflow="fold")
-    for heading in ("items", "done", "rows", "dead letters", "notices"):
-        grid.add_column(heading, justify="right")
     for status in loads:
         load, totals = status.load, status.totals
-        state = "finished" if load.finished_at else "unfinished"
-        figures = (totals.items, totals.rows, totals.dead_letters, totals.notices)
-        grid.add_row(
-            f"{load.source_table}\n{load.export_id}",
-            load.target_table,
-            state,
-            f"{load.manifest_items:,}",
-            *(f"{figure:,}" for figure in figures),
+        state = f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC" if load.finished_at else "unfinished: run migrate again to go on"
+        share = 100 * totals.items / load.manifest_items if load.manifest_items else 100
+        console.print(f"{load.source_table} -> {load.target_table}: {state}")
+        console.print(f"  export {load.export_id}, load {load.load_id}, begun {load.started_at:%Y-%m-%d %H:%M} UTC")
+        console.print(
+            f"  {totals.items:,} of {load.manifest_items:,} items ({share:.0f} %) = "
+            f"{totals.rows:,} rows + {totals.dead_letters:,} dead letters; {totals.notices:,} notices"
         )
-    console.print(grid)
+        for code, count in status.dead_letter_codes.items():
+            console.print(f"    {code}: {count:,}")
