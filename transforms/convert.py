@@ -100,6 +100,10 @@ def text_to_utf8(text: str) -> bytes:
     return text.encode()
 
 
+def _encode_text(text: str, _notices: list[Notice]) -> bytes:
+    return wire.text_field(text_to_utf8(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Text as it is. With `expected`, a text that is not so is stored all the same and noted as `otherwise`."""
@@ -116,7 +120,7 @@ class Text:
             message = "Text: expected and otherwise go together"
             raise ValueError(message)
         if self.expected is None or self.otherwise is None:
-            return lambda text, _notices: wire.text_field(text_to_utf8(text))
+            return _encode_text
         expected = self.expected
         notice = Notice(self.otherwise, attribute)
 

@@ -1,0 +1,169 @@
+"""One column of a definition, compiled into a function from the map that holds its attribute to its field.
+
+`to_field` is all that a column does; a shortcut is what it does with nearly every item, for the caller that is in a hurry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from transforms import wire
+from transforms.attribute_value import ABSENT, JSON_TYPE_OF_TAG, NOT_AN_ATTRIBUTE_VALUE, Item, check_number, is_attribute_value, is_missing
+from transforms.convert import Encoder, Timestamp
+from transforms.reject import ErrorCode, Notice, NoticeCode, ValueRefused
+from transforms.table import Column, LaterOf, Missing, Otherwise
+
+ToField = Callable[[Item, list[Notice]], bytes]
+_IfMissing = Callable[[list[Notice]], bytes]
+
+
+class Shortcut(NamedTuple):
+    """What a column of one type tag does with nearly every item: take the content of the attribute `name`, and encode it."""
+
+    name: str
+    tag: str
+    encode: Encoder
+
+
+class CompiledColumn(NamedTuple):
+    """`map_path` names the map that holds the attribute, "" for the item itself."""
+
+    to_field: ToField
+    map_path: str
+    attribute: str | None
+    column: str
+    shortcut: Shortcut | None = None
+
+
+class EachRefused(Exception):
+    """One or both attributes of a `LaterOf` are refused."""
+
+    def __init__(self, refusals: Mapping[str, ValueRefused]) -> None:
+        super().__init__(refusals)
+        self.refusals = refusals
+
+
+def compile_column(column: Column, migration_time: int) -> CompiledColumn:
+    """The column as a function; raises `ValueError` for a definition that cannot keep what it promises.
+
+    `to_field` raises `ValueRefused`, or `EachRefused` where the column is a `LaterOf`.
+    """
+    match column.attribute:
+        case None:
+            return CompiledColumn(_constant(column, migration_time), "", None, column.name)
+        case LaterOf(first, second):
+            return CompiledColumn(_compile_later_of(column, first, second, migration_time), "", first, column.name)
+        case path:
+            map_path, _, name = path.rpartition(".")
+            to_field = _compile_attribute(column, path, name, migration_time)
+            tags = column.conversion.tags
+            shortcut = Shortcut(name, tags[0], column.conversion.encoder(path)) if len(tags) == 1 else None
+            return CompiledColumn(to_field, map_path, path, column.name, shortcut)
+
+
+def _constant(column: Column, migration_time: int) -> ToField:
+    """The same in every row, so there is nothing to note."""
+    if column.missing is Missing.REFUSED:
+        message = f"{column.name}: no attribute feeds it, so it needs an Otherwise(...)"
+        raise ValueError(message)
+    field = _compile_missing(column, column.name, migration_time)([])
+    return lambda _holder, _notices: field
+
+
+def _field_if_missing(column: Column) -> bytes:
+    """The field of a column whose missing rule does not depend on the load."""
+    if isinstance(column.missing, Otherwise):
+        return column.conversion.encoder("")(column.missing.content, [])
+    return wire.NULL
+
+
+def _compile_attribute(column: Column, path: str, name: str, migration_time: int) -> ToField:
+    encode = column.conversion.encoder(path)
+    if_missing = _compile_missing(column, path, migration_time)
+    tags = column.conversion.tags
+    if not tags:
+        return _any_tag(name, encode, if_missing)
+    if any(JSON_TYPE_OF_TAG[tag] is not column.conversion.content_type for tag in tags):
+        message = f"{column.name}: {type(column.conversion).__name__} cannot take all of the type tags {', '.join(tags)}"
+        raise ValueError(message)
+    return _known_tags(name, tags, encode, if_missing)
+
+
+def _known_tags(name: str, tags: tuple[str, ...], encode: Encoder, if_missing: _IfMissing) -> ToField:
+    # A conversion of numbers checks them itself; one of text that takes N besides does not know that it has a number.
+    takes_text = tags != ("N",)
+
+    def to_field(holder: Item, notices: list[Notice]) -> bytes:
+        value = holder.get(name, ABSENT)
+        if is_missing(value):
+            return if_missing(notices)
+        if is_attribute_value(value) and not value.keys().isdisjoint(tags):
+            ((tag, content),) = value.items()
+            if tag == "N" and takes_text:
+                check_number(content)
+            return encode(content, notices)
+        raise wrong_type(value, tags)
+
+    return to_field
+
+
+def _any_tag(name: str, encode: Encoder, if_missing: _IfMissing) -> ToField:
+    def to_field(holder: Item, notices: list[Notice]) -> bytes:
+        value = holder.get(name, ABSENT)
+        return if_missing(notices) if is_missing(value) else encode(value, notices)
+
+    return to_field
+
+
+def wrong_type(value: object, tags: Sequence[str]) -> ValueRefused:
+    """Why a value that has none of the tags is refused: because it is no attribute value at all, or of another type."""
+    if not is_attribute_value(value):
+        return ValueRefused(ErrorCode.NOT_AN_ITEM, NOT_AN_ATTRIBUTE_VALUE)
+    return ValueRefused(ErrorCode.WRONG_TYPE, f"must have the type tag {' or '.join(tags)}")
+
+
+def _compile_missing(column: Column, path: str, migration_time: int) -> _IfMissing:
+    if column.missing is Missing.REFUSED:
+        return _refuse_missing
+    if column.missing is Missing.MIGRATION_TIME:
+        notice = Notice(NoticeCode.TIMESTAMP_DEFAULTED, path)
+        now = wire.timestamptz_field(migration_time)
+
+        def default(notices: list[Notice]) -> bytes:
+            notices.append(notice)
+            return now
+
+        return default
+    field = _field_if_missing(column)
+    return lambda _notices: field
+
+
+def _refuse_missing(_notices: list[Notice]) -> bytes:
+    message = "is missing, and its column takes no NULL"
+    raise ValueRefused(ErrorCode.MISSING_REQUIRED, message)
+
+
+def _compile_later_of(column: Column, first: str, second: str, migration_time: int) -> ToField:
+    if "." in first + second or column.conversion.sql_type != Timestamp.sql_type:
+        message = f"{column.name}: LaterOf takes two timestamps at the top level of the item"
+        raise ValueError(message)
+    nothing = replace(column, missing=Missing.NULL)
+    convert = {name: _compile_attribute(nothing, name, name, migration_time) for name in (first, second)}
+    if_missing = _compile_missing(column, first, migration_time)
+
+    def to_field(holder: Item, notices: list[Notice]) -> bytes:
+        refusals = {}
+        found = []
+        for name, attribute_to_field in convert.items():
+            try:
+                found.append(attribute_to_field(holder, notices))
+            except ValueRefused as refused:
+                refusals[name] = refused
+        if refusals:
+            raise EachRefused(refusals)
+        present = [field for field in found if field != wire.NULL]
+        return max(present, key=wire.timestamptz_of_field) if present else if_missing(notices)
+
+    return to_field
