@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -134,10 +134,10 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="an attribute that no column takes: load the item and note it, or make it a dead letter (default: %(default)s)",
     )
     command.add_argument(
-        "--chunk_items", metavar="N", type=_positive, default=5_000, help="most items of one transaction (default: %(default)s)"
+        "--chunk_items", metavar="N", type=_up_to(1_000_000), default=5_000, help="most items of one transaction (default: %(default)s)"
     )
     command.add_argument(
-        "--chunk_bytes", metavar="N", type=_positive, default=8 << 20, help="most bytes of one transaction (default: %(default)s)"
+        "--chunk_bytes", metavar="N", type=_up_to(256 << 20), default=8 << 20, help="most bytes of one transaction (default: %(default)s)"
     )
     command.set_defaults(run=commands.run_migrate)
 
@@ -169,6 +169,17 @@ def _add_sample_export(subparsers: argparse._SubParsersAction[argparse.ArgumentP
         "--processes", metavar="N", type=_positive, default=os.cpu_count() or 1, help="processes that write (default: %(default)s)"
     )
     command.set_defaults(run=commands.run_sample_export)
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def bounded(text: str) -> int:
+        number = _positive(text)
+        if number > most:
+            message = f"must be at most {most}"
+            raise argparse.ArgumentTypeError(message)
+        return number
+
+    return bounded
 
 
 def _positive(text: str) -> int:

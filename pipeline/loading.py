@@ -127,7 +127,7 @@ class ChunkLoader:
     def load(self, chunk: Chunk) -> tuple[RecordBatch, RecordBatch]:
         """Its dead letters and its notices, once its rows are committed."""
         committed = self._find_committed(chunk)
-        if committed is not None and committed.is_clean:
+        if committed is not None and committed.is_clean and committed.items == len(chunk.lines):
             return _batch(chunk, []), _batch(chunk, [])
         converted = convert_chunk(chunk, self._to_row)
         refused = self._write(chunk, converted) if committed is None else self._refused_before(chunk, converted, committed)

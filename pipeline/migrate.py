@@ -24,7 +24,7 @@ from pipeline.postgres import ledger
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import Load, Totals
 from pipeline.postgres.session import Cursor, Session, why_not_connected
-from pipeline.postgres.target import count_rows, find_target
+from pipeline.postgres.target import Target, count_rows, find_target
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
 from pipeline.report.terminal import print_result
@@ -90,12 +90,7 @@ def _find_exports(options: MigrateOptions) -> list[tuple[Table, Export]]:
     found: list[tuple[Table, Export]] = []
     by_source = {table.source: table for table in options.tables}
     for argument in options.exports:
-        try:
-            exports = [read_export(folder) for folder in find_exports(argument.uri)]
-        except Refused as refused:
-            problems.extend(refused.problems)
-            continue
-        for export in exports:
+        for export in _read_exports(argument.uri, problems):
             name = argument.name or export.source_table
             if name in by_source:
                 found.append((by_source[name], export))
@@ -107,6 +102,20 @@ def _find_exports(options: MigrateOptions) -> list[tuple[Table, Export]]:
         raise Refused(problems)
     order = list(by_source)
     return sorted(found, key=lambda pair: order.index(pair[0].source))
+
+
+def _read_exports(uri: str, problems: list[str]) -> Iterator[Export]:
+    """Every export of a URI that can be read; what is wrong with the others goes to `problems`."""
+    try:
+        folders = find_exports(uri)
+    except Refused as refused:
+        problems.extend(refused.problems)
+        return
+    for folder in folders:
+        try:
+            yield read_export(folder)
+        except Refused as refused:
+            problems.extend(refused.problems)
 
 
 def _twice(found: Sequence[tuple[Table, Export]]) -> Iterator[str]:
@@ -126,24 +135,30 @@ def _prepare(options: MigrateOptions, exports: Sequence[tuple[Table, Export]], r
     def work(cursor: Cursor) -> list[_Prepared]:
         problems = list(database_problems(cursor))
         targets = [find_target(cursor, table.target) for table, _ in exports]
-        for (table, _), target in zip(exports, targets, strict=True):
+        for (table, export), target in zip(exports, targets, strict=True):
             problems.extend(target_problems(cursor, table, target))
+            problems.extend(load_problems(cursor, export, table, target, options.unmapped))
         if problems:
             raise Refused(problems)
         ledger.create(cursor)
-        prepared = []
-        for (table, export), target in zip(exports, targets, strict=True):
-            if target is not None:
-                load = ledger.find_load(cursor, export.export_id, target.qualified)
-                problems.extend(load_problems(cursor, export, table, target, load, options.unmapped))
-                load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped)
-                prepared.append(_Prepared(export, LoadPlan(load, table, target, options.database, run_id)))
-        if problems:
-            raise Refused(problems)
-        return prepared
+        return [
+            _enter(cursor, options, run_id, table, export, target)
+            for (table, export), target in zip(exports, targets, strict=True)
+            if target is not None
+        ]
 
     with Session(options.database) as session:
         return session.transact(work)
+
+
+def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, table: Table, export: Export, target: Target) -> _Prepared:
+    """Find or start the load. Another run may have started it since we looked: under the ledger's lock, look again."""
+    problems = list(load_problems(cursor, export, table, target, options.unmapped))
+    if problems:
+        raise Refused(problems)
+    load = ledger.find_load(cursor, export.export_id, target.qualified)
+    load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped)
+    return _Prepared(export, LoadPlan(load, table, target, options.database, run_id))
 
 
 # -- one table -----------------------------------------------------------------------------------------------------------------------------

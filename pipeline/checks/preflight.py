@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from pipeline.export.manifest import Export
 from pipeline.postgres import ledger
-from pipeline.postgres.ledger import Load
 from pipeline.postgres.session import Cursor
-from pipeline.postgres.target import Target, TargetColumn, has_rows
+from pipeline.postgres.target import Target, TargetColumn, has_rows, may_insert, may_read
 from transforms.table import Column, Table, Unmapped
 
 # Types that hold every value of ours exactly as it is. varchar(n) is not one: PostgreSQL cuts trailing spaces in silence.
@@ -27,7 +26,10 @@ def database_problems(cursor: Cursor) -> Iterator[str]:
         yield "the database is read-only (a standby, or default_transaction_read_only); use the primary server"
     cursor.execute("SELECT current_user, has_database_privilege(current_database(), 'CREATE')")
     role, may_create = cursor.fetchone()
-    if not ledger.exists(cursor) and not may_create:
+    if ledger.exists(cursor):
+        if not ledger.is_ours(cursor):
+            yield f"the ledger, the schema ddb2pg, belongs to another role than {role}; connect as the role that loaded before"
+    elif not may_create:
         yield (
             f"the role {role} may not create the schema ddb2pg, where the ledger is kept; "
             f"let its owner run: GRANT CREATE ON DATABASE ... TO {role}"
@@ -48,8 +50,7 @@ def target_problems(cursor: Cursor, table: Table, target: Target | None) -> Iter
     for column in target.columns:
         if column.is_not_null and not column.is_filled and column.name not in table.column_names:
             yield f"{table.target}: column {column.name} is NOT NULL without a default, but no attribute feeds it; give it a default"
-    cursor.execute("SELECT has_table_privilege(%s, 'INSERT'), has_table_privilege(%s, 'SELECT')", [target.oid, target.oid])
-    if not all(cursor.fetchone()):
+    if not may_read(cursor, target) or not may_insert(cursor, target):
         yield f"{table.target}: this role may not INSERT and SELECT; let its owner GRANT SELECT, INSERT ON {table.target}"
 
 
@@ -57,12 +58,17 @@ def _column_problems(table: Table, wanted: Column, column: TargetColumn) -> Iter
     sql_type = wanted.conversion.sql_type
     if column.base_type not in _FITTING_TYPES.get(sql_type, (sql_type,)) or column.is_limited:
         yield f"{table.target}: column {wanted.name} is of type {column.type}, but must be {sql_type}; change it with ALTER TABLE"
+    if column.is_generated:
+        yield f"{table.target}: column {wanted.name} is generated and takes no value; leave it out of the definition or make it plain"
     if column.is_not_null and wanted.is_nullable:
         yield f"{table.target}: column {wanted.name} is NOT NULL, but its attribute may be missing; drop NOT NULL"
 
 
-def load_problems(cursor: Cursor, export: Export, table: Table, target: Target, load: Load | None, unmapped: Unmapped) -> Iterator[str]:
-    """Of the load that is to be started (None) or resumed."""
+def load_problems(cursor: Cursor, export: Export, table: Table, target: Target | None, unmapped: Unmapped) -> Iterator[str]:
+    """Of the load that is to be started or resumed; what cannot be looked at is a problem of the target or the ledger already."""
+    if target is None or not may_read(cursor, target) or (ledger.exists(cursor) and not ledger.is_ours(cursor)):
+        return
+    load = ledger.find_load(cursor, export.export_id, target.qualified) if ledger.exists(cursor) else None
     if load is None:
         if has_rows(cursor, target):
             yield (

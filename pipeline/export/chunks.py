@@ -36,7 +36,7 @@ class Split:
     @property
     def name(self) -> str:
         """Unique in the export, and fit for a file's name."""
-        return f"{self.data_file.name.partition('.')[0]}-{self.first_item:012d}"
+        return f"{self.data_file.name}-{self.first_item:012d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict, TypeGuard, cast
+from datetime import datetime
+from typing import Any, Final, NotRequired, TypedDict, TypeGuard, cast
 
 import orjson
 
@@ -22,6 +24,8 @@ from pipeline.export import files
 
 SUMMARY = "manifest-summary.json"
 STARTED = "_started"
+# Of a data file, a manifest, a table, an export: what AWS gives, which is also safe as a file's name and on a terminal.
+_NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
 _SIDE_FILES = ("md5", "checksum")  # AWS writes the first, its guide names the second
 
 
@@ -114,12 +118,32 @@ def _read_summary(folder: str) -> _Summary:
         )
         raise Refused([message])
     summary = _parse_object(_read_checked(uri))
-    expected = {"exportArn": str, "tableArn": str, "manifestFilesS3Key": str, "itemCount": int, "outputFormat": str}
-    wrong = [name for name, type_ in expected.items() if type(summary.get(name)) is not type_]
-    if wrong or summary["itemCount"] < 0:
-        names = ", ".join(wrong or ["itemCount"])
-        raise Refused([f"{uri}: is not a summary that DynamoDB writes (look at {names}); copy the export again"])
+    wrong = [name for name, is_right in _SUMMARY_FIELDS.items() if not is_right(summary.get(name))]
+    if wrong:
+        raise Refused([f"{uri}: is not a summary that DynamoDB writes (look at {', '.join(wrong)}); copy the export again"])
     return cast("_Summary", summary)
+
+
+def _ends_in_a_name(text: object) -> bool:
+    return isinstance(text, str) and _NAME.fullmatch(text.rpartition("/")[2]) is not None
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return text is None or (isinstance(text, str) and datetime.fromisoformat(text) is not None)
+    except ValueError:
+        return False
+
+
+# What each field must be; true is no count.
+_SUMMARY_FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
+    "exportArn": _ends_in_a_name,
+    "tableArn": _ends_in_a_name,
+    "manifestFilesS3Key": _ends_in_a_name,
+    "itemCount": lambda count: type(count) is int and count >= 0,
+    "outputFormat": lambda text: isinstance(text, str),
+    "exportTime": _is_time,
+}
 
 
 def _problems_of_kind(folder: str, summary: _Summary) -> Iterator[str]:
@@ -140,7 +164,7 @@ def _parse_data_files(folder: str, uri: str, manifest: bytes) -> list[DataFile]:
         entry = _parse_object(line)
         name = str(entry.get("dataFileS3Key", "")).rpartition("/")[2]
         items, md5 = entry.get("itemCount"), entry.get("md5Checksum")
-        if name in ("", ".", "..") or type(items) is not int or items < 0 or not _is_md5(md5):
+        if _NAME.fullmatch(name) is None or type(items) is not int or items < 0 or not _is_md5(md5):
             problems.append(f"{uri}: line {number} is not an entry that DynamoDB writes; copy the export again")
         else:
             parsed.append(DataFile(name, _locate(folder, name), items, md5))

@@ -79,7 +79,20 @@ def _load(row: tuple[Any, ...]) -> Load:
 
 def exists(cursor: Cursor) -> bool:
     """Whether this database has a ledger."""
-    cursor.execute("SELECT to_regclass('ddb2pg.load') IS NOT NULL")
+    # Not to_regclass: where we may not use the schema, that sees nothing.
+    cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'load' AND relnamespace = to_regnamespace('ddb2pg'))")
+    return bool(cursor.fetchone()[0])
+
+
+def is_ours(cursor: Cursor) -> bool:
+    """Whether this role may use the ledger that there is: row security hides its rows from any but its owner."""
+    cursor.execute("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'ddb2pg'")
+    if not cursor.fetchone()[0]:
+        return False
+    cursor.execute(
+        "SELECT bool_and(has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') AND NOT row_security_active(oid)) "
+        "FROM pg_class WHERE relnamespace = 'ddb2pg'::regnamespace AND relkind = 'r'"
+    )
     return bool(cursor.fetchone()[0])
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,14 +157,27 @@ def why_not_connected(reference: DatabaseReference) -> str | None:
 
 
 def _safe_message(error: Exception, reference: DatabaseReference) -> str:
-    """What libpq says about a connection that failed; without the password, and not at all where they could quote a broken URL."""
+    """What libpq says about a connection that failed, without the password.
+
+    Of a URL whose signs are not encoded libpq takes parts of the password for a host or a port, and quotes them: its words stay unsaid.
+    """
+    url = reference.url()
     try:
-        parameters = psycopg2.extensions.parse_dsn(reference.url())
+        parameters = psycopg2.extensions.parse_dsn(url)
     except psycopg2.Error:
-        return "its URL is not one that PostgreSQL understands; it looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        return _BROKEN_URL
+    if "://" in url and _PLAIN_URL.fullmatch(url) is None:
+        return _BROKEN_URL
     message = " ".join(str(error).split())
     password = parameters.get("password")
     return message.replace(password, "***") if password else message
+
+
+_PLAIN_URL: Final = re.compile(r"postgres(?:ql)?://(?:[^:@/?#\s]*(?::[^:@/?#\s]*)?@)?[^@/?#\s]*(?:/[^@?#\s]*)?(?:\?[^@#\s]*)?")
+_BROKEN_URL: Final = (
+    "its URL is not one that PostgreSQL understands; it looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+    "with signs such as : / @ # ? in the password percent-encoded (%3A %2F %40 %23 %3F)"
+)
 
 
 def _is_connection_failure(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 from typing import Final
 
@@ -56,8 +57,8 @@ def fault_of(sqlstate: str | None) -> Fault:
     return Fault.STOP
 
 
-def code_of(sqlstate: str | None, constraint: str | None, primary_key: str | None) -> ErrorCode:
-    """The dead-letter code of one refused row (`rulings.md`, "Dead-letter codes"); `primary_key` is the name of that constraint."""
-    if sqlstate == "23505" and constraint is not None and constraint == primary_key:
+def code_of(sqlstate: str | None, constraint: str | None, primary_key_names: Collection[str]) -> ErrorCode:
+    """The dead-letter code of one refused row (`rulings.md`, "Dead-letter codes"); the names are those of the primary key's constraint."""
+    if sqlstate == "23505" and constraint in primary_key_names:
         return ErrorCode.PRIMARY_KEY_CONFLICT
     return _CODES.get(sqlstate or "", ErrorCode.DATABASE_REJECTED)

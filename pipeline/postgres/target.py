@@ -23,6 +23,8 @@ class TargetColumn:
     is_not_null: bool
     is_filled: bool
     """Whether a default, an identity or a generation expression fills it in."""
+    is_generated: bool
+    """Whether it takes no value from us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,12 @@ class Target:
     name: str
     columns: tuple[TargetColumn, ...]
     primary_key: tuple[str, ...]
-    primary_key_name: str | None
+    primary_key_names: tuple[str, ...]
+    """The names of that constraint: each partition's has its own."""
+    is_deferrable: bool
+    """Whether the primary key may be: ON CONFLICT refuses such a key."""
+    has_before_trigger: bool
+    """Whether a trigger may change a row, or keep it out, before it is inserted."""
     has_row_security: bool
     """Whether row security applies to this role: COPY refuses such a table."""
 
@@ -50,7 +57,10 @@ class Target:
 
 
 _FIND: Final = """
-    SELECT c.oid, n.nspname, c.relname, row_security_active(c.oid)
+    SELECT c.oid, n.nspname, c.relname, row_security_active(c.oid),
+           -- Bits of tgtype: for each row, before, insert.
+           EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))
+                   AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 7 = 7)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
 """
@@ -60,19 +70,22 @@ _COLUMNS: Final = """
            format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, NULL),
            a.atttypmod <> -1 OR t.typtypmod <> -1,
            a.attnotnull OR t.typnotnull,
-           a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
+           a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '',
+           a.attidentity = 'a' OR a.attgenerated <> ''
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
 """
 
 _PRIMARY_KEY: Final = """
-    SELECT con.conname, array_agg(a.attname ORDER BY k.place)
+    SELECT array_agg(a.attname ORDER BY k.place), con.condeferrable,
+           (SELECT array_agg(p.conname) FROM pg_constraint p
+            WHERE p.contype = 'p' AND p.conrelid IN (SELECT con.conrelid UNION SELECT relid FROM pg_partition_tree(con.conrelid)))
     FROM pg_constraint con
     CROSS JOIN LATERAL unnest(con.conkey) WITH ORDINALITY AS k (attnum, place)
     JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum
     WHERE con.conrelid = %s AND con.contype = 'p'
-    GROUP BY con.conname
+    GROUP BY con.oid
 """
 
 
@@ -82,12 +95,24 @@ def find_target(cursor: Cursor, name: str) -> Target | None:
     found = cursor.fetchone()
     if found is None:
         return None
-    oid, schema, name, has_row_security = found
+    oid, schema, name, has_row_security, has_before_trigger = found
     cursor.execute(_COLUMNS, [oid])
     columns = tuple(TargetColumn(*row) for row in cursor.fetchall())
     cursor.execute(_PRIMARY_KEY, [oid])
-    key_name, key = cursor.fetchone() or (None, ())
-    return Target(oid, schema, name, columns, tuple(key), key_name, has_row_security)
+    key, is_deferrable, key_names = cursor.fetchone() or ((), False, ())
+    return Target(oid, schema, name, columns, tuple(key), tuple(key_names), is_deferrable, has_before_trigger, has_row_security)
+
+
+def may_read(cursor: Cursor, target: Target) -> bool:
+    """Whether this role may SELECT from the table."""
+    cursor.execute("SELECT has_table_privilege(%s, 'SELECT')", [target.oid])
+    return bool(cursor.fetchone()[0])
+
+
+def may_insert(cursor: Cursor, target: Target) -> bool:
+    """Whether this role may INSERT into the table."""
+    cursor.execute("SELECT has_table_privilege(%s, 'INSERT')", [target.oid])
+    return bool(cursor.fetchone()[0])
 
 
 def has_rows(cursor: Cursor, target: Target) -> bool:

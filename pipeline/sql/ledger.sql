@@ -58,6 +58,7 @@ ALTER TABLE ddb2pg.chunk ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ddb2pg.refused_file ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON SCHEMA ddb2pg FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA ddb2pg FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA ddb2pg FROM PUBLIC;
 
 -- Supabase's API roles, where there are any.
 DO $$
@@ -67,6 +68,7 @@ BEGIN
     FOR api_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated') LOOP
         EXECUTE format('REVOKE ALL ON SCHEMA ddb2pg FROM %I', api_role);
         EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA ddb2pg FROM %I', api_role);
+        EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA ddb2pg FROM %I', api_role);
     END LOOP;
 END
 $$;

@@ -1,0 +1,82 @@
+"""Attempts to migrate a small sample export, and the proof that a refused one wrote nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipeline.errors import Refused
+from pipeline.export.chunks import ChunkSize
+from pipeline.migrate import ExportArgument, MigrateOptions, migrate
+from pipeline.postgres.database_url import DatabaseReference
+from pipeline.sample_export import write_sample_exports
+from tests.postgres_server import Database, Server
+from transforms.table import Table, Unmapped
+from transforms.tables import TABLES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick(server: Server) -> None:
+    """As in ../postgres: no fsync for databases that nobody keeps."""
+    for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
+        Database(server.url("postgres")).execute(statement)
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean export of each table, of 30 items."""
+    root = tmp_path_factory.mktemp("exports")
+    write_sample_exports(root, items=30, faulty=0, odd=0, seed=11, items_per_file=20)
+    return root
+
+
+def everything_in(database: Database) -> list[Any]:
+    """Tables and rows: of every schema that is not PostgreSQL's own."""
+    tables = database.query(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+        "WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+    )
+    return [(table, sorted(database.query(f"SELECT t::text FROM {table} t"))) for (table,) in tables]
+
+
+class Attempt:
+    """Runs `migrate()` with the arguments that a test changes, and expects it to refuse."""
+
+    def __init__(self, database: Database, exports: Path, folder: Path) -> None:
+        self._database = database
+        self._exports = exports
+        self._output = folder / "out"
+
+    def options(
+        self, *, url: str | None = None, exports: Path | None = None, tables: Sequence[Table] = TABLES, unmapped: Unmapped = Unmapped.NOTICE
+    ) -> MigrateOptions:
+        os.environ["DDB2PG_TEST_URL"] = url or self._database.url
+        return MigrateOptions(
+            exports=[ExportArgument(None, str(exports or self._exports))],
+            database=DatabaseReference("env:DDB2PG_TEST_URL"),
+            output=self._output,
+            tables=tables,
+            unmapped=unmapped,
+            chunk_size=ChunkSize(),
+            beam_arguments=[],
+        )
+
+    def problems(self, **changed: Any) -> tuple[str, ...]:
+        """All sentences of the refusal; nothing may have been written, neither into the database nor beside it."""
+        before = everything_in(self._database)
+        with pytest.raises(Refused) as caught:
+            migrate(self.options(**changed), Console(quiet=True))
+        assert everything_in(self._database) == before
+        assert not self._output.exists()
+        return caught.value.problems
+
+
+@pytest.fixture
+def attempt(database: Database, exports: Path, tmp_path: Path) -> Iterator[Attempt]:
+    yield Attempt(database, exports, tmp_path)
+    os.environ.pop("DDB2PG_TEST_URL", None)
