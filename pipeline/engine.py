@@ -29,8 +29,8 @@ from apache_beam.transforms import environments
 from pipeline.errors import Refused, Stopped
 
 _LOCAL: Final = "DirectRunner"
-_WORKER_DIED: Final = "a worker process died (killed, or out of memory); what is committed stays: run the same command again to go on"
-_LONGEST_FAREWELL: Final = 5.0  # seconds that Beam gets to clean up after a worker's death
+_RESUME: Final = "what is committed stays: run the same command again to go on"
+_LONGEST_FAREWELL: Final = 5.0  # seconds that Beam gets to clean up
 
 # Starting worker processes takes some two seconds; below this many items one process is done sooner.
 _ITEMS_WORTH_WORKERS: Final = 100_000
@@ -59,25 +59,27 @@ def check_arguments(arguments: Sequence[str]) -> None:
 def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequence[str], workers: int) -> None:
     """Define a pipeline and run it to its end; `workers` is for this machine, and `--direct_num_workers` stands above it.
 
-    Raises `Stopped` with the sentence of the step that stopped, or for a worker's death. Any other exception is a bug.
+    Raises `Stopped` with the sentence of the step that stopped, for a worker's death and for SIGTERM. Any other exception is a bug.
     """
     options = PipelineOptions(list(beam_arguments), save_main_session=False)
     runner = options.view_as(StandardOptions).runner or _LOCAL
     is_given = any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
+    interruption = _Interruption()
     try:
-        with _death_of_a_worker_stops():
+        with interruption.awaited():
             engine = _local_runner(options, None if is_given else workers) if runner == _LOCAL else runner
             root = beam.Pipeline(runner=engine, options=options)
             define(root)
             result = root.run()
             result.wait_until_finish()
-    except Stopped as stopped:
-        raise Stopped(_without_step(str(stopped))) from None
-    except Exception as error:
-        sentence = _stopped_on_a_worker(error)
+    except BaseException as error:
+        # First, because Beam makes an exception of its own of what a signal's handler raised.
+        if interruption.reason is not None:
+            raise interruption.reason from None
+        sentence = str(error) if isinstance(error, Stopped) else _stopped_on_a_worker(error)
         if sentence is None:
             raise
-        raise Stopped(sentence) from None
+        raise Stopped(_without_step(sentence)) from None
 
 
 def _local_runner(options: PipelineOptions, workers_unless_given: int | None) -> fn_runner.FnApiRunner:
@@ -99,52 +101,70 @@ def _worker_processes() -> environments.Environment:
     return environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
 
 
-# -- a worker's death ----------------------------------------------------------------------------------------------------------------------
+# -- the end before the end ----------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _death_of_a_worker_stops() -> Iterator[None]:
-    """Turn "Worker subprocess exited", which Beam raises in a thread that nobody waits for, into `Stopped` in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+class _Interruption:
+    """What ends a run from outside: Ctrl-C, SIGTERM, or the death of a worker process.
 
-    def stop(_signal: int, _frame: Any) -> None:
-        raise Stopped(_WORKER_DIED)
+    Beam raises "Worker subprocess exited" in a thread that nobody waits for, and would wait for the dead worker for ever.
+    """
 
-    def hook(failed: threading.ExceptHookArgs) -> None:
-        if failed.thread is not None and failed.thread.name == "run_worker":
-            # Should Beam's own clean-up wait for the dead: the sentence has been said, so leave.
-            farewell = threading.Timer(_LONGEST_FAREWELL, _leave)
-            farewell.daemon = True
-            farewell.start()
-            os.kill(os.getpid(), signal.SIGUSR1)
-        else:
-            previous_hook(failed)
+    def __init__(self) -> None:
+        self.reason: BaseException | None = None
+        """What to raise in place of whatever came of it."""
 
-    previous_hook = threading.excepthook
-    previous_handler = signal.signal(signal.SIGUSR1, stop)
-    threading.excepthook = hook
-    try:
-        yield
-    finally:
-        threading.excepthook = previous_hook
-        signal.signal(signal.SIGUSR1, previous_handler)
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Listen while the body runs. Signals reach the main thread only, so elsewhere there is nothing to listen to."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        reasons = {
+            signal.SIGINT: KeyboardInterrupt(),
+            signal.SIGTERM: Stopped(f"was told to end (SIGTERM); {_RESUME}"),
+            signal.SIGUSR1: Stopped(f"a worker process died (killed, or out of memory); {_RESUME}"),
+        }
+
+        def interrupt(number: int, _frame: Any) -> None:
+            if self.reason is None:
+                self.reason = reasons[signal.Signals(number)]
+                # Should Beam's own clean-up wait for what does not come.
+                farewell = threading.Timer(_LONGEST_FAREWELL, _leave, [self.reason])
+                farewell.daemon = True
+                farewell.start()
+                raise self.reason
+
+        def hook(failed: threading.ExceptHookArgs) -> None:
+            if failed.thread is not None and failed.thread.name == "run_worker":
+                os.kill(os.getpid(), signal.SIGUSR1)
+            else:
+                previous_hook(failed)
+
+        previous_hook, threading.excepthook = threading.excepthook, hook
+        previous_handlers = {number: signal.signal(number, interrupt) for number in reasons}
+        try:
+            yield
+        finally:
+            threading.excepthook = previous_hook
+            for number, handler in previous_handlers.items():
+                signal.signal(number, handler)
 
 
-def _leave() -> None:
-    sys.stderr.write(f"stopped: {_WORKER_DIED}\n")
+def _leave(reason: BaseException) -> None:
+    """End at once: the workers' connections break, and they end with them."""
+    sys.stderr.write(f"ddb2pg: stopped:\n  - {reason if isinstance(reason, Stopped) else f'interrupted; {_RESUME}'}\n")
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(1 if isinstance(reason, Stopped) else 130)
 
 
 # -- what a step said ----------------------------------------------------------------------------------------------------------------------
 
 
-def _stopped_on_a_worker(error: Exception) -> str | None:
+def _stopped_on_a_worker(error: BaseException) -> str | None:
     """The sentence of a `Stopped` that came as text, in a traceback from another process."""
     found = re.findall(rf"^{Stopped.__module__}\.{Stopped.__qualname__}: (.*)$", str(error), flags=re.MULTILINE)
-    return _without_step(found[-1]) if found else None
+    return found[-1] if found else None
 
 
 def _without_step(sentence: str) -> str:

@@ -67,9 +67,9 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early.
     """
-    exports = _find_exports(options)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    prepared = _prepare(options, exports, run_id)
+    exports, problems = _find_exports(options)
+    prepared = _prepare(options, exports, run_id, problems)
     run_folder = options.output / run_id
     run_folder.mkdir(parents=True)
     results = []
@@ -84,8 +84,8 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
 
 
-def _find_exports(options: MigrateOptions) -> list[tuple[Table, Export]]:
-    """Each export with its table's definition, in the order of the tables."""
+def _find_exports(options: MigrateOptions) -> tuple[list[tuple[Table, Export]], list[str]]:
+    """Each sound export with its table's definition, in the order of the tables; and what is wrong with the others."""
     problems: list[str] = []
     found: list[tuple[Table, Export]] = []
     by_source = {table.source: table for table in options.tables}
@@ -98,10 +98,8 @@ def _find_exports(options: MigrateOptions) -> list[tuple[Table, Export]]:
                 known = ", ".join(by_source)
                 problems.append(f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)")
     problems.extend(_twice(found))
-    if problems:
-        raise Refused(problems)
     order = list(by_source)
-    return sorted(found, key=lambda pair: order.index(pair[0].source))
+    return sorted(found, key=lambda pair: order.index(pair[0].source)), problems
 
 
 def _read_exports(uri: str, problems: list[str]) -> Iterator[Export]:
@@ -126,14 +124,14 @@ def _twice(found: Sequence[tuple[Table, Export]]) -> Iterator[str]:
             yield f"{export.uri} and {other.uri}: are both of {table.source}; give one of them"
 
 
-def _prepare(options: MigrateOptions, exports: Sequence[tuple[Table, Export]], run_id: str) -> list[_Prepared]:
-    """Check the database and enter the loads in the ledger, in one transaction: at any problem, nothing is there."""
+def _prepare(options: MigrateOptions, exports: Sequence[tuple[Table, Export]], run_id: str, before: list[str]) -> list[_Prepared]:
+    """Check the database and enter the loads in the ledger, in one transaction: at any problem, also one from before, nothing is there."""
     sentence = why_not_connected(options.database)
     if sentence:
-        raise Refused([sentence])
+        raise Refused([*before, sentence])
 
     def work(cursor: Cursor) -> list[_Prepared]:
-        problems = list(database_problems(cursor))
+        problems = [*before, *database_problems(cursor)]
         targets = [find_target(cursor, table.target) for table, _ in exports]
         for (table, export), target in zip(exports, targets, strict=True):
             problems.extend(target_problems(cursor, table, target))

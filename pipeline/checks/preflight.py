@@ -24,8 +24,12 @@ def database_problems(cursor: Cursor) -> Iterator[str]:
         yield f"the database's encoding is {encoding}, which cannot hold every text; create it with ENCODING 'UTF8'"
     if is_standby or is_read_only == "on":
         yield "the database is read-only (a standby, or default_transaction_read_only); use the primary server"
-    cursor.execute("SELECT current_user, has_database_privilege(current_database(), 'CREATE')")
-    role, may_create = cursor.fetchone()
+    cursor.execute(
+        "SELECT current_user, has_database_privilege(current_database(), 'CREATE'), has_database_privilege(current_database(), 'TEMP')"
+    )
+    role, may_create, may_make_temp_tables = cursor.fetchone()
+    if not may_make_temp_tables:
+        yield f"the role {role} may not make temporary tables, through which bad rows are isolated; let the owner GRANT TEMP ON DATABASE"
     if ledger.exists(cursor):
         if not ledger.is_ours(cursor):
             yield f"the ledger, the schema ddb2pg, belongs to another role than {role}; connect as the role that loaded before"

@@ -28,15 +28,14 @@ class ChunkSize:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One data file, whole. `first_item` is there for cutting one file into several splits by item number."""
+    """One data file, whole."""
 
     data_file: DataFile
-    first_item: int = 0
 
     @property
     def name(self) -> str:
         """Unique in the export, and fit for a file's name."""
-        return f"{self.data_file.name}-{self.first_item:012d}"
+        return self.data_file.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def plan_splits(data_files: Iterable[DataFile]) -> list[Split]:
 def read_chunks(split: Split, size: ChunkSize) -> Iterator[Chunk]:
     """The chunks of a split, after its file has been checked as a whole; raises `DataFileRefused`."""
     check_data_file(split.data_file)
-    first_item = split.first_item
+    first_item = 0
     waiting: list[bytes] | None = None
     for lines in _cut(read_lines(split.data_file), size):
         if waiting is not None:

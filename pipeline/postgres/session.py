@@ -173,7 +173,8 @@ def _safe_message(error: Exception, reference: DatabaseReference) -> str:
     return message.replace(password, "***") if password else message
 
 
-_PLAIN_URL: Final = re.compile(r"postgres(?:ql)?://(?:[^:@/?#\s]*(?::[^:@/?#\s]*)?@)?[^@/?#\s]*(?:/[^@?#\s]*)?(?:\?[^@#\s]*)?")
+_HOST: Final = r"(?:\[[0-9a-fA-F:.]+\]|[^:@/?#,\s]*)(?::[0-9]+)?"
+_PLAIN_URL: Final = re.compile(rf"postgres(?:ql)?://(?:[^:@/?#\s]*(?::[^:@/?#\s]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@?#\s]*)?(?:\?[^@#\s]*)?")
 _BROKEN_URL: Final = (
     "its URL is not one that PostgreSQL understands; it looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
     "with signs such as : / @ # ? in the password percent-encoded (%3A %2F %40 %23 %3F)"

@@ -136,6 +136,28 @@ def test_a_worker_that_dies_ends_the_run(tmp_path: Path, database: Database, run
     assert_equals_truth(export, database, run.run_folders[-1])
 
 
+@pytest.mark.parametrize(("workers", "number", "exit_code"), [(1, signal.SIGINT, 130), (2, signal.SIGINT, 130), (2, signal.SIGTERM, 1)])
+def test_a_run_that_is_told_to_end_does_so_and_can_be_resumed(
+    export: Path, database: Database, run: CommandLine, workers: int, number: signal.Signals, exit_code: int
+) -> None:
+    """Within seconds, with a sentence, its own exit code, and no process left behind."""
+    options = ("--chunk_items=20", f"--direct_num_workers={workers}")
+    process = run.start_migrate(export, *options)
+    _wait_until(lambda: _chunks(database) >= 5)
+
+    process.send_signal(number)
+    sent = time.monotonic()
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == exit_code, stderr
+    assert time.monotonic() - sent < 10
+    assert "run the same command again" in stderr
+    assert "bug" not in stderr
+    _wait_until(lambda: not _group_of(process.pid), seconds=10)
+    assert run.migrate(export, *options).exit_code == 3
+    assert_equals_truth(export, database, run.run_folders[-1])
+
+
 def test_records_of_a_refused_run_are_not_left_half(export: Path, run: CommandLine) -> None:
     """Files of dead letters are whole or not there: none has the name of a whole one unless it is."""
     run.migrate(export)

