@@ -33,6 +33,18 @@ class Place:
     item_number: int
 
 
+def _address(origin: Origin, place: Place) -> dict[str, str | int]:
+    """The fields with which every record begins."""
+    return {
+        "run_id": origin.run_id,
+        "source_table": origin.source_table,
+        "target_table": origin.target_table,
+        "export_id": origin.export_id,
+        "data_file": place.data_file,
+        "item_number": place.item_number,
+    }
+
+
 def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, errors: Sequence[ItemError], rejected_at: str) -> bytes:
     """A dead letter; `item` is the line as it was, in base64 where it is not UTF-8."""
     try:
@@ -41,12 +53,7 @@ def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, 
         item, encoding = base64.b64encode(line).decode(), "base64"
     return orjson.dumps(
         {
-            "run_id": origin.run_id,
-            "source_table": origin.source_table,
-            "target_table": origin.target_table,
-            "export_id": origin.export_id,
-            "data_file": place.data_file,
-            "item_number": place.item_number,
+            **_address(origin, place),
             "stage": stage,
             "errors": errors,
             "item": item,
@@ -64,12 +71,7 @@ def notice_records(origin: Origin, place: Place, line: bytes, key: Sequence[str]
     return [
         orjson.dumps(
             {
-                "run_id": origin.run_id,
-                "source_table": origin.source_table,
-                "target_table": origin.target_table,
-                "export_id": origin.export_id,
-                "data_file": place.data_file,
-                "item_number": place.item_number,
+                **_address(origin, place),
                 "code": notice.code,
                 "attribute": notice.attribute,
                 "key": item_key,

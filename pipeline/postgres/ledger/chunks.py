@@ -1,0 +1,123 @@
+"""Chunks: each claimed before its rows are written, in their transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg2.extras import Json
+
+from pipeline.postgres.rows import RefusedRow
+from pipeline.postgres.session import Cursor
+from transforms.reject import ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKey:
+    """A chunk of a load, in every run the same."""
+
+    load_id: int
+    data_file: str
+    first_item: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCounts:
+    """What became of a chunk's items before PostgreSQL has seen them; codes with how often each was given."""
+
+    items: int
+    rows: int
+    notices: int
+    dead_letter_codes: Mapping[str, int]
+    notice_codes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedChunk:
+    """A chunk that is in the target."""
+
+    first_item: int
+    items: int
+    rows: int
+    notices: int
+    refused: tuple[RefusedRow, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it has nothing to tell: no dead letter, no notice."""
+        return self.items == self.rows and not self.notices
+
+
+_CHUNK_COLUMNS: Final = "first_item, items, rows, notices, write_rejects"
+
+
+def _committed_chunk(row: tuple[Any, ...]) -> CommittedChunk:
+    first_item, items, rows, notices, write_rejects = row
+    refused = tuple(RefusedRow(number, ErrorCode(code), sqlstate, violated) for number, code, sqlstate, violated in write_rejects)
+    return CommittedChunk(first_item, items, rows, notices, refused)
+
+
+def claim_chunk(cursor: Cursor, key: ChunkKey, run_id: str, counts: ChunkCounts) -> bool:
+    """Insert the chunk's row before its rows; False when it is there: the chunk is committed.
+
+    A second worker with the same chunk waits here for the first one's transaction to end.
+    """
+    cursor.execute(
+        """
+        INSERT INTO ddb2pg.chunk (load_id, data_file, first_item, items, rows, dead_letters, notices, dead_letter_codes, notice_codes,
+                                  write_rejects, run_id)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '[]', %s)
+        ON CONFLICT DO NOTHING
+        """,
+        [
+            key.load_id,
+            key.data_file,
+            key.first_item,
+            counts.items,
+            counts.rows,
+            counts.items - counts.rows,
+            counts.notices,
+            Json(counts.dead_letter_codes),
+            Json(counts.notice_codes),
+            run_id,
+        ],
+    )
+    return bool(cursor.rowcount)
+
+
+def note_refused(cursor: Cursor, key: ChunkKey, refused: Sequence[RefusedRow], counts: ChunkCounts) -> None:
+    """Correct the chunk's row by what PostgreSQL refused; `counts` are as they are now."""
+    rejects = [[row.item_number, row.code.value, row.sqlstate, row.constraint] for row in refused]
+    cursor.execute(
+        """
+        UPDATE ddb2pg.chunk SET rows = %s, dead_letters = %s, notices = %s, dead_letter_codes = %s, notice_codes = %s, write_rejects = %s
+        WHERE (load_id, data_file, first_item) = (%s, %s, %s)
+        """,
+        [
+            counts.rows,
+            counts.items - counts.rows,
+            counts.notices,
+            Json(counts.dead_letter_codes),
+            Json(counts.notice_codes),
+            Json(rejects),
+            key.load_id,
+            key.data_file,
+            key.first_item,
+        ],
+    )
+
+
+def committed_chunk(cursor: Cursor, key: ChunkKey) -> CommittedChunk:
+    """A chunk that `claim_chunk` found committed."""
+    cursor.execute(
+        f"SELECT {_CHUNK_COLUMNS} FROM ddb2pg.chunk WHERE (load_id, data_file, first_item) = (%s, %s, %s)",
+        [key.load_id, key.data_file, key.first_item],
+    )
+    return _committed_chunk(cursor.fetchone())
+
+
+def committed_chunks(cursor: Cursor, load_id: int, data_file: str) -> dict[int, CommittedChunk]:
+    """All committed chunks of a data file, by their first item."""
+    cursor.execute(f"SELECT {_CHUNK_COLUMNS} FROM ddb2pg.chunk WHERE (load_id, data_file) = (%s, %s)", [load_id, data_file])
+    return {row[0]: _committed_chunk(row) for row in cursor.fetchall()}

@@ -1,0 +1,136 @@
+"""Loads: one export on its way into one target, and the schema in which that is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pipeline.export.chunks import ChunkSize
+from pipeline.export.manifest import Export
+from pipeline.postgres.session import Cursor
+from pipeline.sql import read_sql
+from transforms.table import Table, Unmapped
+
+# Any number that nothing else is likely to take: starting a load is serialised on it.
+_START_LOCK: Final = 0x6464_6232_7067
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One export on its way into one target, however many runs that takes. All of it is fixed when the load is first started."""
+
+    load_id: int
+    export_id: str
+    source_table: str
+    target_table: str
+    export_digest: str
+    manifest_items: int
+    migration_time: datetime
+    chunk_size: ChunkSize
+    unmapped: Unmapped
+    definition: str
+    started_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def migration_microseconds(self) -> int:
+        """`migration_time` in microseconds since 1970-01-01 UTC, without a float on the way."""
+        since = self.migration_time - datetime.fromtimestamp(0, self.migration_time.tzinfo)
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+_LOAD_COLUMNS: Final = """
+    load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, unmapped,
+    definition, started_at, finished_at
+"""
+
+
+def _load(row: tuple[Any, ...]) -> Load:
+    load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, unmapped, definition, started, finished = (
+        row
+    )
+    return Load(
+        load_id,
+        export_id,
+        source,
+        target,
+        digest,
+        items,
+        migration_time,
+        ChunkSize(chunk_items, chunk_bytes),
+        Unmapped(unmapped),
+        definition,
+        started,
+        finished,
+    )
+
+
+def exists(cursor: Cursor) -> bool:
+    """Whether this database has a ledger."""
+    # Not to_regclass: where we may not use the schema, that sees nothing.
+    cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'load' AND relnamespace = to_regnamespace('ddb2pg'))")
+    return bool(cursor.fetchone()[0])
+
+
+def is_ours(cursor: Cursor) -> bool:
+    """Whether this role may use the ledger that there is: row security hides its rows from any but its owner."""
+    cursor.execute("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'ddb2pg'")
+    if not cursor.fetchone()[0]:
+        return False
+    cursor.execute(
+        "SELECT bool_and(has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') AND NOT row_security_active(oid)) "
+        "FROM pg_class WHERE relnamespace = 'ddb2pg'::regnamespace AND relkind = 'r'"
+    )
+    return bool(cursor.fetchone()[0])
+
+
+def create(cursor: Cursor) -> None:
+    """Make the ledger where there is none. The lock is held to the end of the transaction: one load starts at a time."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
+    if not exists(cursor):
+        cursor.execute(read_sql("ledger.sql"))
+
+
+def find_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
+    """The load of an export into a target; None when it was never started."""
+    cursor.execute(f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s)", [export_id, target_table])
+    row = cursor.fetchone()
+    return None if row is None else _load(row)
+
+
+def all_loads(cursor: Cursor) -> list[Load]:
+    """Every load that the ledger knows, oldest first."""
+    cursor.execute(f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load ORDER BY load_id")
+    return [_load(row) for row in cursor.fetchall()]
+
+
+def start_load(cursor: Cursor, export: Export, table: Table, target_table: str, chunk_size: ChunkSize, unmapped: Unmapped) -> Load:
+    """Begin a load; its `migration_time` is this transaction's."""
+    cursor.execute(
+        f"""
+        INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
+                                 migration_time, chunk_items, chunk_bytes, unmapped, definition)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s)
+        RETURNING {_LOAD_COLUMNS}
+        """,
+        [
+            export.export_id,
+            table.source,
+            target_table,
+            export.export_time,
+            export.digest,
+            export.items,
+            len(export.data_files),
+            chunk_size.items,
+            chunk_size.bytes,
+            unmapped.value,
+            table.fingerprint,
+        ],
+    )
+    return _load(cursor.fetchone())
+
+
+def finish_load(cursor: Cursor, load: Load) -> None:
+    """Note that the load's equation holds."""
+    cursor.execute("UPDATE ddb2pg.load SET finished_at = coalesce(finished_at, now()) WHERE load_id = %s", [load.load_id])
