@@ -14,6 +14,7 @@ from typing import Final
 from rich.console import Console
 
 from pipeline.checks.preflight import database_problems, load_problems, target_problems
+from pipeline.dead_letters.files import count_records
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, plan_splits
@@ -175,7 +176,7 @@ def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, 
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
     loaded_before = sum(totals.items for totals in before.values())
     with Session(options.database) as session:
-        return session.transact(lambda cursor: _prove(cursor, prepared, loaded_before, time.monotonic() - started))
+        return session.transact(lambda cursor: _prove(cursor, prepared, run_folder, loaded_before, time.monotonic() - started))
 
 
 def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:
@@ -189,8 +190,8 @@ def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[S
     return plan_splits(data_file for data_file in export.data_files if not is_done(data_file.name, data_file.items))
 
 
-def _prove(cursor: Cursor, prepared: _Prepared, loaded_before: int, seconds: float) -> TableResult:
-    """The equation, per file and for the table, from the ledger and the target."""
+def _prove(cursor: Cursor, prepared: _Prepared, run_folder: Path, loaded_before: int, seconds: float) -> TableResult:
+    """The equation, per file and for the table, from the ledger, the target, and the files of this run."""
     plan, export = prepared.plan, prepared.export
     totals = ledger.load_totals(cursor, plan.load.load_id)
     target_rows = count_rows(cursor, plan.target)
@@ -201,6 +202,12 @@ def _prove(cursor: Cursor, prepared: _Prepared, loaded_before: int, seconds: flo
         problems.append(
             f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: rows were deleted since"
         )
+    for kind, expected in (("dead_letters", totals.dead_letters), ("notices", totals.notices)):
+        written = count_records(run_folder / kind / plan.table.source)
+        if not problems and written != expected:
+            problems.append(
+                f"{run_folder / kind}: holds {written:,} records, but the ledger knows {expected:,}; run the same command again"
+            )
     if not problems:
         ledger.finish_load(cursor, plan.load)
     dead_letter_codes, notice_codes = ledger.code_counts(cursor, plan.load.load_id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from pipeline.errors import Stopped
 
 _ENDING = ".jsonl"
 
@@ -33,18 +35,25 @@ class RecordFiles:
         self._open: dict[str, tuple[Path, BinaryIO]] = {}
 
     def write(self, batch: RecordBatch) -> None:
-        """Add a batch to its file; the file exists only if there is a record."""
-        if batch.records:
-            self._stream(batch.split).writelines(batch.records)
-        if batch.is_last and batch.split in self._open:
-            path, stream = self._open.pop(batch.split)
-            stream.close()
-            path.rename(self._folder / f"{batch.split}{_ENDING}")
+        """Add a batch to its file; the file exists only if there is a record. Raises `Stopped` when it cannot be written."""
+        try:
+            if batch.records:
+                self._stream(batch.split).writelines(batch.records)
+            if batch.is_last and batch.split in self._open:
+                path, stream = self._open.pop(batch.split)
+                stream.close()
+                path.rename(self._folder / f"{batch.split}{_ENDING}")
+        except OSError as error:
+            message = (
+                f"{self._folder}: cannot be written ({error.strerror}); make room or give another --output, and run the same command again"
+            )
+            raise Stopped(message) from None
 
     def abandon(self) -> None:
         """Remove the files of splits that did not come to their end."""
         for path, stream in self._open.values():
-            stream.close()
+            with contextlib.suppress(OSError):  # what is left in the buffer may not fit on the disk
+                stream.close()
             path.unlink(missing_ok=True)
         self._open.clear()
 
@@ -57,6 +66,11 @@ class RecordFiles:
         return self._open[split][1]
 
 
-def record_paths(folder: Path) -> Iterable[Path]:
-    """The whole files of a folder of records, in order."""
-    return sorted(folder.glob(f"*{_ENDING}"))
+def count_records(folder: Path) -> int:
+    """How many records there are in the whole files of a folder."""
+    count = 0
+    for path in folder.glob(f"*{_ENDING}"):
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                count += block.count(b"\n")
+    return count

@@ -6,6 +6,8 @@ import base64
 import gzip
 import hashlib
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import pytest
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
+from tests.truth import assert_equals_truth
+from transforms.tables.video_sessions import VIDEO_SESSIONS
 
 TABLE = "medzen-video-sessions"
 
@@ -124,3 +128,56 @@ def test_an_unfinished_export_is_refused(tmp_path: Path, run: CommandLine) -> No
     assert finished.exit_code == 2
     assert "not finished" in finished.stderr
     assert str(export.folder) in finished.stderr
+
+
+def test_an_output_folder_that_cannot_be_written_stops_the_run(tmp_path: Path, database: Database, run: CommandLine) -> None:
+    """A dead letter that is nowhere is a lost item: the run fails with a sentence, and the next one has them all."""
+    write_sample_exports(tmp_path / "export", items=400, faulty=0.5, odd=0, tables=[TABLE], items_per_file=100)
+    full = tmp_path / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", full], check=False, capture_output=True)
+    if not os.path.ismount(full):
+        pytest.skip("this machine lets nobody mount a small disk")
+    try:
+        failed = run("migrate", "--export", tmp_path / "export", "--output", full, "--chunk_items=50")
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+    assert failed.exit_code == 1, failed.output
+    assert "No space left on device" in failed.stderr
+    assert "--output" in failed.stderr
+    assert run.migrate(tmp_path / "export").exit_code == 3
+    assert_equals_truth(tmp_path / "export", database, run.run_folders[0], [VIDEO_SESSIONS])
+
+
+def test_records_that_vanish_are_missed(tmp_path: Path, run: CommandLine, database: Database) -> None:
+    """The run counts its files before it says that every item is accounted for."""
+    write_sample_exports(tmp_path / "export", items=400, faulty=0.5, odd=0, tables=[TABLE], items_per_file=400)
+    thief = tmp_path / "thief_tables.py"
+    thief.write_text(
+        "from pipeline.dead_letters import files\n"
+        "from transforms.tables import TABLES\n"
+        "write = files.RecordFiles.write\n"
+        "def write_less(self, batch):\n"
+        "    write(self, files.RecordBatch(batch.split, batch.records[1:], batch.is_last))\n"
+        "files.RecordFiles.write = write_less\n"
+    )
+
+    finished = run.migrate(tmp_path / "export", "--tables", thief, "--direct_num_workers=1")
+
+    assert finished.exit_code == 1, finished.output
+    assert "NOT PROVED" in finished.stdout
+    assert "but the ledger knows 200" in finished.stdout
+    assert database.value("SELECT finished_at IS NULL FROM ddb2pg.load")
+
+
+def test_an_output_that_is_no_folder_is_refused(tmp_path: Path, database: Database, run: CommandLine) -> None:
+    """Before anything is written."""
+    write_sample_exports(tmp_path / "export", items=50, tables=[TABLE])
+    (tmp_path / "file").write_text("not a folder")
+
+    finished = run("migrate", "--export", tmp_path / "export", "--output", tmp_path / "file" / "out")
+
+    assert finished.exit_code == 2, finished.output
+    assert "--output" in finished.stderr
+    assert database.value("SELECT to_regclass('ddb2pg.load') IS NULL")
