@@ -47,6 +47,7 @@ status=0
 "$venv/bin/ddb2pg" migrate ${database[@]+"${database[@]}"} --output "$here/ddb2pg-output" "$@" || status=$?
 case $status in
     0) echo "exit code 0: everything is a row." ;;
+    1) echo "exit code 1: stopped on the way; what is committed stays. Mend what is named and run the same command again." ;;
     3) echo "exit code 3: finished, with dead letters to review. ./run_local.sh --stop stops PostgreSQL." ;;
 esac
 exit $status

@@ -41,10 +41,10 @@ class ExitCode(IntEnum):
 def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/migrate.py`."""
     from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import check_arguments  # noqa: PLC0415
+    from pipeline.engine import unknown_arguments  # noqa: PLC0415
     from pipeline.migrate import ExportArgument, MigrateOptions, migrate  # noqa: PLC0415
 
-    check_arguments(beam_arguments)
+    _refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
     exports = [ExportArgument(*_split_name(text)) for text in arguments.export]
     database, psql = _find_database(arguments)
@@ -61,7 +61,8 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
     exit_code = _exit_code_of(results)
     terminal.print_summary(console, results)
     report = write_report(run_folder, exit_code, results)
-    console.print(f"dead letters   {run_folder / 'dead_letters'}" if exit_code is ExitCode.DEAD_LETTERS else "no dead letters")
+    has_dead_letters = any(result.totals.dead_letters for result in results)
+    console.print(f"dead letters   {run_folder / 'dead_letters'}" if has_dead_letters else "no dead letters")
     console.print(f"report         {report}")
     if psql:
         console.print(f"look at it     {psql}")
@@ -138,8 +139,10 @@ def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[st
 
 
 def _refuse_leftovers(arguments: Sequence[str]) -> None:
+    """By their names only: one that is misspelt may hold a password."""
     if arguments:
-        raise Refused([f"unknown arguments: {' '.join(arguments)}; see --help"])
+        names = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
+        raise Refused([f"unknown arguments: {', '.join(names) or len(arguments)}; see --help"])
 
 
 def _find_database(arguments: argparse.Namespace) -> tuple[DatabaseReference, str | None]:

@@ -27,6 +27,8 @@ def find_tables(file_or_module: str | None) -> Sequence[Table]:
     tables = getattr(module, "TABLES", None)
     if not isinstance(tables, Sequence) or not tables or not all(isinstance(table, Table) for table in tables):
         raise Refused([f"--tables {file_or_module}: must have TABLES, a sequence of transforms.table.Table"])
+    if len({table.source for table in tables}) < len(tables):
+        raise Refused([f"--tables {file_or_module}: defines a table twice; one DynamoDB table goes into one target"])
     return tables
 
 

@@ -43,8 +43,8 @@ def worker_count(items: int, splits: int) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), splits))
 
 
-def check_arguments(arguments: Sequence[str]) -> None:
-    """Refuse what neither we nor Beam know: Beam itself would pass over a misspelt option in silence. Raises `Refused`.
+def unknown_arguments(arguments: Sequence[str]) -> list[str]:
+    """What Beam does not know: itself it would pass over a misspelt option in silence. Raises `Refused` for what must not be chosen.
 
     Other runners add options of their own, so theirs are not checked.
     """
@@ -52,8 +52,17 @@ def check_arguments(arguments: Sequence[str]) -> None:
     for options in (PipelineOptions, *PipelineOptions.__subclasses__()):
         options._add_argparse_args(parser)  # noqa: SLF001 - Beam's own way of adding to a parser, under this name for its subclasses
     known, unknown = parser.parse_known_args(list(arguments))
-    if unknown and known.runner in (None, _LOCAL):
-        raise Refused([f"unknown arguments: {' '.join(unknown)}; see --help"])
+    if not is_local(known.runner):
+        return []
+    if known.direct_running_mode not in (None, "in_memory"):
+        # Its log would quote items, and --direct_num_workers has processes of its own.
+        raise Refused(["--direct_running_mode is not for choosing; --direct_num_workers=N starts N worker processes"])
+    return unknown
+
+
+def is_local(runner: str | None) -> bool:
+    """Whether a runner's name means the pinned engine of this machine."""
+    return runner is None or runner.lower() == _LOCAL.lower()
 
 
 def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequence[str], workers: int) -> None:
@@ -62,12 +71,12 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
     Raises `Stopped` with the sentence of the step that stopped, for a worker's death and for SIGTERM. Any other exception is a bug.
     """
     options = PipelineOptions(list(beam_arguments), save_main_session=False)
-    runner = options.view_as(StandardOptions).runner or _LOCAL
+    runner = options.view_as(StandardOptions).runner
     is_given = any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
     interruption = _Interruption()
     try:
         with interruption.awaited():
-            engine = _local_runner(options, None if is_given else workers) if runner == _LOCAL else runner
+            engine = _local_runner(options, None if is_given else workers) if is_local(runner) else runner
             root = beam.Pipeline(runner=engine, options=options)
             define(root)
             result = root.run()
@@ -113,6 +122,7 @@ class _Interruption:
     def __init__(self) -> None:
         self.reason: BaseException | None = None
         """What to raise in place of whatever came of it."""
+        self._farewell: threading.Timer | None = None
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
@@ -130,22 +140,26 @@ class _Interruption:
             if self.reason is None:
                 self.reason = reasons[signal.Signals(number)]
                 # Should Beam's own clean-up wait for what does not come.
-                farewell = threading.Timer(_LONGEST_FAREWELL, _leave, [self.reason])
-                farewell.daemon = True
-                farewell.start()
+                self._farewell = threading.Timer(_LONGEST_FAREWELL, _leave, [self.reason])
+                self._farewell.daemon = True
+                self._farewell.start()
                 raise self.reason
 
         def hook(failed: threading.ExceptHookArgs) -> None:
             if failed.thread is not None and failed.thread.name == "run_worker":
                 os.kill(os.getpid(), signal.SIGUSR1)
             else:
-                previous_hook(failed)
+                # Its words may hold a value of an item.
+                name = failed.thread.name if failed.thread is not None else "?"
+                sys.stderr.write(f"ddb2pg: {failed.exc_type.__name__} in thread {name}\n")
 
         previous_hook, threading.excepthook = threading.excepthook, hook
         previous_handlers = {number: signal.signal(number, interrupt) for number in reasons}
         try:
             yield
         finally:
+            if self._farewell is not None:
+                self._farewell.cancel()
             threading.excepthook = previous_hook
             for number, handler in previous_handlers.items():
                 signal.signal(number, handler)

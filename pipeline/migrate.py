@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.checks.preflight import database_problems, load_problems, target_problems
+from pipeline.checks.preflight import BEGIN_ANEW, database_problems, load_problems, target_problems
 from pipeline.dead_letters.files import count_records
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Refused
@@ -71,6 +72,9 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     exports, problems = _find_exports(options)
     prepared = _prepare(options, exports, run_id, problems)
+    given = {table.source for table, _ in exports}
+    for source in (table.source for table in options.tables if table.source not in given):
+        console.print(f"no export was given for {source}", highlight=False)
     run_folder = options.output / run_id
     run_folder.mkdir(parents=True)
     results = []
@@ -99,6 +103,7 @@ def _find_exports(options: MigrateOptions) -> tuple[list[tuple[Table, Export]], 
                 known = ", ".join(by_source)
                 problems.append(f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)")
     problems.extend(_twice(found))
+    problems.extend(_problems_of_output(options.output))
     order = list(by_source)
     return sorted(found, key=lambda pair: order.index(pair[0].source)), problems
 
@@ -115,6 +120,12 @@ def _read_exports(uri: str, problems: list[str]) -> Iterator[Export]:
             yield read_export(folder)
         except Refused as refused:
             problems.extend(refused.problems)
+
+
+def _problems_of_output(output: Path) -> Iterator[str]:
+    existing = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        yield f"--output {output}: {existing} is no folder that we may write to"
 
 
 def _twice(found: Sequence[tuple[Table, Export]]) -> Iterator[str]:
@@ -194,13 +205,16 @@ def _prove(cursor: Cursor, prepared: _Prepared, run_folder: Path, loaded_before:
     """The equation, per file and for the table, from the ledger, the target, and the files of this run."""
     plan, export = prepared.plan, prepared.export
     totals = ledger.load_totals(cursor, plan.load.load_id)
+    # Counting a large table takes what it takes.
+    cursor.execute("SET LOCAL statement_timeout = 0")
     target_rows = count_rows(cursor, plan.target)
     problems = _problems_of_files(cursor, plan, export)
     if not problems and totals.items != export.items:
         problems.append(f"the manifest has {export.items:,} items, but {totals.items:,} were read")
     if target_rows < totals.rows and not plan.target.has_row_security:
         problems.append(
-            f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: rows were deleted since"
+            f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: "
+            f"rows were deleted since; {BEGIN_ANEW.format(table=plan.table.target, export=export.export_id)}"
         )
     for kind, expected in (("dead_letters", totals.dead_letters), ("notices", totals.notices)):
         written = count_records(run_folder / kind / plan.table.source)

@@ -16,6 +16,9 @@ _FITTING_TYPES = {
 }
 
 
+BEGIN_ANEW = "to begin anew empty {table} and DELETE FROM ddb2pg.chunk and ddb2pg.load what is of export {export}"
+
+
 def database_problems(cursor: Cursor) -> Iterator[str]:
     """Of the database and the role, whatever the tables."""
     cursor.execute("SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('default_transaction_read_only')")
@@ -72,7 +75,13 @@ def load_problems(cursor: Cursor, export: Export, table: Table, target: Target |
     """Of the load that is to be started or resumed; what cannot be looked at is a problem of the target or the ledger already."""
     if target is None or not may_read(cursor, target) or (ledger.exists(cursor) and not ledger.is_ours(cursor)):
         return
-    load = ledger.find_load(cursor, export.export_id, target.qualified) if ledger.exists(cursor) else None
+    has_ledger = ledger.exists(cursor)
+    for other in ledger.other_loads(cursor, export.export_id, target.qualified) if has_ledger else ():
+        yield (
+            f"{table.target}: a load of another export, {other}, was begun into it, and two exports must not mix. Go on with that one, or "
+            f"{BEGIN_ANEW.format(table=table.target, export=other)}"
+        )
+    load = ledger.find_load(cursor, export.export_id, target.qualified) if has_ledger else None
     if load is None:
         if has_rows(cursor, target):
             yield (
@@ -85,7 +94,7 @@ def load_problems(cursor: Cursor, export: Export, table: Table, target: Target |
     if load.definition != table.fingerprint:
         yield (
             f"{table.target}: the definition of {table.source} has changed since its load began. Go back to the one that it was begun "
-            "with and finish it, or empty the table and remove the load from ddb2pg.load and ddb2pg.chunk to load all of it anew"
+            f"with and finish it, or {BEGIN_ANEW.format(table=table.target, export=export.export_id)}"
         )
     if load.unmapped is not unmapped:
         yield f"{table.target}: its load was begun with --unmapped={load.unmapped.value}; give the same again"

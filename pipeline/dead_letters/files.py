@@ -60,7 +60,7 @@ class RecordFiles:
     def _stream(self, split: str) -> BinaryIO:
         if split not in self._open:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f".{split}.{secrets.token_hex(4)}.part"
+            path = self._folder / f"{split}.{secrets.token_hex(4)}.part"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             self._open[split] = path, os.fdopen(descriptor, "wb", buffering=1 << 20)
         return self._open[split][1]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.export.data_file import check_data_file, read_lines
+from pipeline.export.data_file import read_checked_lines
 from pipeline.export.manifest import DataFile
 
 CHUNK_ITEMS: Final = 5_000
@@ -56,10 +56,9 @@ def plan_splits(data_files: Iterable[DataFile]) -> list[Split]:
 
 def read_chunks(split: Split, size: ChunkSize) -> Iterator[Chunk]:
     """The chunks of a split, after its file has been checked as a whole; raises `DataFileRefused`."""
-    check_data_file(split.data_file)
     first_item = 0
     waiting: list[bytes] | None = None
-    for lines in _cut(read_lines(split.data_file), size):
+    for lines in _cut(read_checked_lines(split.data_file), size):
         if waiting is not None:
             yield Chunk(split, first_item, waiting, is_last=False)
             first_item += len(waiting)

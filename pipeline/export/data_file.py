@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, cast
 
@@ -24,25 +25,9 @@ class DataFileRefused(Exception):
 
 
 def check_data_file(data_file: DataFile) -> None:
-    """Read the whole file once and compare it with the manifest; raises `DataFileRefused`.
-
-    That comes before any of its rows is written: a count that does not hold would be known only when most rows are committed. It costs some
-    five per cent of converting and loading the file.
-    """
-    try:
-        md5 = _md5_of(data_file.uri)
-    except OSError as error:
-        message = f"{data_file.uri}: cannot be read ({error.strerror}); copy the file again"
-        raise DataFileRefused(message) from None
-    if md5 != data_file.md5:
-        message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed or cut short. Copy the file again"
-        raise DataFileRefused(message)
-    items = _count_items(data_file)
-    if items != data_file.items:
-        message = (
-            f"{data_file.uri}: holds {items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. Export again"
-        )
-        raise DataFileRefused(message)
+    """Read the whole file once and compare it with the manifest; raises `DataFileRefused`."""
+    with _opened(data_file) as raw:
+        _check(data_file, raw)
 
 
 def read_lines(data_file: DataFile) -> Iterator[bytes]:
@@ -50,14 +35,81 @@ def read_lines(data_file: DataFile) -> Iterator[bytes]:
 
     Raises `DataFileRefused` when the gzip is damaged, cut short, or a line has no end within reason.
     """
-    with _stream_of(data_file) as stream:
+    with _opened(data_file) as raw, _decompressed(raw) as stream:
         yield from _without_blank_end(_lines(stream))
 
 
-def _count_items(data_file: DataFile) -> int:
+def read_checked_lines(data_file: DataFile) -> Iterator[bytes]:
+    """The lines of a file that is what the manifest says; raises `DataFileRefused`.
+
+    The file is compared as a whole before the first line: a count that does not hold would be known only when most rows are committed.
+    That costs some five per cent of converting and loading it. What is read then is hashed again, from the same open file: should it have
+    been changed in between, the end of the lines is an error, so that the caller's last chunk, at least, is never committed.
+    """
+    with _opened(data_file) as raw:
+        _check(data_file, raw)
+        raw.seek(0)
+        hashed = _Hashed(raw)
+        with _decompressed(hashed) as stream:
+            yield from _without_blank_end(_lines(stream))
+        hashed.read_rest()
+        if hashed.md5 != data_file.md5:
+            message = (
+                f"{data_file.uri}: was changed while it was read, so rows of it may be wrong; copy the file again, empty the target table, "
+                "DELETE FROM ddb2pg.chunk and ddb2pg.load what is of this export, and run the same command"
+            )
+            raise DataFileRefused(message)
+
+
+class _Hashed(io.RawIOBase):
+    """A stream that keeps the MD5 of what was read since its start."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.md5()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        self._digest.update(block)
+        return len(block)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Back to the start, where what was read is forgotten; nobody asks for anything else."""
+        self._digest = hashlib.md5()
+        return self._stream.seek(offset, whence)
+
+    def read_rest(self) -> None:
+        while self.read(_BLOCK):
+            pass
+
+    @property
+    def md5(self) -> str:
+        return base64.b64encode(self._digest.digest()).decode()
+
+
+def _check(data_file: DataFile, raw: BinaryIO) -> None:
+    hashed = _Hashed(raw)
+    hashed.read_rest()
+    if hashed.md5 != data_file.md5:
+        message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed or cut short. Copy the file again"
+        raise DataFileRefused(message)
+    raw.seek(0)
+    items = _count_items(raw)
+    if items != data_file.items:
+        message = (
+            f"{data_file.uri}: holds {items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. Export again"
+        )
+        raise DataFileRefused(message)
+
+
+def _count_items(raw: BinaryIO) -> int:
     """How many lines `read_lines` has, some four times as fast."""
     items = line_ends = 0
-    with _stream_of(data_file) as stream:
+    with _decompressed(raw) as stream:
         while block := stream.read(_BLOCK):
             content = block.rstrip()
             if content:
@@ -67,31 +119,26 @@ def _count_items(data_file: DataFile) -> int:
 
 
 @contextlib.contextmanager
-def _stream_of(data_file: DataFile) -> Iterator[BinaryIO]:
-    """The decompressed content; raises `DataFileRefused` when that turns out to be damaged."""
+def _opened(data_file: DataFile) -> Iterator[BinaryIO]:
+    """The file's bytes; damage that is found while they are read is told as `DataFileRefused`."""
     try:
-        with files.open_file(data_file.uri) as compressed, _decompressed(compressed) as stream:
-            yield stream
+        with files.open_file(data_file.uri) as raw:
+            yield raw
+    except FileNotFoundError:
+        message = f"{data_file.uri}: the data file is missing and cannot be read; copy it again"
+        raise DataFileRefused(message) from None
     except _DAMAGED:
-        message = f"{data_file.uri}: is not whole, sound gzip of lines; copy the file again"
+        message = f"{data_file.uri}: cannot be read, or is not whole, sound gzip of lines; copy the file again"
         raise DataFileRefused(message) from None
 
 
-def _md5_of(uri: str) -> str:
-    digest = hashlib.md5()
-    with files.open_file(uri) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return base64.b64encode(digest.digest()).decode()
-
-
-def _decompressed(compressed: BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
-    magic = compressed.read(2)
-    compressed.seek(0)
+def _decompressed(raw: BinaryIO | _Hashed) -> contextlib.AbstractContextManager[BinaryIO]:
+    magic = raw.read(2)
+    raw.seek(0)
     # An object of zero bytes is no gzip, but is as empty as one.
     if magic != b"\x1f\x8b":
-        return contextlib.nullcontext(compressed)
-    return cast("contextlib.AbstractContextManager[BinaryIO]", igzip.open(compressed, "rb"))
+        return cast("contextlib.AbstractContextManager[BinaryIO]", contextlib.nullcontext(raw))
+    return cast("contextlib.AbstractContextManager[BinaryIO]", igzip.open(raw, "rb"))
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from pipeline.export import files
 
 SUMMARY = "manifest-summary.json"
 STARTED = "_started"
+FILES = "manifest-files.json"
 # Of a data file, a manifest, a table, an export: what AWS gives, which is also safe as a file's name and on a terminal.
 _NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
 _SIDE_FILES = ("md5", "checksum")  # AWS writes the first, its guide names the second
@@ -73,7 +74,7 @@ def find_exports(uri: str) -> list[str]:
     if "://" in folder:
         message = f"{uri}: this version reads exports from folders only; copy the export to this machine, for instance with aws s3 sync"
         raise Refused([message])
-    found = list(files.folders_below(folder, holding=(SUMMARY, STARTED)))
+    found = list(files.folders_below(folder, holding=(SUMMARY, STARTED, FILES)))
     if not found:
         message = (
             f"{uri}: there is no {SUMMARY} in this folder or below it; give the folder of an export "
@@ -113,7 +114,7 @@ def _read_summary(folder: str) -> _Summary:
     uri = files.join(folder, SUMMARY)
     if not files.is_file(uri):
         message = (
-            f"{folder}: the export is not finished: it has {STARTED}, but no {SUMMARY}; wait until "
+            f"{folder}: the export is not finished, or not all of it was copied: there is no {SUMMARY}; wait until "
             "`aws dynamodb describe-export` says COMPLETED, then copy it again"
         )
         raise Refused([message])

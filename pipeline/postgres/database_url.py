@@ -13,6 +13,9 @@ from typing import Final
 
 from pipeline.errors import Refused
 
+# The text that was given may be a URL, with its password.
+_WRONG_REFERENCE: Final = "a database reference is env:NAME (of an environment variable) or file:PATH"
+
 GIVEN: Final = "DDB2PG_DATABASE_URL"
 """Where `--database URL` is kept, so that workers on this machine inherit it."""
 
@@ -26,7 +29,7 @@ class DatabaseReference:
     def url(self) -> str:
         """The URL, looked up where this runs. Raises `Refused`."""
         kind, _, place = self.text.partition(":")
-        if kind == "env":
+        if kind == "env" and place.isidentifier():
             url = os.environ.get(place)
             if not url:
                 raise Refused([f"the environment variable {place}, which should hold the database's URL, is not set"])
@@ -36,7 +39,7 @@ class DatabaseReference:
                 return Path(place).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise Refused([f"{place}, which should hold the database's URL, cannot be read ({error.strerror})"]) from None
-        raise Refused([f"a database reference is env:NAME or file:PATH, not {kind}:..."])
+        raise Refused([_WRONG_REFERENCE])
 
 
 def keep_given_url(url: str) -> DatabaseReference:

@@ -24,7 +24,7 @@ from typing import Any, Final, Self, TypeVar
 import psycopg2
 import psycopg2.extensions
 
-from pipeline.errors import Stopped
+from pipeline.errors import Refused, Stopped
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.sqlstate import Fault, fault_of
 
@@ -125,7 +125,11 @@ class Session:
 
     def _connect(self) -> Any:
         if self._connection is None:
-            self._connection = connect(self._reference)
+            try:
+                self._connection = connect(self._reference)
+            except Refused as refused:
+                # Not before anything was written: the load is under way.
+                raise Stopped(str(refused)) from None
         return self._connection
 
     def _leave_transaction(self, *, is_broken: bool) -> None:

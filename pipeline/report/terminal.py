@@ -13,12 +13,11 @@ from pipeline.report.result import LoadStatus, TableResult
 def print_result(console: Console, result: TableResult) -> None:
     """One table, as soon as it is done."""
     totals = result.totals
-    rate = f", {result.loaded_now / result.seconds:,.0f} items/s" if result.loaded_now and result.seconds else ""
-    did = (
-        f"{result.loaded_now:,} items loaded in {result.seconds:.1f} s{rate}"
-        if result.loaded_now
-        else "nothing to do: all of it was loaded before"
-    )
+    rate = f", {result.loaded_now / result.seconds:,.0f} items/s" if result.seconds else ""
+    if result.loaded_now:
+        did = f"{result.loaded_now:,} items loaded in {result.seconds:.1f} s{rate}"
+    else:
+        did = "nothing to do: all of it was loaded before" if result.is_proved else "nothing was loaded"
     console.print(f"{result.source_table} -> {result.target_table}: {did}", highlight=False)
     if result.is_proved:
         console.print(

@@ -12,7 +12,7 @@ from pipeline.postgres.ledger.chunks import (
     committed_chunks,
     note_refused,
 )
-from pipeline.postgres.ledger.loads import Load, all_loads, create, exists, find_load, finish_load, is_ours, start_load
+from pipeline.postgres.ledger.loads import Load, all_loads, create, exists, find_load, finish_load, is_ours, other_loads, start_load
 from pipeline.postgres.ledger.totals import Totals, code_counts, file_totals, load_totals, note_refused_file, refused_files
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "load_totals",
     "note_refused",
     "note_refused_file",
+    "other_loads",
     "refused_files",
     "start_load",
 ]

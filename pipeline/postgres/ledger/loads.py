@@ -99,6 +99,14 @@ def find_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
     return None if row is None else _load(row)
 
 
+def other_loads(cursor: Cursor, export_id: str, target_table: str) -> list[str]:
+    """The exports other than this one of which a load into the target was begun."""
+    cursor.execute(
+        "SELECT export_id FROM ddb2pg.load WHERE target_table = %s AND export_id <> %s ORDER BY load_id", [target_table, export_id]
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
 def all_loads(cursor: Cursor) -> list[Load]:
     """Every load that the ledger knows, oldest first."""
     cursor.execute(f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load ORDER BY load_id")
