@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +21,9 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import psycopg2
-import psycopg2.extensions
 
 from pipeline.errors import Refused, Stopped
-from pipeline.postgres.database_url import DatabaseReference
+from pipeline.postgres.database_url import DatabaseReference, safe_words
 from pipeline.postgres.sqlstate import Fault, fault_of
 
 Cursor = Any  # psycopg2 ships no types
@@ -156,33 +154,8 @@ def why_not_connected(reference: DatabaseReference) -> str | None:
     try:
         connect(reference).close()
     except psycopg2.Error as error:
-        return f"the database cannot be reached: {_safe_message(error, reference)}"
+        return f"the database cannot be reached: {safe_words(error, reference.url())}"
     return None
-
-
-def _safe_message(error: Exception, reference: DatabaseReference) -> str:
-    """What libpq says about a connection that failed, without the password.
-
-    Of a URL whose signs are not encoded libpq takes parts of the password for a host or a port, and quotes them: its words stay unsaid.
-    """
-    url = reference.url()
-    try:
-        parameters = psycopg2.extensions.parse_dsn(url)
-    except psycopg2.Error:
-        return _BROKEN_URL
-    if "://" in url and _PLAIN_URL.fullmatch(url) is None:
-        return _BROKEN_URL
-    message = " ".join(str(error).split())
-    password = parameters.get("password")
-    return message.replace(password, "***") if password else message
-
-
-_HOST: Final = r"(?:\[[0-9a-fA-F:.]+\]|[^:@/?#,\s]*)(?::[0-9]+)?"
-_PLAIN_URL: Final = re.compile(rf"postgres(?:ql)?://(?:[^:@/?#\s]*(?::[^:@/?#\s]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@?#\s]*)?(?:\?[^@#\s]*)?")
-_BROKEN_URL: Final = (
-    "its URL is not one that PostgreSQL understands; it looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
-    "with signs such as : / @ # ? in the password percent-encoded (%3A %2F %40 %23 %3F)"
-)
 
 
 def _is_connection_failure(error: Exception) -> bool:
