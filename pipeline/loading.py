@@ -167,7 +167,8 @@ class ChunkLoader:
         if (counts.items, counts.rows, counts.notices) != (committed.items, committed.rows, committed.notices):
             message = (
                 f"{chunk.split.data_file.name}: the chunk from item {chunk.first_item} was committed with other counts than it has now; "
-                "the export, or ddb2pg itself, is not what it was when the load began"
+                "the export, or ddb2pg itself, is not what it was when the load began. Bring that back, or begin the load anew "
+                "(docs/how-it-works.md, Begin anew)"
             )
             raise Stopped(message)
         return committed.refused

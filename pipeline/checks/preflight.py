@@ -16,7 +16,7 @@ _FITTING_TYPES = {
 }
 
 
-BEGIN_ANEW = "to begin anew empty {table} and DELETE FROM ddb2pg.chunk and ddb2pg.load what is of export {export}"
+BEGIN_ANEW = "to begin anew empty {table} and delete export {export} from the ledger (docs/how-it-works.md, Begin anew)"
 
 
 def database_problems(cursor: Cursor) -> Iterator[str]:
@@ -76,14 +76,15 @@ def load_problems(cursor: Cursor, export: Export, table: Table, target: Target |
     if target is None or not may_read(cursor, target) or (ledger.exists(cursor) and not ledger.is_ours(cursor)):
         return
     has_ledger = ledger.exists(cursor)
-    for other in ledger.other_loads(cursor, export.export_id, target.qualified) if has_ledger else ():
+    others = ledger.other_loads(cursor, export.export_id, target.qualified) if has_ledger else []
+    for other in others:
         yield (
             f"{table.target}: a load of another export, {other}, was begun into it, and two exports must not mix. Go on with that one, or "
             f"{BEGIN_ANEW.format(table=table.target, export=other)}"
         )
     load = ledger.find_load(cursor, export.export_id, target.qualified) if has_ledger else None
     if load is None:
-        if has_rows(cursor, target):
+        if not others and has_rows(cursor, target):
             yield (
                 f"{table.target}: is not empty, and the ledger knows no load of export {export.export_id} into it; "
                 "empty the table, or give the export that was loaded before"

@@ -55,8 +55,8 @@ def read_checked_lines(data_file: DataFile) -> Iterator[bytes]:
         hashed.read_rest()
         if hashed.md5 != data_file.md5:
             message = (
-                f"{data_file.uri}: was changed while it was read, so rows of it may be wrong; copy the file again, empty the target table, "
-                "DELETE FROM ddb2pg.chunk and ddb2pg.load what is of this export, and run the same command"
+                f"{data_file.uri}: was changed while it was read, so rows of it may be wrong; copy the file again and begin the load anew "
+                "(docs/how-it-works.md, Begin anew)"
             )
             raise DataFileRefused(message)
 

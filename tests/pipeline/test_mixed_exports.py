@@ -47,6 +47,23 @@ def test_a_load_that_was_begun_keeps_another_export_out(tmp_path: Path, database
     assert database.query("SELECT DISTINCT event_type FROM video_call_audit_log") == [("OLD",)]
 
 
+def test_the_way_to_begin_anew_that_the_docs_show_works(tmp_path: Path, database: Database, run: CommandLine) -> None:
+    """After it, the other export goes in as into a table that nothing was ever loaded into."""
+    old = write_export(tmp_path / "old", TABLE, [_lines(0, 50, "OLD")], "01794632786093-0de7e107")
+    new = write_export(tmp_path / "new", TABLE, [_lines(0, 100, "NEW")], "01800000000000-00000002")
+    assert run.migrate(old).exit_code == 0
+    assert run.migrate(new).exit_code == 2
+    page = (Path(__file__).parents[2] / "docs" / "how-it-works.md").read_text()
+    statements = [line.strip() for line in page.splitlines() if line.startswith(("    TRUNCATE", "    DELETE"))]
+    assert len(statements) == 3
+
+    for statement in statements:
+        database.execute(statement.replace("video_call_sessions", "video_call_audit_log"))
+
+    assert run.migrate(new).exit_code == 0
+    assert database.query("SELECT DISTINCT event_type FROM video_call_audit_log") == [("NEW",)]
+
+
 def test_two_exports_at_once_do_not_mix(tmp_path: Path, database: Database, run: CommandLine) -> None:
     """One of them is refused."""
     exports = [
