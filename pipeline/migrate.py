@@ -69,7 +69,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    run_id = _new_run_id()
     exports, problems = _find_exports(options)
     prepared = _prepare(options, exports, run_id, problems)
     given = {table.source for table, _ in exports}
@@ -84,6 +84,12 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
         if not results[-1].is_proved:
             break
     return run_folder, results
+
+
+def _new_run_id() -> str:
+    """Sorts by time; two runs that start at once differ all the same."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{secrets.token_hex(3)}"
 
 
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
