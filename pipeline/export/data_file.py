@@ -24,12 +24,6 @@ class DataFileRefused(Exception):
     """The file is not what the manifest says. The sentence names the file and what to do."""
 
 
-def check_data_file(data_file: DataFile) -> None:
-    """Read the whole file once and compare it with the manifest; raises `DataFileRefused`."""
-    with _opened(data_file) as raw:
-        _check(data_file, raw)
-
-
 def read_lines(data_file: DataFile) -> Iterator[bytes]:
     r"""The items' lines, without their `\n`, in order. Blank lines at the end are not items; elsewhere they are (bad ones).
 
@@ -43,7 +37,7 @@ def read_checked_lines(data_file: DataFile) -> Iterator[bytes]:
     """The lines of a file that is what the manifest says; raises `DataFileRefused`.
 
     The file is compared as a whole before the first line: a count that does not hold would be known only when most rows are committed.
-    That costs some five per cent of converting and loading it. What is read then is hashed again, from the same open file: should it have
+    That costs some ten per cent of converting and loading it. What is read then is hashed again, from the same open file: should it have
     been changed in between, the end of the lines is an error, so that the caller's last chunk, at least, is never committed.
     """
     with _opened(data_file) as raw:
