@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
-from pipeline.checks.preflight import BEGIN_ANEW, database_problems, load_problems, target_problems
-from pipeline.dead_letters.files import count_records
+from pipeline.checks.equation import prove
+from pipeline.checks.preflight import database_problems, load_problems, target_problems
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, plan_splits
@@ -26,13 +25,11 @@ from pipeline.postgres import ledger
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import Load, Totals
 from pipeline.postgres.session import Cursor, Session, why_not_connected
-from pipeline.postgres.target import Target, count_rows, find_target
+from pipeline.postgres.target import Target, find_target
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
 from pipeline.report.terminal import print_result
 from transforms.table import Table, Unmapped
-
-_MOST_PROBLEMS: Final = 20  # of one table, in words; the rest as a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +190,7 @@ def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, 
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
     loaded_before = sum(totals.items for totals in before.values())
     with Session(options.database) as session:
-        return session.transact(lambda cursor: _prove(cursor, prepared, run_folder, loaded_before, time.monotonic() - started))
+        return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
 
 
 def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:
@@ -205,59 +202,3 @@ def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[S
         return totals.items == items and totals.is_clean and (items > 0 or load.finished_at is not None)
 
     return plan_splits(data_file for data_file in export.data_files if not is_done(data_file.name, data_file.items))
-
-
-def _prove(cursor: Cursor, prepared: _Prepared, run_folder: Path, loaded_before: int, seconds: float) -> TableResult:
-    """The equation, per file and for the table, from the ledger, the target, and the files of this run."""
-    plan, export = prepared.plan, prepared.export
-    totals = ledger.load_totals(cursor, plan.load.load_id)
-    # Counting a large table takes what it takes.
-    cursor.execute("SET LOCAL statement_timeout = 0")
-    target_rows = count_rows(cursor, plan.target)
-    problems = _problems_of_files(cursor, plan, export)
-    if not problems and totals.items != export.items:
-        problems.append(f"the manifest has {export.items:,} items, but {totals.items:,} were read")
-    if target_rows < totals.rows and not plan.target.has_row_security:
-        problems.append(
-            f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: "
-            f"rows were deleted since; {BEGIN_ANEW.format(table=plan.table.target, export=export.export_id)}"
-        )
-    for kind, expected in (("dead_letters", totals.dead_letters), ("notices", totals.notices)):
-        written = count_records(run_folder / kind / plan.table.source)
-        if not problems and written != expected:
-            problems.append(
-                f"{run_folder / kind}: holds {written:,} records, but the ledger knows {expected:,}; run the same command again"
-            )
-    if not problems:
-        ledger.finish_load(cursor, plan.load)
-    dead_letter_codes, notice_codes = ledger.code_counts(cursor, plan.load.load_id)
-    return TableResult(
-        source_table=plan.table.source,
-        target_table=plan.load.target_table,
-        export_id=export.export_id,
-        manifest_items=export.items,
-        totals=totals,
-        target_rows=target_rows,
-        dead_letter_codes=dead_letter_codes,
-        notice_codes=notice_codes,
-        loaded_now=totals.items - loaded_before,
-        seconds=seconds,
-        problems=tuple(_shortened(problems)),
-    )
-
-
-def _problems_of_files(cursor: Cursor, plan: LoadPlan, export: Export) -> list[str]:
-    problems = ledger.refused_files(cursor, plan.load.load_id, plan.run_id)
-    done = dict(ledger.file_totals(cursor, plan.load.load_id))
-    for data_file in export.data_files:
-        items = done.pop(data_file.name, Totals()).items
-        is_explained = any(problem.startswith(f"{data_file.uri}:") for problem in problems)
-        if items != data_file.items and not is_explained:
-            problems.append(f"{data_file.uri}: the manifest has {data_file.items:,} items, but {items:,} were read")
-    return problems
-
-
-def _shortened(problems: Sequence[str]) -> Iterator[str]:
-    yield from problems[:_MOST_PROBLEMS]
-    if len(problems) > _MOST_PROBLEMS:
-        yield f"... and {len(problems) - _MOST_PROBLEMS:,} more like these"
