@@ -23,6 +23,7 @@ from rich.console import Console
 from pipeline import __version__, commands
 from pipeline.commands import ExitCode
 from pipeline.errors import Refused, Stopped
+from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
 
 _EPILOG: Final = (
     "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
@@ -110,18 +111,31 @@ def _add_database(command: argparse.ArgumentParser) -> None:
     command.add_argument("--database_secret", metavar="REF", help="where the URL is, looked up by each worker: env:NAME or file:PATH")
 
 
-def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
-        subparsers, "migrate", "check, load and prove; the same command resumes a broken load and does nothing to a finished one"
-    )
+def _add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--export",
         metavar="[NAME=]URI",
         action="append",
         required=True,
-        help="the folder of an export, its manifest-summary.json, or a folder with exports below it; repeatable. "
-        "NAME overrides the table's name",
+        help="the folder of an export, on disk, s3:// or gs://, its manifest-summary.json, or a folder with exports below it; repeatable. "
+        "NAME overrides the table's name; with it, a folder of data files without manifests will do, but its counts cannot be proved",
     )
+
+
+def _add_aws(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--endpoint_url", metavar="URL", help="another endpoint than AWS's (default: as AWS_ENDPOINT_URL says)")
+    command.add_argument("--region", metavar="REGION", help="AWS region (default: as AWS_REGION or the AWS configuration says)")
+    command.add_argument(
+        "--expected_bucket_owner", metavar="ACCOUNT", help="the AWS account that must own each bucket; another's bucket is refused"
+    )
+
+
+def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        subparsers, "migrate", "check, load and prove; the same command resumes a broken load and does nothing to a finished one"
+    )
+    _add_export(command)
+    _add_aws(command)
     _add_database(command)
     command.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("ddb2pg-output"), help="where each run gets a folder (default: ./%(default)s)"
@@ -134,10 +148,25 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="an attribute that no column takes: load the item and note it, or make it a dead letter (default: %(default)s)",
     )
     command.add_argument(
-        "--chunk_items", metavar="N", type=_up_to(1_000_000), default=5_000, help="most items of one transaction (default: %(default)s)"
+        "--chunk_items",
+        metavar="N",
+        type=_up_to(1_000_000),
+        default=CHUNK_ITEMS,
+        help="most items of one transaction (default: %(default)s)",
     )
     command.add_argument(
-        "--chunk_bytes", metavar="N", type=_up_to(256 << 20), default=8 << 20, help="most bytes of one transaction (default: %(default)s)"
+        "--chunk_bytes",
+        metavar="N",
+        type=_up_to(256 << 20),
+        default=CHUNK_BYTES,
+        help="most bytes of one transaction (default: %(default)s)",
+    )
+    command.add_argument(
+        "--split_items",
+        metavar="N",
+        type=_up_to(1_000_000_000),
+        default=SPLIT_ITEMS,
+        help="a data file is cut, for several workers, into up to four splits of at least N items (default: %(default)s)",
     )
     command.set_defaults(run=commands.run_migrate)
 

@@ -12,8 +12,10 @@ from typing import Final
 import orjson
 from rich.console import Console
 
+from pipeline.aws import AwsSettings
 from pipeline.errors import Refused
-from pipeline.export.chunks import ChunkSize
+from pipeline.export.chunks import ChunkSize, SplitSize
+from pipeline.export.given import ExportArgument
 from pipeline.postgres import embedded, ledger
 from pipeline.postgres.database_url import DatabaseReference, keep_given_url
 from pipeline.postgres.session import Cursor, Session, why_not_connected
@@ -21,6 +23,7 @@ from pipeline.report import terminal
 from pipeline.report.files import write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
+from pipeline.storage import Storage
 from transforms.table import Unmapped
 
 _DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
@@ -42,11 +45,11 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
     """See `pipeline/migrate.py`."""
     from pipeline.definitions import find_tables  # noqa: PLC0415
     from pipeline.engine import unknown_arguments  # noqa: PLC0415
-    from pipeline.migrate import ExportArgument, MigrateOptions, migrate  # noqa: PLC0415
+    from pipeline.migrate import MigrateOptions, migrate  # noqa: PLC0415
 
     _refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
-    exports = [ExportArgument(*_split_name(text)) for text in arguments.export]
+    exports = _export_arguments(arguments)
     database, psql = _find_database(arguments)
     options = MigrateOptions(
         exports=exports,
@@ -55,6 +58,8 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
         tables=tables,
         unmapped=Unmapped(arguments.unmapped),
         chunk_size=ChunkSize(arguments.chunk_items, arguments.chunk_bytes),
+        split_size=SplitSize(arguments.split_items),
+        storage=Storage(_aws_settings(arguments)),
         beam_arguments=beam_arguments,
     )
     run_folder, results = migrate(options, console)
@@ -67,12 +72,6 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
     if psql:
         console.print(f"look at it     {psql}")
     return exit_code
-
-
-def _split_name(text: str) -> tuple[str | None, str]:
-    """`[NAME=]URI`; names are DynamoDB's, so no path can be taken for one."""
-    named = re.fullmatch(r"([A-Za-z0-9_.-]+)=(.+)", text)
-    return (named[1], named[2]) if named else (None, text)
 
 
 def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
@@ -135,7 +134,17 @@ def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[st
     return ExitCode.DONE
 
 
-# -- all of them ---------------------------------------------------------------------------------------------------------------------------
+# -- of several ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _export_arguments(arguments: argparse.Namespace) -> list[ExportArgument]:
+    """`[NAME=]URI`; names are DynamoDB's, so no path can be taken for one."""
+    named = [re.fullmatch(r"(?:([A-Za-z0-9_.-]+)=)?(.+)", text) for text in arguments.export]
+    return [ExportArgument(match[1], match[2]) for match in named if match]
+
+
+def _aws_settings(arguments: argparse.Namespace) -> AwsSettings:
+    return AwsSettings(arguments.endpoint_url, arguments.region, arguments.expected_bucket_owner)
 
 
 def _refuse_leftovers(arguments: Sequence[str]) -> None:

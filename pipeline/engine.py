@@ -52,6 +52,14 @@ def unknown_arguments(arguments: Sequence[str]) -> list[str]:
     for options in (PipelineOptions, *PipelineOptions.__subclasses__()):
         options._add_argparse_args(parser)  # noqa: SLF001 - Beam's own way of adding to a parser, under this name for its subclasses
     known, unknown = parser.parse_known_args(list(arguments))
+    of_beams_s3 = sorted({argument.partition("=")[0] for argument in arguments if argument.startswith("--s3_")})
+    if of_beams_s3:
+        # Beam shows its options in logs and keeps them with the job.
+        message = (
+            f"{', '.join(of_beams_s3)}: not taken. Credentials for S3 come from the environment, a profile or the machine's role, here and "
+            "on workers; there are --endpoint_url and --region for the rest"
+        )
+        raise Refused([message])
     if not is_local(known.runner):
         return []
     if known.direct_running_mode not in (None, "in_memory"):

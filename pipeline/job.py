@@ -1,7 +1,9 @@
 r"""The Beam graph of one table's load.
 
+    data files -> Reshuffle -> CheckFiles -> checked files (a side input: reading waits for them)
+                                   \-> refused files -> ledger
     splits -> Reshuffle -> [ ReadChunks -> LoadChunks -> dead letters, notices -> files ]
-                                 \-> refused files -> ledger
+                                 \-> files that changed since -> ledger
 
 The bracket is one fused stage; a test holds that.
 """
@@ -13,20 +15,27 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from pipeline.export.chunks import Split
+from pipeline.export.chunks import Split, data_files_of
 from pipeline.loading import LoadPlan
-from pipeline.steps import DEAD_LETTERS, NOTICES, REFUSED_FILES, LoadChunks, NoteRefusedFiles, ReadChunks, WriteRecords
+from pipeline.steps import DEAD_LETTERS, NOTICES, REFUSED_FILES, CheckFiles, LoadChunks, NoteRefusedFiles, ReadChunks, WriteRecords
 
 
 def define_pipeline(root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan, run_folder: Path) -> None:
     """Add the load of one table to a pipeline. Takes ready objects, never arguments of a command line."""
-    chunks, refused_files = (
+    checked, refused_files = (
+        root
+        | "DataFiles" >> beam.Create(data_files_of(splits), reshuffle=False)
+        | "DealOutFiles" >> beam.Reshuffle()
+        | "CheckFiles" >> beam.ParDo(CheckFiles(plan)).with_outputs(REFUSED_FILES, main="checked")
+    )
+    chunks, changed_files = (
         root
         | "Splits" >> beam.Create(splits, reshuffle=False)
         | "DealOut" >> beam.Reshuffle()
-        | "ReadChunks" >> beam.ParDo(ReadChunks(plan)).with_outputs(REFUSED_FILES, main="chunks")
+        | "ReadChunks" >> beam.ParDo(ReadChunks(plan), beam.pvalue.AsDict(checked)).with_outputs(REFUSED_FILES, main="chunks")
     )
     loaded = chunks | "LoadChunks" >> beam.ParDo(LoadChunks(plan)).with_outputs(DEAD_LETTERS, NOTICES)
     _ = loaded[DEAD_LETTERS] | "WriteDeadLetters" >> beam.ParDo(WriteRecords(run_folder / "dead_letters" / plan.table.source))
     _ = loaded[NOTICES] | "WriteNotices" >> beam.ParDo(WriteRecords(run_folder / "notices" / plan.table.source))
     _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(plan))
+    _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(plan))

@@ -1,5 +1,7 @@
 """A chunk of an export into its target: the plain functions that the Beam job is a thin twin of.
 
+check_data_file  a data file against its manifest, before any split of it is read
+read_split       split -> chunks
 convert_chunk    lines -> rows, refusals, notices; pure
 ChunkLoader      convert, write with the ledger in one transaction, and make the records of what was refused or noted
 load_plainly     the whole load as a loop, without Beam
@@ -8,14 +10,17 @@ load_plainly     the whole load as a loop, without Beam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from pipeline.dead_letters.files import RecordBatch
 from pipeline.dead_letters.records import Origin, Place, dead_letter_record, notice_records
 from pipeline.errors import Stopped
-from pipeline.export.chunks import Chunk, Split, read_chunks
+from pipeline.export.chunks import Chunk, Split, data_files_of, read_chunks
+from pipeline.export.data_file import CheckedFile, check_file
+from pipeline.export.manifest import DataFile
 from pipeline.postgres import ledger
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import ChunkCounts, ChunkKey, CommittedChunk, Load
@@ -23,10 +28,12 @@ from pipeline.postgres.rows import RefusedRow, Rows
 from pipeline.postgres.session import Cursor, RowsRefused, Session
 from pipeline.postgres.target import Target
 from pipeline.postgres.write import WriteRows, ways_to_write
+from pipeline.storage import LOCAL_AND_AWS, Storage, StorageFailed
 from transforms.compilation import ToRow, compile_table
 from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, Stage
 from transforms.table import Table
 
+_RESUMABLE: Final = "{}; what is committed stays: run the same command again to go on"
 _WRITE_MESSAGES: Mapping[ErrorCode, str] = {
     ErrorCode.PRIMARY_KEY_CONFLICT: "the target has a row with this primary key already",
     ErrorCode.UNIQUE_CONFLICT: "the target has a row with the same unique value already",
@@ -46,6 +53,7 @@ class LoadPlan:
     target: Target
     database: DatabaseReference
     run_id: str
+    storage: Storage = LOCAL_AND_AWS
 
     @property
     def origin(self) -> Origin:
@@ -86,6 +94,22 @@ class ConvertedChunk:
             ),
             notice_codes=Counter(notice.code.value for notices in self.notices.values() for notice in notices),
         )
+
+
+def check_data_file(data_file: DataFile, plan: LoadPlan) -> CheckedFile:
+    """A data file as its manifest says, with its splits. Raises `DataFileRefused`, `Stopped`."""
+    try:
+        return check_file(data_file, plan.load.split_size.first_items(data_file.items), plan.storage)
+    except StorageFailed as failed:
+        raise Stopped(_RESUMABLE.format(failed)) from None
+
+
+def read_split(split: Split, checked: CheckedFile, plan: LoadPlan) -> Iterator[Chunk]:
+    """The chunks of a split of a checked file. Raises `DataFileRefused`, `Stopped`."""
+    try:
+        yield from read_chunks(split, checked, plan.load.chunk_size, plan.storage)
+    except StorageFailed as failed:
+        raise Stopped(_RESUMABLE.format(failed)) from None
 
 
 def _error_of(row: RefusedRow) -> ItemError:
@@ -196,10 +220,11 @@ def _batch(chunk: Chunk, records: Sequence[bytes]) -> RecordBatch:
     return RecordBatch(chunk.split.name, tuple(records), chunk.is_last)
 
 
-def load_plainly(splits: Iterable[Split], plan: LoadPlan) -> Iterable[tuple[RecordBatch, RecordBatch]]:
+def load_plainly(splits: Sequence[Split], plan: LoadPlan) -> Iterable[tuple[RecordBatch, RecordBatch]]:
     """The whole load as a loop: what the Beam job does, on one thread and without Beam."""
+    checked = {data_file.name: check_data_file(data_file, plan) for data_file in data_files_of(splits)}
     with Session(plan.database) as session:
         loader = ChunkLoader(plan, session)
         for split in splits:
-            for chunk in read_chunks(split, plan.load.chunk_size):
+            for chunk in read_split(split, checked[split.data_file.name], plan):
                 yield loader.load(chunk)

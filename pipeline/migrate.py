@@ -17,8 +17,9 @@ from pipeline.checks.equation import prove
 from pipeline.checks.preflight import database_problems, load_problems, target_problems
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Refused
-from pipeline.export.chunks import ChunkSize, Split, plan_splits
-from pipeline.export.manifest import Export, find_exports, read_export
+from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
+from pipeline.export.given import ExportArgument, read_given_exports
+from pipeline.export.manifest import Export
 from pipeline.job import define_pipeline
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
@@ -29,15 +30,8 @@ from pipeline.postgres.target import Target, find_target
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
 from pipeline.report.terminal import print_result
+from pipeline.storage import Storage
 from transforms.table import Table, Unmapped
-
-
-@dataclass(frozen=True, slots=True)
-class ExportArgument:
-    """`--export [NAME=]URI`; the name stands above the one in the manifest."""
-
-    name: str | None
-    uri: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +44,8 @@ class MigrateOptions:
     tables: Sequence[Table]
     unmapped: Unmapped
     chunk_size: ChunkSize
+    split_size: SplitSize
+    storage: Storage
     beam_arguments: Sequence[str]
 
 
@@ -94,35 +90,19 @@ def _new_run_id() -> str:
 
 def _find_exports(options: MigrateOptions) -> tuple[list[tuple[Table, Export]], list[str]]:
     """Each sound export with its table's definition, in the order of the tables; and what is wrong with the others."""
-    problems: list[str] = []
     found: list[tuple[Table, Export]] = []
     by_source = {table.source: table for table in options.tables}
-    for argument in options.exports:
-        for export in _read_exports(argument.uri, problems):
-            name = argument.name or export.source_table
-            if name in by_source:
-                found.append((by_source[name], export))
-            else:
-                known = ", ".join(by_source)
-                problems.append(f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)")
+    given, problems = read_given_exports(options.exports, options.storage)
+    for name, export in ((one.source_table, one.export) for one in given):
+        if name in by_source:
+            found.append((by_source[name], export))
+        else:
+            known = ", ".join(by_source)
+            problems.append(f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)")
     problems.extend(_twice(found))
     problems.extend(_problems_of_output(options.output))
     order = list(by_source)
     return sorted(found, key=lambda pair: order.index(pair[0].source)), problems
-
-
-def _read_exports(uri: str, problems: list[str]) -> Iterator[Export]:
-    """Every export of a URI that can be read; what is wrong with the others goes to `problems`."""
-    try:
-        folders = find_exports(uri)
-    except Refused as refused:
-        problems.extend(refused.problems)
-        return
-    for folder in folders:
-        try:
-            yield read_export(folder)
-        except Refused as refused:
-            problems.extend(refused.problems)
 
 
 def _problems_of_output(output: Path) -> Iterator[str]:
@@ -170,8 +150,8 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, table: Table, e
     if problems:
         raise Refused(problems)
     load = ledger.find_load(cursor, export.export_id, target.qualified)
-    load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped)
-    return _Prepared(export, LoadPlan(load, table, target, options.database, run_id))
+    load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size)
+    return _Prepared(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
 
 
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
@@ -184,7 +164,7 @@ def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, 
         before = session.transact(lambda cursor: dict(ledger.file_totals(cursor, plan.load.load_id)))
     splits = _splits_to_do(prepared.export, plan.load, before)
     if splits:
-        items = sum(split.data_file.items for split in splits)
+        items = sum(split.items for split in splits)
         define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder)
         with shown_progress(console, options.database, plan.load):
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
@@ -201,4 +181,5 @@ def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[S
         # An empty file is done when it has been seen to be empty, which only a finished load says.
         return totals.items == items and totals.is_clean and (items > 0 or load.finished_at is not None)
 
-    return plan_splits(data_file for data_file in export.data_files if not is_done(data_file.name, data_file.items))
+    to_do = [data_file for data_file in export.data_files if not is_done(data_file.name, data_file.items)]
+    return plan_splits(to_do, load.split_size)

@@ -1,11 +1,12 @@
 """The DoFns. As little logic as possible here: each is a few lines around a function or a class of another room.
 
 ReadChunks, LoadChunks and WriteRecords run fused, in one stage: chunks never cross a shuffle, and neither do dead letters or notices.
+CheckFiles comes before them, in a stage of its own: a file is checked once, however many splits it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,10 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.dead_letters.files import RecordBatch, RecordFiles
-from pipeline.export.chunks import Chunk, Split, read_chunks
-from pipeline.export.data_file import DataFileRefused
-from pipeline.loading import ChunkLoader, LoadPlan
+from pipeline.export.chunks import Chunk, Split
+from pipeline.export.data_file import CheckedFile, DataFileRefused
+from pipeline.export.manifest import DataFile
+from pipeline.loading import ChunkLoader, LoadPlan, check_data_file, read_split
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Session
 
@@ -24,16 +26,32 @@ NOTICES: Final = "notices"
 REFUSED_FILES: Final = "refused_files"
 
 
-class ReadChunks(beam.DoFn):
-    """Split -> chunks; a data file that is not what its manifest says goes to `REFUSED_FILES` instead."""
+class CheckFiles(beam.DoFn):
+    """Data file -> its name and what the check found; one that is not what its manifest says goes to `REFUSED_FILES` instead."""
 
     def __init__(self, plan: LoadPlan) -> None:
-        self._size = plan.load.chunk_size
+        self._plan = plan
 
-    def process(self, split: Split) -> Iterator[Chunk | TaggedOutput]:
-        """Read one split."""
+    def process(self, data_file: DataFile) -> Iterator[tuple[str, CheckedFile] | TaggedOutput]:
+        """Check one data file."""
         try:
-            yield from read_chunks(split, self._size)
+            yield data_file.name, check_data_file(data_file, self._plan)
+        except DataFileRefused as refused:
+            yield TaggedOutput(REFUSED_FILES, (data_file.name, str(refused)))
+
+
+class ReadChunks(beam.DoFn):
+    """Split -> chunks, of a file that was checked; one that has changed since goes to `REFUSED_FILES`."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+
+    def process(self, split: Split, checked: Mapping[str, CheckedFile]) -> Iterator[Chunk | TaggedOutput]:
+        """Read one split; nothing of a file that was refused."""
+        if split.data_file.name not in checked:
+            return
+        try:
+            yield from read_split(split, checked[split.data_file.name], self._plan)
         except DataFileRefused as refused:
             yield TaggedOutput(REFUSED_FILES, (split.data_file.name, str(refused)))
 

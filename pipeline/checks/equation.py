@@ -52,6 +52,7 @@ def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: Path, load
         target_table=plan.load.target_table,
         export_id=export.export_id,
         manifest_items=export.items,
+        has_manifest=export.has_manifest,
         totals=totals,
         target_rows=target_rows,
         dead_letter_codes=dead_letter_codes,

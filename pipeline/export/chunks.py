@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.export.data_file import read_checked_lines
+from pipeline.export.data_file import CheckedFile, read_part
 from pipeline.export.manifest import DataFile
+from pipeline.storage import LOCAL_AND_AWS, Storage
 
 CHUNK_ITEMS: Final = 5_000
 CHUNK_BYTES: Final = 8 << 20
+SPLIT_ITEMS: Final = 50_000
+MOST_SPLITS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +30,36 @@ class ChunkSize:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitSize:
+    """A data file is cut into splits of at least so many items, but into no more than `most`.
+
+    Gzip cannot be entered in the middle: who reads the last of n splits decompresses the n - 1 before it for nothing. Four cost some
+    eight per cent of converting and loading (benchmarks/), forty would cost more than they bring.
+    """
+
+    items: int = SPLIT_ITEMS
+    most: int = MOST_SPLITS
+
+    def first_items(self, items: int) -> list[int]:
+        """Where the splits of a file of so many items begin."""
+        splits = max(1, min(self.most, items // self.items))
+        return [items * number // splits for number in range(splits)]
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
-    """One data file, whole."""
+    """One of the parts of a data file; `part` counts them from 0."""
 
     data_file: DataFile
+    part: int
+    first_item: int
+    items: int
+    is_whole_file: bool
 
     @property
     def name(self) -> str:
         """Unique in the export, and fit for a file's name."""
-        return self.data_file.name
+        return self.data_file.name if self.is_whole_file else f"{self.data_file.name}.from-{self.first_item:09d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +73,28 @@ class Chunk:
     """Whether it is the last of its split."""
 
 
-def plan_splits(data_files: Iterable[DataFile]) -> list[Split]:
-    """One split a data file, largest first: the engine deals them out, and a large one at the end would keep one worker alone."""
-    return [Split(data_file) for data_file in sorted(data_files, key=lambda data_file: (-data_file.items, data_file.name))]
+def plan_splits(data_files: Iterable[DataFile], size: SplitSize) -> list[Split]:
+    """The splits of data files, largest first: the engine deals them out, and a large one at the end would keep one worker alone."""
+    splits = [split for data_file in data_files for split in _splits_of(data_file, size)]
+    return sorted(splits, key=lambda split: (-split.items, split.data_file.name, split.part))
 
 
-def read_chunks(split: Split, size: ChunkSize) -> Iterator[Chunk]:
-    """The chunks of a split, after its file has been checked as a whole; raises `DataFileRefused`."""
-    first_item = 0
+def data_files_of(splits: Iterable[Split]) -> list[DataFile]:
+    """Each data file of some splits once, in their order."""
+    return list({split.data_file.name: split.data_file for split in splits}.values())
+
+
+def _splits_of(data_file: DataFile, size: SplitSize) -> Iterator[Split]:
+    first_items = size.first_items(data_file.items)
+    for part, (first, end) in enumerate(zip(first_items, [*first_items[1:], data_file.items], strict=True)):
+        yield Split(data_file, part, first, end - first, is_whole_file=len(first_items) == 1)
+
+
+def read_chunks(split: Split, checked: CheckedFile, size: ChunkSize, storage: Storage = LOCAL_AND_AWS) -> Iterator[Chunk]:
+    """The chunks of a split of a checked file. Raises what `read_part` does, in place of the last chunk at the latest."""
+    first_item = split.first_item
     waiting: list[bytes] | None = None
-    for lines in _cut(read_checked_lines(split.data_file), size):
+    for lines in _cut(read_part(split.data_file, checked.version, checked.parts[split.part], storage), size):
         if waiting is not None:
             yield Chunk(split, first_item, waiting, is_last=False)
             first_item += len(waiting)

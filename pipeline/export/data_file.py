@@ -1,4 +1,9 @@
-"""One data file: gzip of JSON lines, checked against the manifest, read as a stream."""
+"""One data file: gzip of JSON lines, checked as a whole, then read in parts.
+
+Checking comes first because a count that does not hold would otherwise be known only when most rows are committed. It tells where the
+parts begin and end, and what they are made of: bytes are counted in the decompressed content, and each part has its CRC-32, so that who
+reads a part knows that it is the one that was checked without reading the rest of the file.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,14 @@ import base64
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
 
 from isal import igzip, isal_zlib
 
-from pipeline.export import files
 from pipeline.export.manifest import DataFile
+from pipeline.storage import ChangedFile, Storage
 
 _BLOCK: Final = 1 << 20
 _DAMAGED: Final[Any] = (EOFError, OSError, isal_zlib.error)
@@ -24,39 +30,151 @@ class DataFileRefused(Exception):
     """The file is not what the manifest says. The sentence names the file and what to do."""
 
 
-def read_lines(data_file: DataFile) -> Iterator[bytes]:
-    r"""The items' lines, without their `\n`, in order. Blank lines at the end are not items; elsewhere they are (bad ones).
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive lines of a data file. Bytes are those of the decompressed content, from 0; `crc` is theirs."""
 
-    Raises `DataFileRefused` when the gzip is damaged, cut short, or a line has no end within reason.
+    first_item: int
+    items: int
+    first_byte: int
+    end_byte: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """A data file that was what its manifest says: the version of it that was, and its parts."""
+
+    version: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A data file of which no manifest says anything. `md5` is base64, of the bytes as they are kept."""
+
+    items: int
+    md5: str
+
+
+def check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage) -> CheckedFile:
+    """Compare a data file with its manifest, and find the parts that begin with `first_items` (the first is 0).
+
+    Blank lines at the end are not items; elsewhere they are (bad ones). Raises `DataFileRefused`, `StorageFailed`.
     """
-    with _opened(data_file) as raw, _decompressed(raw) as stream:
-        yield from _without_blank_end(_lines(stream))
-
-
-def read_checked_lines(data_file: DataFile) -> Iterator[bytes]:
-    """The lines of a file that is what the manifest says; raises `DataFileRefused`.
-
-    The file is compared as a whole before the first line: a count that does not hold would be known only when most rows are committed.
-    That costs some ten per cent of converting and loading it. What is read then is hashed again, from the same open file: should it have
-    been changed in between, the end of the lines is an error, so that the caller's last chunk, at least, is never committed.
-    """
-    with _opened(data_file) as raw:
-        _check(data_file, raw)
-        raw.seek(0)
+    with _opened(data_file.uri, None, storage) as (raw, version):
         hashed = _Hashed(raw)
-        with _decompressed(hashed) as stream:
-            yield from _without_blank_end(_lines(stream))
+        try:
+            content = _Content(hashed, first_items)
+        except _DAMAGED:
+            # Damage, most likely, is why the MD5 is another.
+            hashed.read_rest()
+            if hashed.md5 == data_file.md5:
+                raise
         hashed.read_rest()
         if hashed.md5 != data_file.md5:
-            message = (
-                f"{data_file.uri}: was changed while it was read, so rows of it may be wrong; copy the file again and begin the load anew "
-                "(docs/how-it-works.md, Begin anew)"
-            )
+            message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed, unpacked or cut short. Copy the file again"
             raise DataFileRefused(message)
+    if content.items != data_file.items:
+        message = (
+            f"{data_file.uri}: holds {content.items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. "
+            "Export again"
+        )
+        raise DataFileRefused(message)
+    return CheckedFile(version, tuple(content.parts))
+
+
+def count_file(uri: str, storage: Storage) -> Counted:
+    """What a manifest would say of a data file. Raises `DataFileRefused`, `StorageFailed`."""
+    with _opened(uri, None, storage) as (raw, _):
+        hashed = _Hashed(raw)
+        content = _Content(hashed, (0,))
+        hashed.read_rest()
+    return Counted(content.items, hashed.md5)
+
+
+def read_lines(uri: str, storage: Storage) -> Iterator[bytes]:
+    """All lines of a file that nobody checked, blank ones at the end included. Raises `DataFileRefused`, `StorageFailed`."""
+    with _opened(uri, None, storage) as (raw, _), _decompressed(raw) as stream:
+        yield from _lines(iter(lambda: stream.read(_BLOCK), b""))
+
+
+def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -> Iterator[bytes]:
+    r"""The lines of a part, without their `\n`.
+
+    Raises `StorageFailed`, and `DataFileRefused` if the file has changed since it was checked: mostly before the first line, at the
+    latest in place of the end of the lines, so that a caller who waits for the end never takes the last of them.
+    """
+    with _opened(data_file.uri, version, storage) as (raw, _), _decompressed(raw) as stream:
+        _skip(stream, part.first_byte)
+        region = _Region(stream, part.end_byte - part.first_byte)
+        lines = 0
+        for line in _lines(region.blocks()):
+            if lines < part.items:
+                yield line
+            lines += 1
+        if region.crc != part.crc or lines < part.items:
+            raise DataFileRefused(_changed(data_file.uri))
+
+
+def _changed(uri: str) -> str:
+    return (
+        f"{uri}: was changed after it was checked, so rows of it may be wrong; copy the file again and begin the load anew "
+        "(docs/how-it-works.md, Begin anew)"
+    )
+
+
+# -- checking ------------------------------------------------------------------------------------------------------------------------------
+
+
+class _Content:
+    """How many items the decompressed content has, and where the parts are that begin with `first_items`; read in one pass."""
+
+    def __init__(self, raw: BinaryIO | _Hashed, first_items: Sequence[int]) -> None:
+        self.items = 0
+        self.parts: list[Part] = []
+        self._first_items = list(first_items)
+        self._line_ends = 0
+        self._first_byte = self._crc = 0
+        offset = line = 0
+        with _decompressed(raw) as stream:
+            while block := stream.read(_BLOCK):
+                self._add(block, offset)
+                offset += len(block)
+                end = block.rfind(b"\n")
+                line = line + len(block) if end < 0 else len(block) - end - 1
+                if line > _LONGEST_LINE:
+                    raise EOFError
+        self._end_part(offset, self.items)
+
+    def _add(self, block: bytes, offset: int) -> None:
+        line_ends = block.count(b"\n")
+        begun = 0
+        while len(self.parts) + 1 < len(self._first_items) and self._first_items[len(self.parts) + 1] <= self._line_ends + line_ends:
+            first_item = self._first_items[len(self.parts) + 1]
+            end = _end_of_line(block, first_item - self._line_ends)
+            self._crc = isal_zlib.crc32(block[begun:end], self._crc)
+            self._end_part(offset + end, first_item)
+            begun = end
+        self._crc = isal_zlib.crc32(block[begun:] if begun else block, self._crc)
+        content = len(block.rstrip())
+        if content:
+            self.items = self._line_ends + line_ends - block.count(b"\n", content) + 1
+        self._line_ends += line_ends
+
+    def _end_part(self, end_byte: int, end_item: int) -> None:
+        first_item = self._first_items[len(self.parts)]
+        self.parts.append(Part(first_item, end_item - first_item, self._first_byte, end_byte, self._crc))
+        self._first_byte, self._crc = end_byte, 0
+
+
+def _end_of_line(block: bytes, number: int) -> int:
+    """Where the line after the `number`-th end of a line begins."""
+    return len(block) - len(block.split(b"\n", number)[number]) if number else 0
 
 
 class _Hashed(io.RawIOBase):
-    """A stream that keeps the MD5 of what was read since its start."""
+    """A stream that keeps the MD5 of what was read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -71,11 +189,6 @@ class _Hashed(io.RawIOBase):
         self._digest.update(block)
         return len(block)
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Back to the start, where what was read is forgotten; nobody asks for anything else."""
-        self._digest = hashlib.md5()
-        return self._stream.seek(offset, whence)
-
     def read_rest(self) -> None:
         while self.read(_BLOCK):
             pass
@@ -85,59 +198,69 @@ class _Hashed(io.RawIOBase):
         return base64.b64encode(self._digest.digest()).decode()
 
 
-def _check(data_file: DataFile, raw: BinaryIO) -> None:
-    hashed = _Hashed(raw)
-    hashed.read_rest()
-    if hashed.md5 != data_file.md5:
-        message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed or cut short. Copy the file again"
-        raise DataFileRefused(message)
-    raw.seek(0)
-    items = _count_items(raw)
-    if items != data_file.items:
-        message = (
-            f"{data_file.uri}: holds {items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. Export again"
-        )
-        raise DataFileRefused(message)
-
-
-def _count_items(raw: BinaryIO) -> int:
-    """How many lines `read_lines` has, some four times as fast."""
-    items = line_ends = 0
-    with _decompressed(raw) as stream:
-        while block := stream.read(_BLOCK):
-            content = block.rstrip()
-            if content:
-                items = line_ends + content.count(b"\n") + 1
-            line_ends += block.count(b"\n")
-    return items
+# -- reading -------------------------------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def _opened(data_file: DataFile) -> Iterator[BinaryIO]:
-    """The file's bytes; damage that is found while they are read is told as `DataFileRefused`."""
+def _opened(uri: str, version: str | None, storage: Storage) -> Iterator[tuple[BinaryIO, str]]:
+    """The file's bytes and its version; damage that is found while they are read is told as `DataFileRefused`."""
     try:
-        with files.open_file(data_file.uri) as raw:
-            yield raw
+        raw, found = storage.open(uri, version)
+        with raw:
+            yield raw, found
     except FileNotFoundError:
-        message = f"{data_file.uri}: the data file is missing and cannot be read; copy it again"
+        message = f"{uri}: the data file is missing and cannot be read; copy it again"
         raise DataFileRefused(message) from None
+    except ChangedFile:
+        raise DataFileRefused(_changed(uri)) from None
     except _DAMAGED:
-        message = f"{data_file.uri}: cannot be read, or is not whole, sound gzip of lines; copy the file again"
+        message = f"{uri}: cannot be read, or is not whole, sound gzip of lines; copy the file again"
         raise DataFileRefused(message) from None
 
 
-def _decompressed(raw: BinaryIO | _Hashed) -> contextlib.AbstractContextManager[BinaryIO]:
-    magic = raw.read(2)
-    raw.seek(0)
-    # An object of zero bytes is no gzip, but is as empty as one.
-    if magic != b"\x1f\x8b":
-        return cast("contextlib.AbstractContextManager[BinaryIO]", contextlib.nullcontext(raw))
-    return cast("contextlib.AbstractContextManager[BinaryIO]", igzip.open(raw, "rb"))
+@contextlib.contextmanager
+def _decompressed(raw: BinaryIO | _Hashed) -> Iterator[BinaryIO]:
+    buffered = io.BufferedReader(cast("io.RawIOBase", raw), _BLOCK)
+    try:
+        # An object of zero bytes is no gzip, but is as empty as one.
+        if buffered.peek(2)[:2] != b"\x1f\x8b":
+            yield buffered
+        else:
+            with igzip.open(buffered, "rb") as stream:
+                yield cast("BinaryIO", stream)
+    finally:
+        buffered.detach()  # else it would close what it reads
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _skip(stream: BinaryIO, bytes_: int) -> None:
+    while bytes_:
+        block = stream.read(min(bytes_, _BLOCK))
+        if not block:
+            raise EOFError
+        bytes_ -= len(block)
+
+
+class _Region:
+    """So many bytes of a stream, with their CRC-32."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._left = size
+        self.crc = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        while self._left:
+            block = self._stream.read(min(self._left, _BLOCK))
+            if not block:
+                raise EOFError
+            self._left -= len(block)
+            self.crc = isal_zlib.crc32(block, self.crc)
+            yield block
+
+
+def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     rest = b""
-    while block := stream.read(_BLOCK):
+    for block in blocks:
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         if len(rest) > _LONGEST_LINE:
@@ -145,15 +268,3 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
         yield from lines
     if rest:
         yield rest
-
-
-def _without_blank_end(lines: Iterator[bytes]) -> Iterator[bytes]:
-    blank: list[bytes] = []
-    for line in lines:
-        if not line or line.isspace():
-            blank.append(line)
-            continue
-        if blank:
-            yield from blank
-            blank.clear()
-        yield line

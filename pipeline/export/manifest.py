@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NotRequired, TypedDict, TypeGuard, cast
@@ -20,7 +20,7 @@ from typing import Any, Final, NotRequired, TypedDict, TypeGuard, cast
 import orjson
 
 from pipeline.errors import Refused
-from pipeline.export import files
+from pipeline.storage import LOCAL_AND_AWS, Storage, join
 
 SUMMARY = "manifest-summary.json"
 STARTED = "_started"
@@ -44,17 +44,22 @@ class _Summary(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One data file: `items` and `md5` (base64, of the bytes as they are on disk) are what the manifest says."""
+    """One data file: `items` and `md5` (base64, of the bytes as they are kept) are what the manifest says."""
 
     name: str
     uri: str
     items: int
     md5: str
+    bytes: int | None = None
+    """How large it was when it was listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A finished full export of one table. `digest` is of what the manifest says of the data files: of the content, not of the place."""
+    """A finished full export of one table. `digest` is of what the manifest says of the data files: of the content, not of the place.
+
+    Without a manifest the data files were counted, and nobody can say whether they are all there are.
+    """
 
     export_id: str
     source_table: str
@@ -63,36 +68,17 @@ class Export:
     items: int
     data_files: tuple[DataFile, ...]
     digest: str
+    has_manifest: bool = True
 
 
-def find_exports(uri: str) -> list[str]:
-    """The folders of the exports that `uri` means: itself, its `manifest-summary.json`, or a folder that has some below it.
-
-    Raises `Refused` when there is none.
-    """
-    folder = uri.removesuffix(SUMMARY).rstrip("/") or "."
-    if "://" in folder:
-        message = f"{uri}: this version reads exports from folders only; copy the export to this machine, for instance with aws s3 sync"
-        raise Refused([message])
-    found = list(files.folders_below(folder, holding=(SUMMARY, STARTED, FILES)))
-    if not found:
-        message = (
-            f"{uri}: there is no {SUMMARY} in this folder or below it; give the folder of an export "
-            "(.../AWSDynamoDB/<export id>), or one that holds such folders"
-        )
-        raise Refused([message])
-    return found
-
-
-def read_export(folder: str) -> Export:
-    """The export of a folder. Raises `Refused` with everything that is wrong with its manifests or missing beside them."""
-    summary = _read_summary(folder)
+def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
+    """The export of a folder. Raises `Refused` with everything that is wrong with its manifests or missing beside them, `StorageFailed`."""
+    place = _Folder(folder, storage)
+    summary = _read_summary(place)
     problems = list(_problems_of_kind(folder, summary))
     if problems:
         raise Refused(problems)
-    files_manifest_uri = files.join(folder, summary["manifestFilesS3Key"].rpartition("/")[2])
-    files_manifest = _read_checked(files_manifest_uri)
-    data_files = _parse_data_files(folder, files_manifest_uri, files_manifest)
+    data_files = _parse_data_files(place, join(folder, summary["manifestFilesS3Key"].rpartition("/")[2]))
     problems.extend(_problems_of_data_files(folder, summary, data_files))
     if problems:
         raise Refused(problems)
@@ -103,22 +89,62 @@ def read_export(folder: str) -> Export:
         uri=folder,
         items=summary["itemCount"],
         data_files=tuple(data_files),
-        digest=_digest(data_files),
+        digest=digest_of(data_files),
     )
+
+
+def digest_of(data_files: Iterable[DataFile]) -> str:
+    """Equal for the same content, wherever it is kept."""
+    content = sorted((data_file.name, data_file.items, data_file.md5) for data_file in data_files)
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name is fit for a key of the ledger, a file of dead letters, and a terminal."""
+    return _NAME.fullmatch(name) is not None
+
+
+class _Folder:
+    """An export's folder: what is in it, and its manifests."""
+
+    def __init__(self, uri: str, storage: Storage) -> None:
+        self.uri = uri
+        self._storage = storage
+        self.sizes = {found.uri: found.bytes for found in storage.files_below(uri)}
+
+    def read_checked(self, uri: str) -> bytes:
+        """A manifest's bytes, compared with its side file where there is one."""
+        content = self._read(uri)
+        for ending in _SIDE_FILES:
+            side_file = f"{uri.removesuffix('.json')}.{ending}"
+            if side_file in self.sizes and self._read(side_file).strip() != _md5(content):
+                raise Refused([f"{uri}: its MD5 is not the one in {side_file}; it was changed or cut short. Copy the export again"])
+        return content
+
+    def _read(self, uri: str) -> bytes:
+        try:
+            return self._storage.read(uri)
+        except OSError as error:
+            raise Refused([f"{uri}: cannot be read ({error.strerror}); copy the export again"]) from None
+
+    def locate(self, name: str) -> str:
+        """Where a data file is: in `data/`, or beside the manifest in a flat copy. Never outside the folder, whatever its key says."""
+        beside = join(self.uri, name)
+        return beside if beside in self.sizes else join(self.uri, "data", name)
 
 
 # -- manifest-summary.json -----------------------------------------------------------------------------------------------------------------
 
 
-def _read_summary(folder: str) -> _Summary:
-    uri = files.join(folder, SUMMARY)
-    if not files.is_file(uri):
+def _read_summary(place: _Folder) -> _Summary:
+    uri = join(place.uri, SUMMARY)
+    if uri not in place.sizes:
         message = (
-            f"{folder}: the export is not finished, or not all of it was copied: there is no {SUMMARY}; wait until "
+            f"{place.uri}: the export is not finished, or not all of it was copied: there is no {SUMMARY}; wait until "
             "`aws dynamodb describe-export` says COMPLETED, then copy it again"
         )
         raise Refused([message])
-    summary = _parse_object(_read_checked(uri))
+    summary = _parse_object(place.read_checked(uri))
     wrong = [name for name, is_right in _SUMMARY_FIELDS.items() if not is_right(summary.get(name))]
     if wrong:
         raise Refused([f"{uri}: is not a summary that DynamoDB writes (look at {', '.join(wrong)}); copy the export again"])
@@ -149,40 +175,45 @@ _SUMMARY_FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
 
 def _problems_of_kind(folder: str, summary: _Summary) -> Iterator[str]:
     kind = summary.get("exportType", "FULL_EXPORT")
-    if kind != "FULL_EXPORT":
+    if kind == "INCREMENTAL_EXPORT":
+        yield (
+            f"{folder}: is an incremental export, which holds the changes of a window of time and not the table; this version loads full "
+            "exports only. Export the table with ExportType FULL_EXPORT (ddb2pg export does)"
+        )
+    elif kind != "FULL_EXPORT":
         yield f"{folder}: is of type {_shown(kind)}; this version loads full exports only"
-    if summary["outputFormat"] != "DYNAMODB_JSON":
+    if summary["outputFormat"] == "ION":
+        yield (
+            f"{folder}: is in Amazon Ion, which this version does not read; export the table again with ExportFormat DYNAMODB_JSON "
+            "(ddb2pg export does)"
+        )
+    elif summary["outputFormat"] != "DYNAMODB_JSON":
         yield f"{folder}: is in format {_shown(summary['outputFormat'])}; export the table again as DYNAMODB_JSON"
 
 
 # -- manifest-files.json -------------------------------------------------------------------------------------------------------------------
 
 
-def _parse_data_files(folder: str, uri: str, manifest: bytes) -> list[DataFile]:
+def _parse_data_files(place: _Folder, uri: str) -> list[DataFile]:
     parsed = []
     problems = []
-    for number, line in enumerate(manifest.splitlines(), 1):
+    for number, line in enumerate(place.read_checked(uri).splitlines(), 1):
         entry = _parse_object(line)
         name = str(entry.get("dataFileS3Key", "")).rpartition("/")[2]
         items, md5 = entry.get("itemCount"), entry.get("md5Checksum")
         if _NAME.fullmatch(name) is None or type(items) is not int or items < 0 or not _is_md5(md5):
             problems.append(f"{uri}: line {number} is not an entry that DynamoDB writes; copy the export again")
         else:
-            parsed.append(DataFile(name, _locate(folder, name), items, md5))
+            located = place.locate(name)
+            parsed.append(DataFile(name, located, items, md5, place.sizes.get(located)))
     if problems:
         raise Refused(problems)
     return parsed
 
 
-def _locate(folder: str, name: str) -> str:
-    """Where a data file is: in `data/`, or beside the manifest in a flat copy. Never outside the export's folder, whatever its key says."""
-    beside = files.join(folder, name)
-    return beside if files.is_file(beside) else files.join(folder, "data", name)
-
-
 def _problems_of_data_files(folder: str, summary: _Summary, data_files: list[DataFile]) -> Iterator[str]:
     for data_file in data_files:
-        if not files.is_file(data_file.uri):
+        if data_file.bytes is None:
             yield f"{data_file.uri}: the data file is missing; the manifest has it with {data_file.items:,} items. Copy it again"
     for name, times in Counter(data_file.name for data_file in data_files).items():
         if times > 1:
@@ -195,25 +226,7 @@ def _problems_of_data_files(folder: str, summary: _Summary, data_files: list[Dat
         )
 
 
-def _digest(data_files: list[DataFile]) -> str:
-    content = sorted((data_file.name, data_file.items, data_file.md5) for data_file in data_files)
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
-
-
 # -- both ----------------------------------------------------------------------------------------------------------------------------------
-
-
-def _read_checked(uri: str) -> bytes:
-    """A manifest's bytes, compared with its `.md5` side file where there is one."""
-    try:
-        content = files.read_file(uri)
-    except OSError as error:
-        raise Refused([f"{uri}: cannot be read ({error.strerror}); copy the export again"]) from None
-    for ending in _SIDE_FILES:
-        side_file = f"{uri.removesuffix('.json')}.{ending}"
-        if files.is_file(side_file) and files.read_file(side_file).strip() != _md5(content):
-            raise Refused([f"{uri}: its MD5 is not the one in {side_file}; it was changed or cut short. Copy the export again"])
-    return content
 
 
 def _md5(content: bytes) -> bytes:

@@ -16,6 +16,8 @@ class TableResult:
     target_table: str
     export_id: str
     manifest_items: int
+    has_manifest: bool
+    """Without one, `manifest_items` were counted in the data files: whether those are all of the table, nobody knows."""
     totals: Totals
     target_rows: int
     """Rows in the target table, whoever wrote them."""

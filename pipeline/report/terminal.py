@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table as Grid
 
+from pipeline.export.bare import is_bare
 from pipeline.report.result import LoadStatus, TableResult
+
+_NO_MANIFEST: Final = "there is no manifest: every item of these files is accounted for, but nothing proves that they are all of the table"
 
 
 def print_result(console: Console, result: TableResult) -> None:
@@ -20,11 +24,14 @@ def print_result(console: Console, result: TableResult) -> None:
         did = "nothing to do: all of it was loaded before" if result.is_proved else "nothing was loaded"
     console.print(f"{result.source_table} -> {result.target_table}: {did}", highlight=False)
     if result.is_proved:
+        counted = "in the manifest" if result.has_manifest else "counted in the data files"
         console.print(
-            f"  {result.manifest_items:,} items in the manifest = {totals.items:,} read = "
+            f"  {result.manifest_items:,} items {counted} = {totals.items:,} read = "
             f"{totals.rows:,} rows + {totals.dead_letters:,} dead letters",
             highlight=False,
         )
+        if not result.has_manifest:
+            console.print(f"  {_NO_MANIFEST}", style="bold yellow", highlight=False)
     for problem in result.problems:
         console.print(f"  NOT PROVED: {problem}", style="bold red", highlight=False, markup=False)
 
@@ -64,7 +71,8 @@ def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
         state = f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC" if load.finished_at else "unfinished: run migrate again to go on"
         share = 100 * totals.items / load.manifest_items if load.manifest_items else 100
         console.print(f"{load.source_table} -> {load.target_table}: {state}")
-        console.print(f"  export {load.export_id}, load {load.load_id}, begun {load.started_at:%Y-%m-%d %H:%M} UTC")
+        manifest = " (no manifest)" if is_bare(load.export_id) else ""
+        console.print(f"  export {load.export_id}{manifest}, load {load.load_id}, begun {load.started_at:%Y-%m-%d %H:%M} UTC")
         console.print(
             f"  {totals.items:,} of {load.manifest_items:,} items ({share:.0f} %) = "
             f"{totals.rows:,} rows + {totals.dead_letters:,} dead letters; {totals.notices:,} notices"

@@ -16,6 +16,8 @@ CREATE TABLE IF NOT EXISTS ddb2pg.load (
     migration_time  timestamptz NOT NULL,
     chunk_items     integer NOT NULL,
     chunk_bytes     integer NOT NULL,
+    split_items     integer NOT NULL,
+    most_splits     integer NOT NULL,
     unmapped        text NOT NULL,
     definition      text NOT NULL,
     started_at      timestamptz NOT NULL DEFAULT now(),

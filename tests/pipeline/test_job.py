@@ -17,8 +17,9 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline.export.chunks import ChunkSize, plan_splits
-from pipeline.export.manifest import find_exports, read_export
+from pipeline.export.chunks import ChunkSize, SplitSize, plan_splits
+from pipeline.export.given import find_exports
+from pipeline.export.manifest import read_export
 from pipeline.job import define_pipeline
 from pipeline.loading import LoadPlan, load_plainly
 from pipeline.postgres import ledger
@@ -33,6 +34,7 @@ from transforms.table import Unmapped
 from transforms.tables import TABLES
 
 CHUNK_SIZE = ChunkSize(items=100)
+SPLIT_SIZE = SplitSize(items=110)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +52,10 @@ def _plans(export: Path, reference: DatabaseReference) -> Iterator[tuple[LoadPla
             def start(cursor, table=table, read=read):
                 ledger.create(cursor)
                 target = find_target(cursor, table.target)
-                return target, ledger.start_load(cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE)
+                return target, ledger.start_load(cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE, SPLIT_SIZE)
 
             target, load = session.transact(start)
-        yield LoadPlan(load, table, target, reference, "run"), plan_splits(read.data_files)
+        yield LoadPlan(load, table, target, reference, "run"), plan_splits(read.data_files, load.split_size)
 
 
 def _comparable(record: dict) -> str:
@@ -87,7 +89,7 @@ def test_beam_and_the_plain_loop_give_the_same(
             dead_letters.update(_comparable(json.loads(record)) for record in of_dead_letters.records)
             notices.update(_comparable(json.loads(record)) for record in of_notices.records)
 
-    finished = run.migrate(export, "--chunk_items=100", f"--direct_num_workers={workers}")
+    finished = run.migrate(export, "--chunk_items=100", "--split_items=110", f"--direct_num_workers={workers}")
 
     assert finished.exit_code == 3, finished.output
     assert chunks > 50, "too few chunks to tell the two apart"
@@ -118,9 +120,9 @@ def test_reading_converting_and_writing_are_one_stage(
         {transform.unique_name.split("/")[0] for transform in stage.transforms if transform.spec.urn == common_urns.primitives.PAR_DO.urn}
         for stage in stages
     ]
-    fused = {"ReadChunks", "LoadChunks", "WriteDeadLetters", "WriteNotices", "NoteRefusedFiles"}
+    fused = {"ReadChunks", "LoadChunks", "WriteDeadLetters", "WriteNotices", "NoteChangedFiles"}
     assert [names for names in with_par_do if names & fused] == [next(names for names in with_par_do if names >= fused)]
-    assert len(stages) <= 3
+    assert len(stages) <= 7
 
 
 def test_what_travels_with_the_job_holds_no_secret(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from pipeline.export.chunks import ChunkSize
+from pipeline.export.chunks import ChunkSize, SplitSize
 from pipeline.export.manifest import Export
 from pipeline.postgres.session import Cursor
 from pipeline.sql import read_sql
@@ -14,6 +14,8 @@ from transforms.table import Table, Unmapped
 
 # Any number that nothing else is likely to take: starting a load is serialised on it.
 _START_LOCK: Final = 0x6464_6232_7067
+
+_USUAL_SPLITS: Final = SplitSize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Load:
     manifest_items: int
     migration_time: datetime
     chunk_size: ChunkSize
+    split_size: SplitSize
     unmapped: Unmapped
     definition: str
     started_at: datetime
@@ -41,15 +44,15 @@ class Load:
 
 
 _LOAD_COLUMNS: Final = """
-    load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, unmapped,
-    definition, started_at, finished_at
+    load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, split_items,
+    most_splits, unmapped, definition, started_at, finished_at
 """
 
 
 def _load(row: tuple[Any, ...]) -> Load:
-    load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, unmapped, definition, started, finished = (
-        row
-    )
+    load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, split_items, most_splits, *rest = row
+    chunk_size, split_size = ChunkSize(chunk_items, chunk_bytes), SplitSize(split_items, most_splits)
+    unmapped, definition, started_at, finished_at = rest
     return Load(
         load_id,
         export_id,
@@ -58,11 +61,12 @@ def _load(row: tuple[Any, ...]) -> Load:
         digest,
         items,
         migration_time,
-        ChunkSize(chunk_items, chunk_bytes),
+        chunk_size,
+        split_size,
         Unmapped(unmapped),
         definition,
-        started,
-        finished,
+        started_at,
+        finished_at,
     )
 
 
@@ -113,13 +117,21 @@ def all_loads(cursor: Cursor) -> list[Load]:
     return [_load(row) for row in cursor.fetchall()]
 
 
-def start_load(cursor: Cursor, export: Export, table: Table, target_table: str, chunk_size: ChunkSize, unmapped: Unmapped) -> Load:
+def start_load(
+    cursor: Cursor,
+    export: Export,
+    table: Table,
+    target_table: str,
+    chunk_size: ChunkSize,
+    unmapped: Unmapped,
+    split_size: SplitSize = _USUAL_SPLITS,
+) -> Load:
     """Begin a load; its `migration_time` is this transaction's."""
     cursor.execute(
         f"""
         INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
-                                 migration_time, chunk_items, chunk_bytes, unmapped, definition)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s)
+                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s)
         RETURNING {_LOAD_COLUMNS}
         """,
         [
@@ -132,6 +144,8 @@ def start_load(cursor: Cursor, export: Export, table: Table, target_table: str, 
             len(export.data_files),
             chunk_size.items,
             chunk_size.bytes,
+            split_size.items,
+            split_size.most,
             unmapped.value,
             table.fingerprint,
         ],

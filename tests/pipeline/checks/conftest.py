@@ -11,10 +11,11 @@ import pytest
 from rich.console import Console
 
 from pipeline.errors import Refused
-from pipeline.export.chunks import ChunkSize
+from pipeline.export.chunks import ChunkSize, SplitSize
 from pipeline.migrate import ExportArgument, MigrateOptions, migrate
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.sample_export import write_sample_exports
+from pipeline.storage import LOCAL_AND_AWS
 from tests.postgres_server import Database
 from transforms.table import Table, Unmapped
 from transforms.tables import TABLES
@@ -56,6 +57,8 @@ class Attempt:
             tables=tables,
             unmapped=unmapped,
             chunk_size=ChunkSize(),
+            split_size=SplitSize(),
+            storage=LOCAL_AND_AWS,
             beam_arguments=[],
         )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.export.chunks import ChunkSize
-from pipeline.export.manifest import find_exports, read_export
+from pipeline.export.given import find_exports
+from pipeline.export.manifest import read_export
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor, Session
 from pipeline.sample_export import write_sample_exports

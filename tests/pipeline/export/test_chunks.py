@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.export.chunks import Chunk, ChunkSize, Split, plan_splits, read_chunks
+from pipeline.export.chunks import Chunk, ChunkSize, Split, SplitSize, plan_splits
 from pipeline.export.manifest import DataFile
 from tests.pipeline.export.made_exports import base64_md5
+from tests.pipeline.export.read_splits import chunks_of_file
 
 LINES = st.lists(st.binary(max_size=30).map(lambda content: content.replace(b"\n", b"-")), max_size=60).map(
     # A blank end is not items; that is for test_data_file.py.
@@ -33,7 +34,7 @@ def chunks_of(folder: Path, lines: list[bytes], size: ChunkSize, *, end: bytes =
     content = gzip.compress(b"\n".join(lines) + end if lines else b"", 1, mtime=0)
     path = folder / "some.json.gz"
     path.write_bytes(content)
-    return list(read_chunks(Split(DataFile(path.name, str(path), len(lines), base64_md5(content))), size))
+    return chunks_of_file(DataFile(path.name, str(path), len(lines), base64_md5(content)), size)
 
 
 @given(lines=LINES, size=SIZES)
@@ -85,7 +86,7 @@ def test_blank_lines_at_the_end_change_nothing_of_the_last_chunk(folder: Path) -
 
 
 def planned(*named: tuple[str, int]) -> list[Split]:
-    return plan_splits(DataFile(name, f"/somewhere/{name}", items, "") for name, items in named)
+    return plan_splits((DataFile(name, f"/somewhere/{name}", items, "") for name, items in named), SplitSize())
 
 
 def test_the_largest_comes_first() -> None:

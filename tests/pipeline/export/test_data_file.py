@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.export.chunks import ChunkSize, Split, read_chunks
-from pipeline.export.data_file import DataFileRefused
+from pipeline.export.data_file import DataFileRefused, check_file
 from pipeline.export.manifest import DataFile
+from pipeline.storage import LOCAL_AND_AWS
 from tests.pipeline.export.made_exports import base64_md5, gzip_of_items, item_line
+from tests.pipeline.export.read_splits import lines_of_file
 
 
 def data_file(folder: Path, content: bytes, items: int, *, md5_of: bytes | None = None) -> DataFile:
@@ -21,13 +22,13 @@ def data_file(folder: Path, content: bytes, items: int, *, md5_of: bytes | None 
 
 
 def lines_of(file: DataFile) -> list[bytes]:
-    return [line for chunk in read_chunks(Split(file), ChunkSize()) for line in chunk.lines]
+    return lines_of_file(file)
 
 
 def refusal_of(file: DataFile) -> str:
-    """The sentence; not even the first chunk comes before it."""
+    """The sentence; it comes from the check, before anything is read."""
     with pytest.raises(DataFileRefused) as caught:
-        next(iter(read_chunks(Split(file), ChunkSize(items=1))))
+        check_file(file, [0], LOCAL_AND_AWS)
     assert str(caught.value).startswith(f"{file.uri}: ")
     return str(caught.value)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipeline.export.chunks import ChunkSize, plan_splits, read_chunks
-from pipeline.export.manifest import find_exports, read_export
+from pipeline.export.chunks import ChunkSize
+from pipeline.export.given import find_exports
+from pipeline.export.manifest import read_export
+from tests.pipeline.export.read_splits import chunks_of_file
 
 BUCKET = Path(__file__).parent / "real-export-all-types"
 FOLDER = BUCKET / "dynamodb-export" / "AWSDynamoDB" / "01715685260608-c488b4e1"
@@ -30,8 +32,8 @@ def test_its_manifests_are_read_as_they_are() -> None:
 
 def test_its_items_come_in_order() -> None:
     """Three lines, each one item, in one chunk that is the last."""
-    [split] = plan_splits(read_export(str(FOLDER)).data_files)
-    [chunk] = read_chunks(split, ChunkSize())
+    data_file = read_export(str(FOLDER)).data_files[0]
+    [chunk] = chunks_of_file(data_file, ChunkSize())
 
     assert [json.loads(line)["Item"]["id"]["S"] for line in chunk.lines] == ["bar", "K3TXQk84Si", "foo"]
     assert (chunk.first_item, chunk.is_last) == (0, True)

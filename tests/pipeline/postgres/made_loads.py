@@ -61,7 +61,9 @@ def rows_of(lines: Sequence[bytes], table: Table = THING, first: int = 0) -> Row
 
 
 def chunk_of(lines: Sequence[bytes], first: int = 0, name: str = "some.json.gz") -> Chunk:
-    return Chunk(Split(DataFile(name, f"/nowhere/{name}", len(lines), "")), first, list(lines), is_last=True)
+    return Chunk(
+        Split(DataFile(name, f"/nowhere/{name}", len(lines), ""), 0, 0, len(lines), is_whole_file=True), first, list(lines), is_last=True
+    )
 
 
 @dataclass

@@ -1,0 +1,102 @@
+"""Data files without manifests: a bare folder of them.
+
+Nothing says how many items there should be, so the files are read once and counted: what the load then proves is that every item of
+these files is accounted for, not that they are all of the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from pipeline.errors import Refused
+from pipeline.export.data_file import DataFileRefused, count_file, read_lines
+from pipeline.export.manifest import FILES, STARTED, SUMMARY, DataFile, Export, digest_of, is_safe_name
+from pipeline.storage import Storage, StoredFile, join
+
+_PREFIX: Final = "bare-"
+_DATA_FILE: Final = re.compile(r".*\.(json|jsonl|gz)", re.IGNORECASE)
+_ION_FILE: Final = re.compile(r".*\.ion(\.gz)?", re.IGNORECASE)
+_THREADS: Final = 8
+
+
+def is_bare(export_id: str) -> bool:
+    """Whether an export's id was made here, for want of a manifest."""
+    return export_id.startswith(_PREFIX)
+
+
+def folders_of_data_files(found: Sequence[StoredFile]) -> list[str]:
+    """The folders among listed files that hold data files; `data/` counts as the folder that it is in."""
+    return sorted(
+        {_parent(file.uri).removesuffix("/data") for file in found if _DATA_FILE.fullmatch(file.uri) and not _is_manifest(file.uri)}
+    )
+
+
+def read_bare_export(folder: str, source_table: str, storage: Storage) -> Export:
+    """The data files right in a folder, or in its `data/`, counted. Raises `Refused`, `StorageFailed`.
+
+    Its id is of the content, so that a copy elsewhere is the same export.
+    """
+    own_folders = (folder, join(folder, "data"))
+    found = sorted((file for file in storage.files_below(folder) if _parent(file.uri) in own_folders), key=lambda file: file.uri)
+    problems = list(_problems_of(found))
+    if problems:
+        raise Refused(problems)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        counted = list(threads.map(lambda file: _counted(file, storage), found))
+    problems = [result for result in counted if isinstance(result, str)]
+    if problems:
+        raise Refused(problems)
+    data_files = tuple(result for result in counted if isinstance(result, DataFile))
+    digest = digest_of(data_files)
+    return Export(
+        export_id=f"{_PREFIX}{hashlib.sha256(digest.encode()).hexdigest()[:16]}",
+        source_table=source_table,
+        export_time=None,
+        uri=folder,
+        items=sum(data_file.items for data_file in data_files),
+        data_files=data_files,
+        digest=digest,
+        has_manifest=False,
+    )
+
+
+def _parent(uri: str) -> str:
+    return uri.rpartition("/")[0]
+
+
+def _is_manifest(uri: str) -> bool:
+    return uri.rpartition("/")[2] in (SUMMARY, FILES, STARTED)
+
+
+def _problems_of(found: Sequence[StoredFile]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for file in found:
+        name = file.uri.rpartition("/")[2]
+        if _ION_FILE.fullmatch(name):
+            yield f"{file.uri}: is in Amazon Ion, which this version does not read; export the table again with ExportFormat DYNAMODB_JSON"
+        elif not _DATA_FILE.fullmatch(name):
+            yield f"{file.uri}: is no data file (.json.gz, .gz, .json, .jsonl), but is among them; move it elsewhere"
+        elif not is_safe_name(name):
+            yield f"{file.uri!r}: has a name that DynamoDB does not give (A-Z a-z 0-9 _ . -, at most 200); rename it"
+        else:
+            other = seen.setdefault(re.sub(r"\.gz$", "", name, flags=re.IGNORECASE), file.uri)
+            if other != file.uri:
+                yield f"{file.uri} and {other}: seem to be one data file twice, so its items would be loaded twice; move one elsewhere"
+
+
+def _counted(file: StoredFile, storage: Storage) -> DataFile | str:
+    """A data file, or what is wrong with it."""
+    try:
+        counted = count_file(file.uri, storage)
+        first_line = next(read_lines(file.uri, storage), b"")
+    except DataFileRefused as refused:
+        return str(refused)
+    if first_line.startswith(b"$ion"):
+        return f"{file.uri}: is in Amazon Ion, which this version does not read; export the table again with ExportFormat DYNAMODB_JSON"
+    if first_line.lstrip().startswith((b'{"Metadata"', b'{"Keys"', b'{"NewImage"', b'{"OldImage"')):
+        return f"{file.uri}: is of an incremental export, which holds changes and not the table; this version loads full exports only"
+    return DataFile(file.uri.rpartition("/")[2], file.uri, counted.items, counted.md5, file.bytes)

@@ -1,0 +1,143 @@
+"""S3, or a server that speaks its protocol."""
+
+from __future__ import annotations
+
+import io
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, TypeVar, cast
+
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.aws import AwsSettings, client
+from pipeline.storage.place import StorageFailed, StoredFile
+from pipeline.storage.s3_errors import cause_of
+
+# A body that breaks off is asked for again where it broke. So many breaks in a row end it, unless so many bytes came in between.
+_BREAKS: Final = 8
+_BYTES_OF_PROGRESS: Final = 1 << 20
+_LONGEST_WAIT: Final = 10.0  # seconds
+# What is read at a time: bytes of a body that breaks off inside it are asked for again.
+_BLOCK: Final = 1 << 16
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Place:
+    """`s3://bucket/key`; the client is the process's one."""
+
+    aws: AwsSettings
+
+    def files_below(self, folder: str) -> Iterator[StoredFile]:
+        """See `Place`."""
+        bucket, key = _split(folder)
+        prefix = f"{key.rstrip('/')}/" if key.rstrip("/") else ""
+        token: dict[str, str] = {}
+        while True:
+            answer = self._ask(folder, "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
+            for found in answer.get("Contents", ()):
+                if not found["Key"].endswith("/"):  # what some programs make to show a folder
+                    yield StoredFile(f"s3://{bucket}/{found['Key']}", found["Size"])
+            if not answer.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def read(self, uri: str) -> bytes:
+        """See `Place`."""
+        with self.open(uri, None)[0] as stream:
+            return stream.read()
+
+    def open(self, uri: str, version: str | None) -> tuple[BinaryIO, str]:
+        """See `Place`; the version is the ETag."""
+        bucket, key = _split(uri)
+
+        def get(version: str | None, first_byte: int) -> dict[str, Any]:
+            is_version = {"IfMatch": version} if version else {}
+            part = {"Range": f"bytes={first_byte}-"} if first_byte else {}
+            return self._ask(uri, "get_object", Bucket=bucket, Key=key, **is_version, **part)
+
+        answer = get(version, 0)
+        stream = _ObjectStream(uri, answer["Body"], answer["ContentLength"], lambda first_byte: get(answer["ETag"], first_byte)["Body"])
+        return cast("BinaryIO", stream), answer["ETag"]
+
+    def _ask(self, uri: str, operation: str, **arguments: Any) -> dict[str, Any]:
+        owner = {"ExpectedBucketOwner": self.aws.bucket_owner} if self.aws.bucket_owner else {}
+
+        def ask() -> dict[str, Any]:
+            return cast("dict[str, Any]", getattr(client("s3", self.aws), operation)(**arguments, **owner))
+
+        return _told(uri, ask)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    return bucket, key
+
+
+def _told(uri: str, work: Callable[[], T]) -> T:
+    """The work's result; botocore's errors as a place tells them."""
+    try:
+        return work()
+    except (ClientError, BotoCoreError) as error:
+        raise cause_of(error, uri) from None
+
+
+class _ObjectStream(io.RawIOBase):
+    """An object's bytes in order. A body that breaks off goes on where it broke, of the same version or not at all."""
+
+    def __init__(self, uri: str, body: Any, size: int, ask_from: Callable[[int], Any]) -> None:
+        self._uri = uri
+        self._body: Any | None = body
+        self._size = size
+        self._ask_from = ask_from
+        self._position = 0
+        self._breaks = 0
+        self._position_at_break = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._position)
+        while wanted:
+            read = self._read(wanted)
+            if read:
+                buffer[: len(read)] = read
+                self._position += len(read)
+                return len(read)
+            self._note_break()
+        return 0
+
+    def _read(self, wanted: int) -> bytes:
+        """Some of the bytes that come next; none when the body broke off."""
+        if self._body is None:
+            self._body = self._ask_from(self._position)
+        try:
+            return cast("bytes", self._body.read(min(wanted, _BLOCK)))
+        except (BotoCoreError, urllib3.exceptions.HTTPError, OSError):
+            return b""
+
+    def _note_break(self) -> None:
+        self._close_body()
+        if self._position - self._position_at_break >= _BYTES_OF_PROGRESS:
+            self._breaks = 0
+        self._breaks += 1
+        self._position_at_break = self._position
+        if self._breaks > _BREAKS:
+            message = f"{self._uri}: the connection breaks off again and again; look at the network, and run the same command again"
+            raise StorageFailed(message)
+        time.sleep(random.uniform(0.1, min(0.2 * 2**self._breaks, _LONGEST_WAIT)))
+
+    def _close_body(self) -> None:
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+
+    def close(self) -> None:
+        """Let go of the connection, too."""
+        self._close_body()
+        super().close()
