@@ -23,6 +23,7 @@ TEST = [
     "pytest>=8",
     "pytest-timeout",
     "hypothesis>=6",
+    "moto[server]>=5",
     "ruff==0.17.6",  # another version finds other things
     "mypy==2.4.1",
 ]

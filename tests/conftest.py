@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.aws_server import AwsServer
 from tests.command_line import CommandLine
 from tests.postgres_server import Database, Server
 
@@ -38,3 +41,33 @@ def database(server: Server) -> Database:
 def run(database: Database, tmp_path: Path) -> CommandLine:
     """The command line, as a process of its own, against the test's database."""
     return CommandLine(database.url, tmp_path)
+
+
+_BUCKET_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[AwsServer]:
+    server = AwsServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket() -> str:
+    """A name that no other test has."""
+    return f"test-bucket-{next(_BUCKET_NUMBERS)}"
+
+
+@pytest.fixture
+def use_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Mapping[str, str]], None]:
+    """Sets the environment's AWS variables to those given, and no others; configuration files there are none."""
+
+    def use(variables: Mapping[str, str]) -> None:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        none = {name: str(tmp_path / "no aws configuration") for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
+        for name, value in {**none, **variables}.items():
+            monkeypatch.setenv(name, value)
+
+    return use

@@ -12,9 +12,10 @@ from typing import Any, BinaryIO, Final, TypeVar, cast
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.aws import AwsSettings, client
-from pipeline.storage.place import StorageFailed, StoredFile
-from pipeline.storage.s3_errors import cause_of
+from pipeline.aws import AwsSettings
+from pipeline.aws.client import client
+from pipeline.storage.place import ChangedFile, StorageFailed, StoredFile
+from pipeline.storage.s3_errors import ELSEWHERE, cause_of
 
 # A body that breaks off is asked for again where it broke. So many breaks in a row end it, unless so many bytes came in between.
 _BREAKS: Final = 8
@@ -38,7 +39,7 @@ class S3Place:
         prefix = f"{key.rstrip('/')}/" if key.rstrip("/") else ""
         token: dict[str, str] = {}
         while True:
-            answer = self._ask(folder, "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
+            answer = self._list(folder, Bucket=bucket, Prefix=prefix, **token)
             for found in answer.get("Contents", ()):
                 if not found["Key"].endswith("/"):  # what some programs make to show a folder
                     yield StoredFile(f"s3://{bucket}/{found['Key']}", found["Size"])
@@ -58,11 +59,30 @@ class S3Place:
         def get(version: str | None, first_byte: int) -> dict[str, Any]:
             is_version = {"IfMatch": version} if version else {}
             part = {"Range": f"bytes={first_byte}-"} if first_byte else {}
-            return self._ask(uri, "get_object", Bucket=bucket, Key=key, **is_version, **part)
+            answer = self._ask(uri, "get_object", Bucket=bucket, Key=key, **is_version, **part)
+            # Not every server that speaks S3's protocol knows all of it.
+            if version not in (None, answer["ETag"]):
+                raise ChangedFile
+            if first_byte and not answer.get("ContentRange", "").startswith(f"bytes {first_byte}-"):
+                message = (
+                    f"{uri}: the connection broke off, and the server does not send the rest of an object alone; copy the export to disk"
+                )
+                raise StorageFailed(message)
+            return answer
 
         answer = get(version, 0)
         stream = _ObjectStream(uri, answer["Body"], answer["ContentLength"], lambda first_byte: get(answer["ETag"], first_byte)["Body"])
         return cast("BinaryIO", stream), answer["ETag"]
+
+    def _list(self, folder: str, **arguments: str) -> dict[str, Any]:
+        """A page of a listing. One that broke off before its first byte looks like an empty one to botocore."""
+        for tries in range(_BREAKS):
+            answer = self._ask(folder, "list_objects_v2", **arguments)
+            if "IsTruncated" in answer:
+                return answer
+            _wait(tries)
+        message = f"{folder}: the server does not list its objects as S3 does; look at the network and the endpoint's URL"
+        raise StorageFailed(message)
 
     def _ask(self, uri: str, operation: str, **arguments: Any) -> dict[str, Any]:
         owner = {"ExpectedBucketOwner": self.aws.bucket_owner} if self.aws.bucket_owner else {}
@@ -78,12 +98,22 @@ def _split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def _wait(tries: int) -> None:
+    time.sleep(random.uniform(0.1, min(0.2 * 2**tries, _LONGEST_WAIT)))
+
+
 def _told(uri: str, work: Callable[[], T]) -> T:
     """The work's result; botocore's errors as a place tells them."""
     try:
         return work()
     except (ClientError, BotoCoreError) as error:
         raise cause_of(error, uri) from None
+    except ValueError:
+        message = f"{uri}: the endpoint is no URL; correct --endpoint_url or AWS_ENDPOINT_URL, as in https://HOST:PORT"
+        raise StorageFailed(message) from None
+    except RecursionError:
+        # botocore follows a redirect that does not name its region for ever.
+        raise StorageFailed(f"{uri}: {ELSEWHERE}") from None
 
 
 class _ObjectStream(io.RawIOBase):
@@ -130,7 +160,7 @@ class _ObjectStream(io.RawIOBase):
         if self._breaks > _BREAKS:
             message = f"{self._uri}: the connection breaks off again and again; look at the network, and run the same command again"
             raise StorageFailed(message)
-        time.sleep(random.uniform(0.1, min(0.2 * 2**self._breaks, _LONGEST_WAIT)))
+        _wait(self._breaks)
 
     def _close_body(self) -> None:
         if self._body is not None:

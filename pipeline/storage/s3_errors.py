@@ -9,7 +9,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.aws import error_code, why
+from pipeline.aws.client import error_code, why
 from pipeline.storage.place import ChangedFile, StorageFailed
 
 _NO_KEY: Final = (
@@ -20,7 +20,7 @@ _DENIED: Final = (
     "access is denied; allow these credentials s3:ListBucket on {bucket} and s3:GetObject on what is in it "
     "(a bucket policy, or an --expected_bucket_owner that is not its owner, can deny it, too)"
 )
-_ELSEWHERE: Final = "the bucket is in another region, or behind another endpoint; give its --region"
+ELSEWHERE: Final = "the bucket is in another region, or behind another endpoint; give its --region"
 _BUSY: Final = "S3 did not answer, however often it was asked ({code}); wait, and run the same command again"
 _ARCHIVED: Final = "it is archived (Glacier) and cannot be read; restore it first (aws s3api restore-object)"
 
@@ -29,7 +29,7 @@ _SENTENCES: Final = {
     "InvalidBucketName": "a bucket cannot have that name; correct the URI",
     "InvalidObjectState": _ARCHIVED,
     **dict.fromkeys(["AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccountProblem"], _DENIED),
-    **dict.fromkeys(["PermanentRedirect", "TemporaryRedirect", "301", "307", "AuthorizationHeaderMalformed"], _ELSEWHERE),
+    **dict.fromkeys(["PermanentRedirect", "TemporaryRedirect", "301", "307", "AuthorizationHeaderMalformed"], ELSEWHERE),
     **dict.fromkeys(["SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504"], _BUSY),
 }
 
@@ -51,4 +51,4 @@ def _sentence(code: str, error: ClientError | BotoCoreError) -> str:
         return _NO_KEY
     if not code:
         return f"S3 cannot be asked for it ({type(error).__name__}); look at the URI"
-    return _SENTENCES.get(code, "S3 refuses the request ({code})")
+    return _SENTENCES.get(code, "S3 refuses the request ({code}); look up what it means, and look at the URI and the bucket's policy")
