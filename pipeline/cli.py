@@ -15,6 +15,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ddb2pg {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_migrate(subparsers)
+    _add_export_command(subparsers)
+    _add_inspect(subparsers)
     _add_status(subparsers)
     _add_sample_export(subparsers)
     return parser
@@ -171,6 +174,50 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     command.set_defaults(run=commands.run_migrate)
 
 
+def _add_export_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        subparsers, "export", "ask DynamoDB for exports of tables to S3, all as of one time, wait for them, and print what migrate takes"
+    )
+    command.add_argument("table", metavar="TABLE", nargs="*", help="names or ARNs (default: the three of the mapping)")
+    command.add_argument("--to", metavar="s3://BUCKET/PREFIX", required=True, help="where; each table gets a folder of its name below")
+    command.add_argument(
+        "--export_time",
+        metavar="TIME",
+        type=_time,
+        help="the time of which the tables are exported, as 2026-11-23T02:00:00Z, within their recovery windows (default: now, or that of "
+        "exports of an earlier, interrupted run that are still in progress)",
+    )
+    command.add_argument("--kms_key", metavar="KEY", help="id or ARN of the KMS key to encrypt with (default: S3's own encryption)")
+    command.add_argument("--wait", action="store_true", default=True, help="until all are done, some minutes to hours (the default)")
+    command.add_argument("--no_wait", action="store_false", dest="wait", help="start them and end")
+    _add_aws(command)
+    command.add_argument("--json", action="store_true", help="for other programs")
+    command.set_defaults(run=commands.run_export)
+
+
+def _add_inspect(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        subparsers,
+        "inspect",
+        "show what an export is and what its items look like, without their values; writes nothing, needs no database",
+    )
+    _add_export(command)
+    _add_aws(command)
+    command.add_argument(
+        "--sample",
+        metavar="N",
+        type=_positive,
+        default=10_000,
+        help="items of each export to look at, from the beginnings of up to 20 data files (default: %(default)s)",
+    )
+    command.add_argument("--full", action="store_true", help="look at every item, and compare MD5 and count of every data file")
+    command.add_argument(
+        "--processes", metavar="N", type=_positive, default=os.cpu_count() or 1, help="processes that --full takes (default: %(default)s)"
+    )
+    command.add_argument("--json", action="store_true", help="for other programs")
+    command.set_defaults(run=commands.run_inspect)
+
+
 def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add_command(subparsers, "status", "show the loads that the ledger knows: progress, counts, state; reads only")
     _add_database(command)
@@ -198,6 +245,16 @@ def _add_sample_export(subparsers: argparse._SubParsersAction[argparse.ArgumentP
         "--processes", metavar="N", type=_positive, default=os.cpu_count() or 1, help="processes that write (default: %(default)s)"
     )
     command.set_defaults(run=commands.run_sample_export)
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a time as 2026-11-23T02:00:00Z") from None
+    if time.tzinfo is None:
+        raise argparse.ArgumentTypeError("must have a time zone; add Z for UTC")
+    return time
 
 
 def _up_to(most: int) -> Callable[[str], int]:

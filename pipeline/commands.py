@@ -15,7 +15,7 @@ from rich.console import Console
 from pipeline.aws import AwsSettings
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, SplitSize
-from pipeline.export.given import ExportArgument
+from pipeline.export.given import ExportArgument, read_given_exports
 from pipeline.postgres import embedded, ledger
 from pipeline.postgres.database_url import DatabaseReference, keep_given_url
 from pipeline.postgres.session import Cursor, Session, why_not_connected
@@ -23,8 +23,9 @@ from pipeline.report import terminal
 from pipeline.report.files import write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
-from pipeline.storage import Storage
+from pipeline.storage import Storage, StorageFailed
 from transforms.table import Unmapped
+from transforms.tables import TABLES
 
 _DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
 
@@ -80,6 +81,57 @@ def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
     return ExitCode.DEAD_LETTERS if any(result.totals.dead_letters for result in results) else ExitCode.DONE
 
 
+# -- export --------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """See `pipeline/dynamodb/export_tables.py`."""
+    from pipeline.dynamodb import ExportOptions, ExportsFailed, export_tables, split_target  # noqa: PLC0415
+
+    _refuse_leftovers(beam_arguments)
+    bucket, prefix = split_target(arguments.to)
+    tables = arguments.table or [table.source for table in TABLES]
+    options = ExportOptions(tuple(tables), bucket, prefix, arguments.export_time, arguments.wait, arguments.kms_key)
+    if arguments.json:
+        console = Console(stderr=True, highlight=False)
+    try:
+        exports = export_tables(options, _aws_settings(arguments), console)
+    except ExportsFailed as failed:
+        if arguments.json:
+            _print_json(failed.exports)
+        raise
+    if arguments.json:
+        _print_json(exports)
+    return ExitCode.DONE
+
+
+# -- inspect -------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_inspect(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """See `pipeline/inspection/inspect_exports.py`."""
+    from pipeline.inspection.inspect_exports import Depth, inspect_export  # noqa: PLC0415
+    from pipeline.inspection.print_inspection import print_inspection  # noqa: PLC0415
+
+    _refuse_leftovers(beam_arguments)
+    storage = Storage(_aws_settings(arguments))
+    given, problems = read_given_exports(_export_arguments(arguments), storage)
+    inspections = []
+    for one in given:
+        try:
+            inspections.append(inspect_export(one, Depth(arguments.sample, arguments.full, arguments.processes), storage))
+        except StorageFailed as failed:
+            problems.append(str(failed))
+            continue
+        if not arguments.json:
+            print_inspection(console, inspections[-1])
+    if arguments.json:
+        _print_json(inspections)
+    if problems:
+        raise Refused(problems)
+    return ExitCode.FAILED if any(inspection.problems for inspection in inspections) else ExitCode.DONE
+
+
 # -- status --------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -93,7 +145,7 @@ def run_status(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
     with Session(database) as session:
         loads = session.transact(_read_loads)
     if arguments.json:
-        sys.stdout.buffer.write(orjson.dumps(loads, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        _print_json(loads)
     elif loads:
         terminal.print_status(console, loads)
     else:
@@ -135,6 +187,10 @@ def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[st
 
 
 # -- of several ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _print_json(facts: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(facts, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _export_arguments(arguments: argparse.Namespace) -> list[ExportArgument]:

@@ -162,13 +162,13 @@ def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, 
     started = time.monotonic()
     with Session(options.database) as session:
         before = session.transact(lambda cursor: dict(ledger.file_totals(cursor, plan.load.load_id)))
+    loaded_before = sum(totals.items for totals in before.values())
     splits = _splits_to_do(prepared.export, plan.load, before)
     if splits:
         items = sum(split.items for split in splits)
         define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder)
-        with shown_progress(console, options.database, plan.load):
+        with shown_progress(console, options.database, plan.load, loaded_before):
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
-    loaded_before = sum(totals.items for totals in before.values())
     with Session(options.database) as session:
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
 

@@ -69,6 +69,8 @@ class Export:
     data_files: tuple[DataFile, ...]
     digest: str
     has_manifest: bool = True
+    are_manifests_verified: bool = False
+    """Whether both manifests had side files with their MD5."""
 
 
 def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
@@ -90,6 +92,7 @@ def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
         items=summary["itemCount"],
         data_files=tuple(data_files),
         digest=digest_of(data_files),
+        are_manifests_verified=place.verified >= 2,
     )
 
 
@@ -110,15 +113,19 @@ class _Folder:
     def __init__(self, uri: str, storage: Storage) -> None:
         self.uri = uri
         self._storage = storage
+        self.verified = 0
+        """How many manifests had a side file with their MD5."""
         self.sizes = {found.uri: found.bytes for found in storage.files_below(uri)}
 
     def read_checked(self, uri: str) -> bytes:
         """A manifest's bytes, compared with its side file where there is one."""
         content = self._read(uri)
-        for ending in _SIDE_FILES:
-            side_file = f"{uri.removesuffix('.json')}.{ending}"
-            if side_file in self.sizes and self._read(side_file).strip() != _md5(content):
+        side_files = [f"{uri.removesuffix('.json')}.{ending}" for ending in _SIDE_FILES]
+        present = [side_file for side_file in side_files if side_file in self.sizes]
+        for side_file in present:
+            if self._read(side_file).strip() != _md5(content):
                 raise Refused([f"{uri}: its MD5 is not the one in {side_file}; it was changed or cut short. Copy the export again"])
+        self.verified += bool(present)
         return content
 
     def _read(self, uri: str) -> bytes:

@@ -19,14 +19,18 @@ from pipeline.postgres.session import RetryLimit, Session
 
 _TERMINAL_INTERVAL: Final = 0.5  # seconds
 _PLAIN_INTERVAL: Final = 10.0
+_CHECKING: Final = "checking the data files against the manifest"
 
 
 @contextmanager
-def shown_progress(console: Console, database: DatabaseReference, load: Load) -> Iterator[None]:
-    """Show the load's progress while the body runs: a bar on a terminal, else a line every ten seconds."""
+def shown_progress(console: Console, database: DatabaseReference, load: Load, loaded_before: int) -> Iterator[None]:
+    """Show the load's progress while the body runs: a bar on a terminal, else a line every ten seconds.
+
+    Until the first chunk is committed, the data files are being checked.
+    """
     is_over = threading.Event()
     show = _show_bar if console.is_terminal else _show_lines
-    watcher = threading.Thread(target=show, args=(console, database, load, is_over), name="progress", daemon=True)
+    watcher = threading.Thread(target=show, args=(console, database, load, loaded_before, is_over), name="progress", daemon=True)
     watcher.start()
     try:
         yield
@@ -45,7 +49,7 @@ def _totals(database: DatabaseReference, load: Load, is_over: threading.Event, i
                 continue
 
 
-def _show_bar(console: Console, database: DatabaseReference, load: Load, is_over: threading.Event) -> None:
+def _show_bar(console: Console, database: DatabaseReference, load: Load, loaded_before: int, is_over: threading.Event) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -55,17 +59,22 @@ def _show_bar(console: Console, database: DatabaseReference, load: Load, is_over
         TextColumn("{task.fields[dead_letters]:,} dead letters"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(load.source_table, total=load.manifest_items, rate="", dead_letters=0)
+        checking = f"{load.source_table}: {_CHECKING}"
+        task = progress.add_task(checking, total=load.manifest_items, rate="", dead_letters=0)
         rate = _Rate()
         for totals in _totals(database, load, is_over, _TERMINAL_INTERVAL):
             text = f"{rate.at(totals.items):,.0f} items/s"
-            progress.update(task, completed=totals.items, rate=text, dead_letters=totals.dead_letters)
+            description = checking if totals.items == loaded_before else load.source_table
+            progress.update(task, description=description, completed=totals.items, rate=text, dead_letters=totals.dead_letters)
 
 
-def _show_lines(console: Console, database: DatabaseReference, load: Load, is_over: threading.Event) -> None:
+def _show_lines(console: Console, database: DatabaseReference, load: Load, loaded_before: int, is_over: threading.Event) -> None:
     rate = _Rate()
     for totals in _totals(database, load, is_over, _PLAIN_INTERVAL):
         speed = rate.at(totals.items)
+        if totals.items == loaded_before:
+            console.print(f"{load.source_table}: {_CHECKING}", highlight=False)
+            continue
         left = f", {(load.manifest_items - totals.items) / speed:,.0f} s left" if speed else ""
         console.print(
             f"{load.source_table}: {totals.items:,} of {load.manifest_items:,} items, {speed:,.0f} items/s{left}, "
