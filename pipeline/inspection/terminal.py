@@ -1,0 +1,183 @@
+"""The summary of a table's items as a person reads it on the terminal. No value of an item is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.inspection.attributes import Unreadable
+from pipeline.inspection.summary import AttributeSummary, Extent, ItemSummary, MemberSummary, NumberSummary, TextSummary
+
+# A pipe or a file has no width of its own.
+_WIDTH_WITHOUT_TERMINAL: Final = 120
+# From so many of an attribute's numbers on it is said that they look like times.
+_MOSTLY_TIMES: Final = 0.9
+_MOST_MEMBERS: Final = 60
+
+_WORDS: Final[dict[str, str]] = {
+    Unreadable.INVALID_JSON: "not one JSON object in UTF-8",
+    Unreadable.NOT_AN_ITEM: 'without the one member "Item"',
+    Unreadable.INCREMENTAL_RECORD: "records of an incremental export",
+    Unreadable.MALFORMED_ATTRIBUTE: "with a malformed attribute value",
+    Unreadable.NESTED_TOO_DEEPLY: "nested too deeply",
+}
+
+
+def print_attributes(console: Console, summary: ItemSummary) -> None:
+    """All of it: the lines, a table of the attributes, and what is not shown."""
+    for sentence in _about_lines(summary):
+        _print_line(console, sentence)
+    if summary.attributes:
+        width = None if console.is_terminal else _WIDTH_WITHOUT_TERMINAL
+        console.print(_grid(summary, width), soft_wrap=False, crop=False, no_wrap=False, width=width)
+    for sentence in _about_others(summary):
+        _print_line(console, sentence)
+
+
+def _print_line(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, markup=False)
+
+
+def _about_lines(summary: ItemSummary) -> Iterator[str]:
+    size = f"; a line has {_extent(summary.line_bytes, 'byte')}" if summary.line_bytes else ""
+    yield f"{_number(summary.lines, 'line')} = {_number(summary.items, 'item')} + {summary.lines - summary.items:,} unreadable{size}"
+    for kind, count in summary.unreadable.items():
+        yield f"  unreadable: {count:,} {_WORDS.get(kind, kind)}"
+    if summary.items_with_nul_character:
+        yield f"  U+0000, which PostgreSQL does not store: in {_number(summary.items_with_nul_character, 'item')}"
+
+
+def _about_others(summary: ItemSummary) -> Iterator[str]:
+    others = _number(summary.other_attributes, "other attribute name")
+    if summary.other_attributes_capped:
+        yield f"and more than {others}: of so many, only those that a tenth of the items have are shown"
+    elif summary.other_attributes:
+        yield f"and {others}, not shown for looking like data"
+
+
+def _grid(summary: ItemSummary, width: int | None) -> Grid:
+    grid = Grid(width=width, box=box.HORIZONTALS, pad_edge=False)
+    grid.add_column("attribute", overflow="fold", ratio=2)
+    grid.add_column("present", justify="right", no_wrap=True)
+    grid.add_column("types and values", overflow="fold", ratio=5)
+    for attribute in summary.attributes:
+        present = f"{_share(attribute.items, summary.items)}\n{attribute.items:,}"
+        # Text, not str: a name is no markup.
+        cells = map(Text, (attribute.name, present, "\n".join(_about_attribute(attribute))))
+        members = attribute.members[:_MOST_MEMBERS]
+        grid.add_row(*cells, end_section=not members)
+        for member in members:
+            grid.add_row(*map(Text, _member_cells(attribute, member)), end_section=member is members[-1])
+    return grid
+
+
+def _member_cells(attribute: AttributeSummary, member: MemberSummary) -> tuple[str, str, str]:
+    path = f"  {member.path.removeprefix(attribute.name)}"
+    if path.endswith("[]"):
+        return path, f"{member.present:,}", f"elements: {_counts(member.types)}"
+    return path, _share(member.present, member.of), _counts(member.types)
+
+
+def _about_attribute(attribute: AttributeSummary) -> Iterator[str]:
+    """Everything worth a line."""
+    yield _counts(attribute.types)
+    if attribute.texts:
+        yield f"S: {_about_texts(attribute.texts)}"
+    if attribute.numbers:
+        yield from (f"N: {line}" for line in _about_numbers(attribute.numbers))
+    sizes = (
+        ("B", attribute.binary_bytes, "byte"),
+        ("SS, NS, BS", attribute.set_members, "member"),
+        ("M", attribute.map_members, "member"),
+        ("L", attribute.list_elements, "element"),
+    )
+    yield from (f"{types}: {_extent(extent, unit)}" for types, extent, unit in sizes if extent)
+    if attribute.depth > 1:
+        yield f"{attribute.depth} levels deep"
+    if attribute.other_members or attribute.other_members_capped:
+        more = "more than " if attribute.other_members_capped else ""
+        yield f"and {more}{_number(attribute.other_members, 'other member name')}"
+    if len(attribute.members) > _MOST_MEMBERS:
+        yield f"of its places, {len(attribute.members) - _MOST_MEMBERS:,} are in the JSON form only"
+    if attribute.malformed:
+        yield f"malformed in {_number(attribute.malformed, 'more item')}"
+
+
+def _about_texts(texts: TextSummary) -> str:
+    size = _extent(texts.characters, "character")
+    if texts.utf8_bytes != texts.characters:
+        size += f", {_extent(texts.utf8_bytes, 'byte')}"
+    return f"{_counts(texts.shapes)}; {size}"
+
+
+def _about_numbers(numbers: NumberSummary) -> Iterator[str]:
+    if numbers.valid > numbers.zeros:
+        yield f"{_digits(numbers)}{'' if numbers.least is None else f', {numbers.least} to {numbers.greatest}'}"
+    epoch = _epoch_hint(numbers)
+    if epoch:
+        yield epoch
+    counts = (
+        ("negative", numbers.negative),
+        ("zero", numbers.zeros),
+        ("with a fraction", numbers.fractional),
+        ("not as DynamoDB writes", numbers.non_canonical),
+        ("NOT A NUMBER", numbers.invalid),
+    )
+    odd = [f"{count:,} {what}" for what, count in counts if count]
+    if odd:
+        yield ", ".join(odd)
+
+
+def _digits(numbers: NumberSummary) -> str:
+    if not numbers.fractional:
+        return f"integers of up to {_number(numbers.digits_before_point, 'digit')}"
+    return f"up to {_number(numbers.digits_before_point, 'digit')} before and {numbers.digits_after_point} after the point"
+
+
+def _epoch_hint(numbers: NumberSummary) -> str:
+    """Which unit of time the numbers look like; nothing unless most of them do."""
+    times = sum(numbers.epoch_units.values())
+    if not times or times < _MOSTLY_TIMES * numbers.valid:
+        return ""
+    units = list(numbers.epoch_units)
+    if numbers.epoch_units[units[0]] == numbers.valid:
+        return f"looks like epoch {units[0]}"
+    return f"looks like epoch {_counts(numbers.epoch_units, numbers.valid)}"
+
+
+# -- figures -------------------------------------------------------------------------------------------------------------------------------
+
+
+def _counts(counts: Mapping[str, int], of: int = 0) -> str:
+    """Kinds with their shares, rare ones with their number; one kind that all are of without."""
+    of = of or sum(counts.values())
+    if len(counts) == 1 and of in counts.values():
+        return next(iter(counts))
+    return ", ".join(f"{kind} {_share(count, of)}" if count * 100 >= of else f"{count:,} {kind}" for kind, count in counts.items())
+
+
+def _share(count: int, of: int) -> str:
+    """Per cent, so that neither few look like none nor most like all. No space in it: a cell is broken there."""
+    if not count or count >= of:
+        return "100%" if count else "0%"
+    per_cent = 100 * count / of
+    if per_cent < 0.1:
+        return "<0.1%"
+    if per_cent > 99.9:
+        return ">99.9%"
+    return f"{per_cent:.0f}%" if 1 <= per_cent <= 99 else f"{per_cent:.1f}%"
+
+
+def _extent(extent: Extent, unit: str) -> str:
+    if extent.least == extent.greatest:
+        return _number(extent.least, unit)
+    return f"{extent.least:,} to {_number(extent.greatest, unit)}"
+
+
+def _number(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
