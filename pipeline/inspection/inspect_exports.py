@@ -86,8 +86,8 @@ def _sample(data_files: Sequence[DataFile], depth: Depth, storage: Storage) -> t
     statistics = ItemStatistics()
     problems = []
     chosen = list(_spread([data_file for data_file in data_files if data_file.items], _MOST_SAMPLED_FILES))
-    for number, data_file in enumerate(chosen):
-        # What one file has too few of, the next ones give.
+    # The smallest first: what they have too few of, the others give.
+    for number, data_file in enumerate(sorted(chosen, key=lambda data_file: data_file.items)):
         left = -(-(depth.sample - statistics.lines) // (len(chosen) - number))
         try:
             for line in itertools.islice(read_lines(data_file.uri, storage), min(left, data_file.items)):
