@@ -96,8 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str) -> argparse.ArgumentParser:
-    command = subparsers.add_parser(name, help=summary, description=summary, epilog=_EPILOG, allow_abbrev=False)
+def _add_command(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, epilog: str = _EPILOG
+) -> argparse.ArgumentParser:
+    command = subparsers.add_parser(name, help=summary, description=summary, epilog=epilog, allow_abbrev=False)
     command.add_argument(
         "--log_level", metavar="LEVEL", help="log what Beam says, from LEVEL (INFO, DEBUG); it may quote items, so keep it private"
     )
@@ -176,7 +178,11 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _add_export_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add_command(
-        subparsers, "export", "ask DynamoDB for exports of tables to S3, all as of one time, wait for them, and print what migrate takes"
+        subparsers,
+        "export",
+        "ask DynamoDB for exports of tables to S3, all as of one time, wait for them, and print what migrate takes",
+        "Exit codes: 0 all exports are done, or with --no_wait started; 2 refused, nothing was started; 1 failed or stopped, go on with "
+        "--export_time.",
     )
     command.add_argument("table", metavar="TABLE", nargs="*", help="names or ARNs (default: the three of the mapping)")
     command.add_argument("--to", metavar="s3://BUCKET/PREFIX", required=True, help="where; each table gets a folder of its name below")
@@ -200,6 +206,7 @@ def _add_inspect(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         subparsers,
         "inspect",
         "show what an export is and what its items look like, without their values; writes nothing, needs no database",
+        "Exit codes: 0 nothing wrong was found; 1 a data file is not what its manifest says; 2 an export that cannot be read.",
     )
     _add_export(command)
     _add_aws(command)
