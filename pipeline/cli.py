@@ -65,7 +65,8 @@ def _places(error: BaseException) -> list[str]:
 def _complain(what: str, sentences: Sequence[str]) -> None:
     sys.stderr.write(f"ddb2pg: {what}:\n")
     for sentence in sentences:
-        sys.stderr.write(f"  - {sentence}\n")
+        # A name may hold what would draw on a terminal.
+        sys.stderr.write(f"  - {''.join(one if one.isprintable() else repr(one)[1:-1] for one in sentence)}\n")
 
 
 def _configure_logging(level: str | None) -> None:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import Final
 
 import orjson
@@ -194,9 +195,13 @@ def _print_json(facts: object) -> None:
 
 
 def _export_arguments(arguments: argparse.Namespace) -> list[ExportArgument]:
-    """`[NAME=]URI`; names are DynamoDB's, so no path can be taken for one."""
-    named = [re.fullmatch(r"(?:([A-Za-z0-9_.-]+)=)?(.+)", text) for text in arguments.export]
-    return [ExportArgument(match[1], match[2]) for match in named if match]
+    return [_export_argument(text) for text in arguments.export]
+
+
+def _export_argument(text: str) -> ExportArgument:
+    """`[NAME=]URI`; a folder that is there under the whole of it (`dt=2026/export`) is no name."""
+    named = re.fullmatch(r"([A-Za-z0-9_.-]+)=(.+)", text)
+    return ExportArgument(named[1], named[2]) if named and not Path(text).exists() else ExportArgument(None, text)
 
 
 def _aws_settings(arguments: argparse.Namespace) -> AwsSettings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -20,6 +20,7 @@ from pipeline.storage import Storage, StoredFile, join
 _PREFIX: Final = "bare-"
 _DATA_FILE: Final = re.compile(r".*\.(json|jsonl|gz)", re.IGNORECASE)
 _ION_FILE: Final = re.compile(r".*\.ion(\.gz)?", re.IGNORECASE)
+_ION: Final = "is in Amazon Ion, which this version does not read; export the table again with ExportFormat DYNAMODB_JSON"
 _THREADS: Final = 8
 
 
@@ -41,13 +42,13 @@ def read_bare_export(folder: str, source_table: str, storage: Storage) -> Export
     Its id is of the content, so that a copy elsewhere is the same export.
     """
     own_folders = (folder, join(folder, "data"))
-    found = sorted((file for file in storage.files_below(folder) if _parent(file.uri) in own_folders), key=lambda file: file.uri)
-    problems = list(_problems_of(found))
-    if problems:
-        raise Refused(problems)
+    found = sorted(storage.files_below(folder), key=lambda file: file.uri)
+    own = [file for file in found if _parent(file.uri) in own_folders]
+    problems = list(_problems_of(own, {_parent(file.uri) for file in found} - set(own_folders)))
+    readable = [file for file in own if file.bytes is not None and _DATA_FILE.fullmatch(file.uri) and not _ION_FILE.fullmatch(file.uri)]
     with ThreadPoolExecutor(_THREADS) as threads:
-        counted = list(threads.map(lambda file: _counted(file, storage), found))
-    problems = [result for result in counted if isinstance(result, str)]
+        counted = list(threads.map(lambda file: _counted(file, storage), readable))
+    problems.extend(result for result in counted if isinstance(result, str))
     if problems:
         raise Refused(problems)
     data_files = tuple(result for result in counted if isinstance(result, DataFile))
@@ -72,16 +73,25 @@ def _is_manifest(uri: str) -> bool:
     return uri.rpartition("/")[2] in (SUMMARY, FILES, STARTED)
 
 
-def _problems_of(found: Sequence[StoredFile]) -> Iterator[str]:
+def _shown(uri: str) -> str:
+    """On one line, whatever the name of a file holds."""
+    return uri if uri.isprintable() else repr(uri)
+
+
+def _problems_of(found: Sequence[StoredFile], folders_below: Set[str]) -> Iterator[str]:
+    for folder in sorted(folders_below):
+        yield f"{_shown(folder)}: is a folder below the data files; what is in it would not be loaded. Move it elsewhere"
     seen: dict[str, str] = {}
     for file in found:
         name = file.uri.rpartition("/")[2]
         if _ION_FILE.fullmatch(name):
-            yield f"{file.uri}: is in Amazon Ion, which this version does not read; export the table again with ExportFormat DYNAMODB_JSON"
+            yield f"{_shown(file.uri)}: {_ION}"
         elif not _DATA_FILE.fullmatch(name):
-            yield f"{file.uri}: is no data file (.json.gz, .gz, .json, .jsonl), but is among them; move it elsewhere"
+            yield f"{_shown(file.uri)}: is no data file (.json.gz, .gz, .json, .jsonl), but is among them; move it elsewhere"
         elif not is_safe_name(name):
-            yield f"{file.uri!r}: has a name that DynamoDB does not give (A-Z a-z 0-9 _ . -, at most 200); rename it"
+            yield f"{_shown(file.uri)}: has a name that DynamoDB does not give (A-Z a-z 0-9 _ . -, at most 200); rename it"
+        elif file.bytes is None:
+            yield f"{file.uri}: cannot be read as a file (a link that leads nowhere?); copy the file itself"
         else:
             other = seen.setdefault(re.sub(r"\.gz$", "", name, flags=re.IGNORECASE), file.uri)
             if other != file.uri:
@@ -92,11 +102,13 @@ def _counted(file: StoredFile, storage: Storage) -> DataFile | str:
     """A data file, or what is wrong with it."""
     try:
         counted = count_file(file.uri, storage)
-        first_line = next(read_lines(file.uri, storage), b"")
+        first_line = next((line.lstrip() for line in read_lines(file.uri, storage) if line.strip()), b"")
     except DataFileRefused as refused:
         return str(refused)
     if first_line.startswith(b"$ion"):
-        return f"{file.uri}: is in Amazon Ion, which this version does not read; export the table again with ExportFormat DYNAMODB_JSON"
-    if first_line.lstrip().startswith((b'{"Metadata"', b'{"Keys"', b'{"NewImage"', b'{"OldImage"')):
-        return f"{file.uri}: is of an incremental export, which holds changes and not the table; this version loads full exports only"
+        return f"{_shown(file.uri)}: {_ION}"
+    if first_line.startswith((b'{"Metadata"', b'{"Keys"', b'{"NewImage"', b'{"OldImage"')):
+        return (
+            f"{_shown(file.uri)}: is of an incremental export, which holds changes and not the table; this version loads full exports only"
+        )
     return DataFile(file.uri.rpartition("/")[2], file.uri, counted.items, counted.md5, file.bytes)

@@ -59,7 +59,8 @@ class Split:
     @property
     def name(self) -> str:
         """Unique in the export, and fit for a file's name."""
-        return self.data_file.name if self.is_whole_file else f"{self.data_file.name}.from-{self.first_item:09d}"
+        # No data file's name has an @.
+        return self.data_file.name if self.is_whole_file else f"{self.data_file.name}@{self.first_item:09d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +94,14 @@ def _splits_of(data_file: DataFile, size: SplitSize) -> Iterator[Split]:
 def read_chunks(split: Split, checked: CheckedFile, size: ChunkSize, storage: Storage = LOCAL_AND_AWS) -> Iterator[Chunk]:
     """The chunks of a split of a checked file. Raises what `read_part` does, in place of the last chunk at the latest."""
     first_item = split.first_item
-    waiting: list[bytes] | None = None
     for lines in _cut(read_part(split.data_file, checked.version, checked.parts[split.part], storage), size):
-        if waiting is not None:
-            yield Chunk(split, first_item, waiting, is_last=False)
-            first_item += len(waiting)
-        waiting = lines
-    if waiting is not None:
-        yield Chunk(split, first_item, waiting, is_last=True)
+        end_item = first_item + len(lines)
+        yield Chunk(split, first_item, lines, is_last=end_item == split.first_item + split.items)
+        first_item = end_item
 
 
 def _cut(lines: Iterator[bytes], size: ChunkSize) -> Iterator[list[bytes]]:
+    """Lists of lines; the last comes when the lines have come to their end, so never when that is an error."""
     chunk: list[bytes] = []
     bytes_ = 0
     for line in lines:

@@ -222,14 +222,34 @@ def _opened(uri: str, version: str | None, storage: Storage) -> Iterator[tuple[B
 def _decompressed(raw: BinaryIO | _Hashed) -> Iterator[BinaryIO]:
     buffered = io.BufferedReader(cast("io.RawIOBase", raw), _BLOCK)
     try:
+        start = buffered.read(2)
+        joined = io.BufferedReader(_Joined(start, buffered), _BLOCK)
         # An object of zero bytes is no gzip, but is as empty as one.
-        if buffered.peek(2)[:2] != b"\x1f\x8b":
-            yield buffered
+        if start != b"\x1f\x8b":
+            yield joined
         else:
-            with igzip.open(buffered, "rb") as stream:
+            with igzip.open(joined, "rb") as stream:
                 yield cast("BinaryIO", stream)
     finally:
         buffered.detach()  # else it would close what it reads
+
+
+class _Joined(io.RawIOBase):
+    """Bytes that were read already, and the stream that they came from."""
+
+    def __init__(self, start: bytes, stream: io.BufferedIOBase) -> None:
+        self._start = start
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._start:
+            return self._stream.readinto1(buffer)
+        count = min(len(buffer), len(self._start))
+        buffer[:count], self._start = self._start[:count], self._start[count:]
+        return count
 
 
 def _skip(stream: BinaryIO, bytes_: int) -> None:
@@ -263,7 +283,8 @@ def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     for block in blocks:
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
-        if len(rest) > _LONGEST_LINE:
+        # The check stops at its own block's end: what has passed it must pass here.
+        if len(rest) > _LONGEST_LINE + _BLOCK:
             raise EOFError
         yield from lines
     if rest:

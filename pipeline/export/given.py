@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import Refused
 from pipeline.export.bare import folders_of_data_files, read_bare_export
@@ -87,7 +88,9 @@ def _with_manifests_above(folder: str, found: list[StoredFile], storage: Storage
 
 
 def _folder_of(uri: str) -> str:
-    return uri.removesuffix(SUMMARY).rstrip("/") or ("/" if uri.startswith("/") else ".")
+    """Absolute, where it is a path: what an export is does not depend on where somebody stands."""
+    folder = uri.removesuffix(SUMMARY)
+    return folder.rstrip("/") if "://" in folder else str(Path(folder).absolute())
 
 
 def _folders_with_manifests(found: Sequence[StoredFile]) -> list[str]:

@@ -27,6 +27,7 @@ STARTED = "_started"
 FILES = "manifest-files.json"
 # Of a data file, a manifest, a table, an export: what AWS gives, which is also safe as a file's name and on a terminal.
 _NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
+_MOST_ITEMS: Final = 10**15
 _SIDE_FILES = ("md5", "checksum")  # AWS writes the first, its guide names the second
 
 
@@ -115,7 +116,7 @@ class _Folder:
         self._storage = storage
         self.verified = 0
         """How many manifests had a side file with their MD5."""
-        self.sizes = {found.uri: found.bytes for found in storage.files_below(uri)}
+        self.sizes = {found.uri: found.bytes for found in storage.files_below(uri) if found.bytes is not None}
 
     def read_checked(self, uri: str) -> bytes:
         """A manifest's bytes, compared with its side file where there is one."""
@@ -169,12 +170,17 @@ def _is_time(text: object) -> bool:
         return False
 
 
-# What each field must be; true is no count.
+def _is_count(count: object) -> TypeGuard[int]:
+    """True is no count; nor is more than any export holds, and PostgreSQL adds up."""
+    return type(count) is int and 0 <= count <= _MOST_ITEMS
+
+
+# What each field must be.
 _SUMMARY_FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
     "exportArn": _ends_in_a_name,
     "tableArn": _ends_in_a_name,
     "manifestFilesS3Key": _ends_in_a_name,
-    "itemCount": lambda count: type(count) is int and count >= 0,
+    "itemCount": _is_count,
     "outputFormat": lambda text: isinstance(text, str),
     "exportTime": _is_time,
 }
@@ -208,7 +214,7 @@ def _parse_data_files(place: _Folder, uri: str) -> list[DataFile]:
         entry = _parse_object(line)
         name = str(entry.get("dataFileS3Key", "")).rpartition("/")[2]
         items, md5 = entry.get("itemCount"), entry.get("md5Checksum")
-        if _NAME.fullmatch(name) is None or type(items) is not int or items < 0 or not _is_md5(md5):
+        if _NAME.fullmatch(name) is None or not _is_count(items) or not _is_md5(md5):
             problems.append(f"{uri}: line {number} is not an entry that DynamoDB writes; copy the export again")
         else:
             located = place.locate(name)

@@ -25,8 +25,7 @@ class LocalPlace:
             seen.add((stat.st_dev, stat.st_ino))
             for name in names:
                 path = Path(parent, name)
-                if path.is_file():
-                    yield StoredFile(f"{parent.rstrip('/')}/{name}", path.stat().st_size)
+                yield StoredFile(f"{parent.rstrip('/')}/{name}", path.stat().st_size if path.is_file() else None)
 
     def read(self, uri: str) -> bytes:
         """See `Place`."""

@@ -17,10 +17,13 @@ class ChangedFile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that a listing found; `bytes` as it is kept, so compressed."""
+    """A file that a listing found; `bytes` as it is kept, so compressed.
+
+    None where there is a name that cannot be read as a file: a link that leads nowhere, a pipe.
+    """
 
     uri: str
-    bytes: int
+    bytes: int | None
 
 
 def join(folder: str, *names: str) -> str:
