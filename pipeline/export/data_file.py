@@ -7,23 +7,19 @@ reads a part knows that it is the one that was checked without reading the rest 
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
+from pipeline.export import streams
 from pipeline.export.manifest import DataFile
+from pipeline.export.streams import Hashed, Region, decompressed, skip, split_lines
 from pipeline.storage import ChangedFile, Storage
 
-_BLOCK: Final = 1 << 20
 _DAMAGED: Final[Any] = (EOFError, OSError, isal_zlib.error)
-# DynamoDB's items have at most 400 KB; as typed JSON some times that.
-_LONGEST_LINE: Final = 64 << 20
 
 
 class DataFileRefused(Exception):
@@ -63,7 +59,7 @@ def check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage
     Blank lines at the end are not items; elsewhere they are (bad ones). Raises `DataFileRefused`, `StorageFailed`.
     """
     with _opened(data_file.uri, None, storage) as (raw, version):
-        hashed = _Hashed(raw)
+        hashed = Hashed(raw)
         try:
             content = _Content(hashed, first_items)
         except _DAMAGED:
@@ -87,7 +83,7 @@ def check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage
 def count_file(uri: str, storage: Storage) -> Counted:
     """What a manifest would say of a data file. Raises `DataFileRefused`, `StorageFailed`."""
     with _opened(uri, None, storage) as (raw, _):
-        hashed = _Hashed(raw)
+        hashed = Hashed(raw)
         content = _Content(hashed, (0,))
         hashed.read_rest()
     return Counted(content.items, hashed.md5)
@@ -95,8 +91,8 @@ def count_file(uri: str, storage: Storage) -> Counted:
 
 def read_lines(uri: str, storage: Storage) -> Iterator[bytes]:
     """All lines of a file that nobody checked, blank ones at the end included. Raises `DataFileRefused`, `StorageFailed`."""
-    with _opened(uri, None, storage) as (raw, _), _decompressed(raw) as stream:
-        yield from _lines(iter(lambda: stream.read(_BLOCK), b""))
+    with _opened(uri, None, storage) as (raw, _), decompressed(raw) as stream:
+        yield from split_lines(iter(lambda: stream.read(streams.BLOCK), b""))
 
 
 def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -> Iterator[bytes]:
@@ -105,11 +101,11 @@ def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -
     Raises `StorageFailed`, and `DataFileRefused` if the file has changed since it was checked: mostly before the first line, at the
     latest in place of the end of the lines, so that a caller who waits for the end never takes the last of them.
     """
-    with _opened(data_file.uri, version, storage) as (raw, _), _decompressed(raw) as stream:
-        _skip(stream, part.first_byte)
-        region = _Region(stream, part.end_byte - part.first_byte)
+    with _opened(data_file.uri, version, storage) as (raw, _), decompressed(raw) as stream:
+        skip(stream, part.first_byte)
+        region = Region(stream, part.end_byte - part.first_byte)
         lines = 0
-        for line in _lines(region.blocks()):
+        for line in split_lines(region.blocks()):
             if lines < part.items:
                 yield line
             lines += 1
@@ -130,20 +126,20 @@ def _changed(uri: str) -> str:
 class _Content:
     """How many items the decompressed content has, and where the parts are that begin with `first_items`; read in one pass."""
 
-    def __init__(self, raw: BinaryIO | _Hashed, first_items: Sequence[int]) -> None:
+    def __init__(self, raw: BinaryIO | Hashed, first_items: Sequence[int]) -> None:
         self.items = 0
         self.parts: list[Part] = []
         self._first_items = list(first_items)
         self._line_ends = 0
         self._first_byte = self._crc = 0
         offset = line = 0
-        with _decompressed(raw) as stream:
-            while block := stream.read(_BLOCK):
+        with decompressed(raw) as stream:
+            while block := stream.read(streams.BLOCK):
                 self._add(block, offset)
                 offset += len(block)
                 end = block.rfind(b"\n")
                 line = line + len(block) if end < 0 else len(block) - end - 1
-                if line > _LONGEST_LINE:
+                if line > streams.LONGEST_LINE:
                     raise EOFError
         self._end_part(offset, self.items)
 
@@ -173,31 +169,6 @@ def _end_of_line(block: bytes, number: int) -> int:
     return len(block) - len(block.split(b"\n", number)[number]) if number else 0
 
 
-class _Hashed(io.RawIOBase):
-    """A stream that keeps the MD5 of what was read."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._digest = hashlib.md5()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(len(buffer))
-        buffer[: len(block)] = block
-        self._digest.update(block)
-        return len(block)
-
-    def read_rest(self) -> None:
-        while self.read(_BLOCK):
-            pass
-
-    @property
-    def md5(self) -> str:
-        return base64.b64encode(self._digest.digest()).decode()
-
-
 # -- reading -------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -216,76 +187,3 @@ def _opened(uri: str, version: str | None, storage: Storage) -> Iterator[tuple[B
     except _DAMAGED:
         message = f"{uri}: cannot be read, or is not whole, sound gzip of lines; copy the file again"
         raise DataFileRefused(message) from None
-
-
-@contextlib.contextmanager
-def _decompressed(raw: BinaryIO | _Hashed) -> Iterator[BinaryIO]:
-    buffered = io.BufferedReader(cast("io.RawIOBase", raw), _BLOCK)
-    try:
-        start = buffered.read(2)
-        joined = io.BufferedReader(_Joined(start, buffered), _BLOCK)
-        # An object of zero bytes is no gzip, but is as empty as one.
-        if start != b"\x1f\x8b":
-            yield joined
-        else:
-            with igzip.open(joined, "rb") as stream:
-                yield cast("BinaryIO", stream)
-    finally:
-        buffered.detach()  # else it would close what it reads
-
-
-class _Joined(io.RawIOBase):
-    """Bytes that were read already, and the stream that they came from."""
-
-    def __init__(self, start: bytes, stream: io.BufferedIOBase) -> None:
-        self._start = start
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._start:
-            return self._stream.readinto1(buffer)
-        count = min(len(buffer), len(self._start))
-        buffer[:count], self._start = self._start[:count], self._start[count:]
-        return count
-
-
-def _skip(stream: BinaryIO, bytes_: int) -> None:
-    while bytes_:
-        block = stream.read(min(bytes_, _BLOCK))
-        if not block:
-            raise EOFError
-        bytes_ -= len(block)
-
-
-class _Region:
-    """So many bytes of a stream, with their CRC-32."""
-
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream = stream
-        self._left = size
-        self.crc = 0
-
-    def blocks(self) -> Iterator[bytes]:
-        while self._left:
-            block = self._stream.read(min(self._left, _BLOCK))
-            if not block:
-                raise EOFError
-            self._left -= len(block)
-            self.crc = isal_zlib.crc32(block, self.crc)
-            yield block
-
-
-def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for block in blocks:
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        # The check stops at its own block's end: what has passed it must pass here.
-        if len(rest) > _LONGEST_LINE + _BLOCK:
-            raise EOFError
-        yield from lines
-    if rest:
-        yield rest

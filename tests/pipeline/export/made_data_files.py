@@ -16,7 +16,7 @@ from unittest import mock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from pipeline.export import data_file as reading
+from pipeline.export import streams
 from pipeline.export.chunks import Chunk, ChunkSize, SplitSize, plan_splits, read_chunks
 from pipeline.export.data_file import check_file
 from pipeline.export.manifest import DataFile
@@ -86,7 +86,7 @@ def write_file(folder: Path, kept: bytes, items: int, *, md5_of: bytes | None = 
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
     """Reading goes in blocks of so many bytes meanwhile, so that short content has borders of blocks everywhere."""
-    with mock.patch.object(reading, "_BLOCK", size):
+    with mock.patch.object(streams, "BLOCK", size):
         yield
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pipeline.export import data_file as reading
+from pipeline.export import streams
 from pipeline.export.chunks import Chunk, ChunkSize, SplitSize, plan_splits, read_chunks
 from pipeline.export.data_file import DataFileRefused, check_file
 from pipeline.export.manifest import DataFile
@@ -221,7 +221,7 @@ def test_what_passes_the_check_can_be_read(folder: Path, sizes: list[int], split
     lines = [b"x" * size for size in sizes]
     file = write_file(folder, b"\n".join(lines), len(lines))
 
-    with blocks_of(block), mock.patch.object(reading, "_LONGEST_LINE", 20):
+    with blocks_of(block), mock.patch.object(streams, "LONGEST_LINE", 20):
         try:
             checked = check_file(file, splits.first_items(file.items), LOCAL_AND_AWS)
         except DataFileRefused:
