@@ -172,7 +172,13 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="N",
         type=_up_to(1_000_000_000),
         default=SPLIT_ITEMS,
-        help="a data file is cut, for several workers, into up to four splits of at least N items (default: %(default)s)",
+        help="a data file is cut for several workers into splits of at least N items (default: %(default)s)",
+    )
+    command.add_argument(
+        "--most_splits",
+        metavar="N",
+        type=_up_to(100),
+        help="but into no more than N (default: the number of workers, at most 4); of all these sizes, those of a load's first run count",
     )
     command.set_defaults(run=commands.run_migrate)
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipeline.aws import AwsSettings
 from pipeline.errors import Refused
-from pipeline.export.chunks import ChunkSize, SplitSize
+from pipeline.export.chunks import MOST_SPLITS, ChunkSize, SplitSize
 from pipeline.export.given import ExportArgument, read_given_exports
 from pipeline.postgres import embedded, ledger
 from pipeline.postgres.database_url import DatabaseReference, keep_given_url
@@ -46,7 +46,7 @@ class ExitCode(IntEnum):
 def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/migrate.py`."""
     from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import unknown_arguments  # noqa: PLC0415
+    from pipeline.engine import most_workers, unknown_arguments  # noqa: PLC0415
     from pipeline.migrate import MigrateOptions, migrate  # noqa: PLC0415
 
     _refuse_leftovers(unknown_arguments(beam_arguments))
@@ -60,7 +60,8 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
         tables=tables,
         unmapped=Unmapped(arguments.unmapped),
         chunk_size=ChunkSize(arguments.chunk_items, arguments.chunk_bytes),
-        split_size=SplitSize(arguments.split_items),
+        # Who has one of more splits than workers skips the others for nothing.
+        split_size=SplitSize(arguments.split_items, arguments.most_splits or min(MOST_SPLITS, most_workers(beam_arguments) or MOST_SPLITS)),
         storage=Storage(_aws_settings(arguments)),
         beam_arguments=beam_arguments,
     )

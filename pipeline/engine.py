@@ -40,7 +40,20 @@ def worker_count(items: int, splits: int) -> int:
     """How many worker processes a load is worth on this machine."""
     if items < _ITEMS_WORTH_WORKERS:
         return 1
-    return max(1, min(len(os.sched_getaffinity(0)), splits))
+    return max(1, min(_cores(), splits))
+
+
+def most_workers(beam_arguments: Sequence[str]) -> int | None:
+    """How many worker processes a run may have here; None for another machine's, which nobody knows before."""
+    options = PipelineOptions(list(beam_arguments))
+    if not is_local(options.view_as(StandardOptions).runner):
+        return None
+    is_given = any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
+    return (is_given and options.view_as(DirectOptions).direct_num_workers) or _cores()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def unknown_arguments(arguments: Sequence[str]) -> list[str]:

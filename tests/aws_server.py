@@ -12,7 +12,7 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from botocore.config import Config
@@ -76,6 +76,12 @@ class AwsServer:
         headers = {"Content-Type": "text/plain"}
         request = urllib.request.Request(f"{self.endpoint_url}/moto-api/reset-auth", b"0", headers)  # noqa: S310 - http
         urllib.request.urlopen(request).close()  # noqa: S310
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         self._process.terminate()

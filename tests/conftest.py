@@ -48,9 +48,8 @@ _BUCKET_NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[AwsServer]:
-    server = AwsServer()
-    yield server
-    server.stop()
+    with AwsServer() as server:
+        yield server
 
 
 @pytest.fixture

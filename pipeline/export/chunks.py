@@ -34,7 +34,7 @@ class SplitSize:
     """A data file is cut into splits of at least so many items, but into no more than `most`.
 
     Gzip cannot be entered in the middle: who reads the last of n splits decompresses the n - 1 before it for nothing. Four cost some
-    eight per cent of converting and loading (benchmarks/), forty would cost more than they bring.
+    seven per cent of converting and loading (benchmarks/), forty would cost more than they bring.
     """
 
     items: int = SPLIT_ITEMS

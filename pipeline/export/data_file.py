@@ -183,7 +183,8 @@ def _opened(uri: str, version: str | None, storage: Storage) -> Iterator[tuple[B
         message = f"{uri}: the data file is missing and cannot be read; copy it again"
         raise DataFileRefused(message) from None
     except ChangedFile:
-        raise DataFileRefused(_changed(uri)) from None
+        message = _changed(uri) if version else f"{uri}: was changed while it was checked; run the same command again when it is whole"
+        raise DataFileRefused(message) from None
     except _DAMAGED:
         message = f"{uri}: cannot be read, or is not whole, sound gzip of lines; copy the file again"
         raise DataFileRefused(message) from None

@@ -88,9 +88,16 @@ class S3Place:
         owner = {"ExpectedBucketOwner": self.aws.bucket_owner} if self.aws.bucket_owner else {}
 
         def ask() -> dict[str, Any]:
-            return cast("dict[str, Any]", getattr(client("s3", self.aws), operation)(**arguments, **owner))
+            return cast("dict[str, Any]", getattr(self._client(uri), operation)(**arguments, **owner))
 
         return _told(uri, ask)
+
+    def _client(self, uri: str) -> Any:
+        try:
+            return client("s3", self.aws)
+        except ValueError:
+            message = f"{uri}: the endpoint is no URL; correct --endpoint_url or AWS_ENDPOINT_URL, as in https://HOST:PORT"
+            raise StorageFailed(message) from None
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -108,9 +115,6 @@ def _told(uri: str, work: Callable[[], T]) -> T:
         return work()
     except (ClientError, BotoCoreError) as error:
         raise cause_of(error, uri) from None
-    except ValueError:
-        message = f"{uri}: the endpoint is no URL; correct --endpoint_url or AWS_ENDPOINT_URL, as in https://HOST:PORT"
-        raise StorageFailed(message) from None
     except RecursionError:
         # botocore follows a redirect that does not name its region for ever.
         raise StorageFailed(f"{uri}: {ELSEWHERE}") from None

@@ -89,7 +89,7 @@ def test_beam_and_the_plain_loop_give_the_same(
             dead_letters.update(_comparable(json.loads(record)) for record in of_dead_letters.records)
             notices.update(_comparable(json.loads(record)) for record in of_notices.records)
 
-    finished = run.migrate(export, "--chunk_items=100", "--split_items=110", f"--direct_num_workers={workers}")
+    finished = run.migrate(export, "--chunk_items=100", "--split_items=110", "--most_splits=4", f"--direct_num_workers={workers}")
 
     assert finished.exit_code == 3, finished.output
     assert chunks > 50, "too few chunks to tell the two apart"

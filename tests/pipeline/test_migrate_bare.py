@@ -15,7 +15,7 @@ from tests.truth import assert_equals_truth
 from transforms.tables.video_sessions import VIDEO_SESSIONS
 
 TABLE = VIDEO_SESSIONS.source
-SIZES = ("--split_items=100", "--chunk_items=30", "--direct_num_workers=1")
+SIZES = ("--split_items=100", "--most_splits=4", "--chunk_items=30", "--direct_num_workers=1")
 MARK = b"PATIENT-SECRET"
 
 

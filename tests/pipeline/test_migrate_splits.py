@@ -26,7 +26,7 @@ from transforms.tables.video_sessions import VIDEO_SESSIONS
 TABLES = [VIDEO_SESSIONS, SOAP_NOTES]
 AUDIT = "medzen-meeting-audit"
 ITEMS, PER_FILE, PER_CHUNK = 1_100, 400, 30
-SIZES = (f"--split_items={PER_FILE // 4}", f"--chunk_items={PER_CHUNK}")
+SIZES = (f"--split_items={PER_FILE // 4}", "--most_splits=4", f"--chunk_items={PER_CHUNK}")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_killed_and_resumed_with_other_sizes_it_keeps_its_own(export: Path, data
     """SIGKILL to all processes, then the same command with other sizes and workers, killed again: nothing lost or twice, no other chunk."""
     tries = [
         (*SIZES, "--direct_num_workers=2"),
-        ("--split_items=150", "--chunk_items=7", "--direct_num_workers=1"),
+        ("--split_items=150", "--most_splits=2", "--chunk_items=7", "--direct_num_workers=1"),
         ("--split_items=1000000", "--chunk_bytes=2000", "--direct_num_workers=2"),
     ]
     chance = random.Random(1)
