@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from pipeline.sample_export import write_sample_exports
+from tests.peak_memory import peak_mb
 from tests.postgres_server import Database, Server
 
 TABLE = "medzen-video-sessions"
 
 
-def _peak_mb(export: Path, database: Database, output: Path, faulty: bool) -> float:
+def _peak_mb(export: Path, database: Database, output: Path, faulty: bool) -> int:
     """Peak resident memory of the one process that reads, converts and writes."""
     command = [sys.executable, "-m", "pipeline", "migrate", "--export", export, "--output", output, "--direct_num_workers=1"]
     process = subprocess.Popen(command, env={**os.environ, "DATABASE_URL": database.url}, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = peak_mb(process)
     assert process.returncode == (3 if faulty else 0)
-    return usage.ru_maxrss / 1024
+    return peak
 
 
-def _peaks(folder: Path, server: Server, sizes: tuple[int, int], faulty: float) -> list[float]:
+def _peaks(folder: Path, server: Server, sizes: tuple[int, int], faulty: float) -> list[int]:
     peaks = []
     for items in sizes:
         export = write_sample_exports(

@@ -26,6 +26,7 @@ from tests.aws_server import ACCESS_KEY, SECRET_KEY, AwsServer, environment
 from tests.command_line import CommandLine, Finished
 from tests.fault_proxy import ACCESS_DENIED, EXPIRED_TOKEN, SLOW_DOWN, Answer, Cut, Delay, Fault, FaultProxy, RandomFaults, Request
 from tests.handmade_export import write_export
+from tests.peak_memory import peak_mb
 from tests.postgres_server import Database, Server
 from tests.truth import assert_equals_truth
 from transforms.table import Table
@@ -585,23 +586,13 @@ def test_one_large_object_is_streamed(
         process = subprocess.Popen(
             [*command, "--direct_num_workers=1"], env={**os.environ, "DATABASE_URL": target.url}, stdout=subprocess.DEVNULL
         )
-        peaks.append(_peak_mb(process))
+        peaks.append(peak_mb(process))
         assert process.returncode == 0
         print(f"{size >> 20} MB of gzip: {peaks[-1]} MB of memory at most")
 
     assert size > 300 << 20
     assert database.value("SELECT count(*) FROM video_call_audit_log") == 1_100
     assert peaks[1] - peaks[0] < 150
-
-
-def _peak_mb(process: subprocess.Popen[bytes]) -> int:
-    """Peak resident memory of a process until its end; what `wait4` tells counts that of whoever started it, too."""
-    peak = 0
-    while process.poll() is None:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
-        peak = int(found[1]) >> 10 if found else peak
-        time.sleep(0.02)  # between two looks, not for a state
-    return peak
 
 
 def _large_item(number: int, text: str) -> bytes:
