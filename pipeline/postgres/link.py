@@ -21,7 +21,7 @@ from psycopg2.extensions import POLL_OK, POLL_READ
 
 from pipeline.errors import Refused
 from pipeline.postgres.database_url import DatabaseReference, safe_words
-from pipeline.postgres.session import connection_parameters, why_not_connected
+from pipeline.postgres.session import connect, connection_parameters
 
 _PATIENCE: Final = 10.0  # seconds, for all connections together
 _ROUNDS: Final = 4
@@ -50,6 +50,8 @@ class Link:
     wanted: int
     opened: int
     """So many of the wanted connections were open at once; they are tried through a pooler in session mode only."""
+    processes: tuple[int, ...]
+    """The server's processes that served us, where there is no pooler: they are counted for a moment after we left."""
 
     @property
     def is_local(self) -> bool:
@@ -64,20 +66,21 @@ class Link:
 
 def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
     """Connect, and if a pooler answers, with as many connections as are `wanted`. Raises `Refused` where there is none."""
-    # First as everybody connects: libpq says less of a connection that is not waited for.
-    sentence = why_not_connected(reference)
-    if sentence:
-        raise Refused([sentence])
     deadline = time.monotonic() + _PATIENCE
     connections: list[Any] = []
     try:
+        # First as everybody connects: libpq says less of a connection that is not waited for.
+        plain = connect(reference)
+        process_of_plain = plain.info.backend_pid
+        plain.close()
         first = _opened(reference, deadline)
-        connections.append(first)
+        connections = [first]
         info = first.info
+        processes = (process_of_plain, info.backend_pid)
         tls = str(info.ssl_attribute("protocol") or "TLS") if info.ssl_in_use else None
         place = (info.host or "", info.port, tls, info.dsn_parameters.get("sslmode", ""))
         pooling, opened = _look_behind(reference, connections, wanted, deadline)
-        return Link(*place, pooling, wanted, opened)
+        return Link(*place, pooling, wanted, opened, processes)
     except psycopg2.Error as error:
         raise Refused([f"the database cannot be reached: {safe_words(error, reference.url())}"]) from None
     except TimeoutError:

@@ -19,7 +19,8 @@ _TRANSACTION_PORT: Final = 6543  # Supabase's
 _LIMITS: Final = """
     WITH used AS (
         SELECT usesysid, datid FROM pg_stat_activity
-        WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid()
+        WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+          AND pid <> pg_backend_pid() AND pid <> ALL (%s)
     )
     SELECT 'the server',
            current_setting('max_connections')::int - CASE WHEN r.rolsuper THEN 0 ELSE
@@ -90,7 +91,7 @@ def _pooler_findings(link: Link) -> Iterator[Finding]:
 
 def connection_findings(cursor: Cursor, link: Link, workers: int | None) -> Iterator[Finding]:
     """Whether the run gets its connections; `workers` is None where only the runner knows."""
-    cursor.execute(_LIMITS)
+    cursor.execute(_LIMITS, [list(link.processes)])
     limits = [Limit(*row) for row in cursor.fetchall()]
     if workers is None:
         least = min(limits, key=lambda limit: limit.free)

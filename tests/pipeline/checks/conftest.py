@@ -80,7 +80,7 @@ class Look:
     def __init__(self, database: Database, exports: Path, folder: Path) -> None:
         self._database = database
         self._exports = exports
-        self._output = folder / "out"
+        self._output = folder / "never-made"
 
     def __call__(
         self,
