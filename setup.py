@@ -24,6 +24,7 @@ TEST = [
     "pytest-timeout",
     "hypothesis>=6",
     "moto[server]>=5",
+    "cryptography",  # a certificate, for the tests of TLS
     "ruff==0.17.6",  # another version finds other things
     "mypy==2.4.1",
 ]

@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ddb2pg {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_migrate(subparsers)
+    _add_preflight(subparsers)
     _add_export_command(subparsers)
     _add_inspect(subparsers)
     _add_status(subparsers)
@@ -140,6 +141,24 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     command = _add_command(
         subparsers, "migrate", "check, load and prove; the same command resumes a broken load and does nothing to a finished one"
     )
+    _add_load(command)
+    command.set_defaults(run=commands.run_migrate)
+
+
+def _add_preflight(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_command(
+        subparsers, "preflight", "check all that migrate would, and more: exports, database, targets, rights, connections; writes nothing"
+    )
+    _add_load(command)
+    command.add_argument(
+        "--sample", metavar="N", type=_positive, default=0, help="show the first N items of each table beside the rows they would become"
+    )
+    command.add_argument("--show_values", action="store_true", help="show the values of the sample, patient data, in place of their shapes")
+    command.add_argument("--json", action="store_true", help="for other programs")
+    command.set_defaults(run=commands.run_preflight)
+
+
+def _add_load(command: argparse.ArgumentParser) -> None:
     _add_export(command)
     _add_aws(command)
     _add_database(command)
@@ -180,7 +199,6 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         type=_up_to(100),
         help="but into no more than N (default: the number of workers, at most 4); of all these sizes, those of a load's first run count",
     )
-    command.set_defaults(run=commands.run_migrate)
 
 
 def _add_export_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from rich.console import Console
@@ -28,6 +28,9 @@ from pipeline.storage import Storage, StorageFailed
 from transforms.table import Unmapped
 from transforms.tables import TABLES
 
+if TYPE_CHECKING:
+    from pipeline.migrate import MigrateOptions
+
 _DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
 
 
@@ -45,9 +48,26 @@ class ExitCode(IntEnum):
 
 def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/migrate.py`."""
+    from pipeline.migrate import migrate  # noqa: PLC0415
+
+    options, psql = _migrate_options(arguments, beam_arguments)
+    run_folder, results = migrate(options, console)
+    exit_code = _exit_code_of(results)
+    terminal.print_summary(console, results)
+    report = write_report(run_folder, exit_code, results)
+    has_dead_letters = any(result.totals.dead_letters for result in results)
+    console.print(f"dead letters   {run_folder / 'dead_letters'}" if has_dead_letters else "no dead letters")
+    console.print(f"report         {report}")
+    if psql:
+        console.print(f"look at it     {psql}")
+    return exit_code
+
+
+def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[MigrateOptions, str | None]:
+    """What was asked for, and the psql command for an embedded database."""
     from pipeline.definitions import find_tables  # noqa: PLC0415
     from pipeline.engine import most_workers, unknown_arguments  # noqa: PLC0415
-    from pipeline.migrate import MigrateOptions, migrate  # noqa: PLC0415
+    from pipeline.migrate import MigrateOptions  # noqa: PLC0415
 
     _refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
@@ -65,22 +85,30 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
         storage=Storage(_aws_settings(arguments)),
         beam_arguments=beam_arguments,
     )
-    run_folder, results = migrate(options, console)
-    exit_code = _exit_code_of(results)
-    terminal.print_summary(console, results)
-    report = write_report(run_folder, exit_code, results)
-    has_dead_letters = any(result.totals.dead_letters for result in results)
-    console.print(f"dead letters   {run_folder / 'dead_letters'}" if has_dead_letters else "no dead letters")
-    console.print(f"report         {report}")
-    if psql:
-        console.print(f"look at it     {psql}")
-    return exit_code
+    return options, psql
 
 
 def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
     if not all(result.is_proved for result in results):
         return ExitCode.FAILED
     return ExitCode.DEAD_LETTERS if any(result.totals.dead_letters for result in results) else ExitCode.DONE
+
+
+# -- preflight -----------------------------------------------------------------------------------------------------------------------------
+
+
+def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """See `pipeline/checks/preflight/`."""
+    from pipeline.checks.preflight.report import make_report  # noqa: PLC0415
+    from pipeline.checks.preflight.terminal import print_report  # noqa: PLC0415
+
+    options, _ = _migrate_options(arguments, beam_arguments)
+    report = make_report(options.preflight, arguments.sample, show_values=arguments.show_values)
+    if arguments.json:
+        _print_json(report)
+    else:
+        print_report(console, report)
+    return ExitCode.DONE if report.is_ready else ExitCode.REFUSED
 
 
 # -- export --------------------------------------------------------------------------------------------------------------------------------

@@ -56,6 +56,16 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def planned_workers(beam_arguments: Sequence[str], items: int, splits: int) -> int | None:
+    """How many worker processes a load would get; None where a runner decides that we know nothing of."""
+    options = PipelineOptions(list(beam_arguments))
+    if not is_local(options.view_as(StandardOptions).runner):
+        return None
+    if not _is_number_of_workers_given(beam_arguments):
+        return worker_count(items, splits)
+    return options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1  # Beam takes 0 for all
+
+
 def unknown_arguments(arguments: Sequence[str]) -> list[str]:
     """What Beam does not know: itself it would pass over a misspelt option in silence. Raises `Refused` for what must not be chosen.
 
@@ -93,7 +103,7 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
     """
     options = PipelineOptions(list(beam_arguments), save_main_session=False)
     runner = options.view_as(StandardOptions).runner
-    is_given = any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
+    is_given = _is_number_of_workers_given(beam_arguments)
     interruption = _Interruption()
     try:
         with interruption.awaited():
@@ -110,6 +120,10 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
         if sentence is None:
             raise
         raise Stopped(_without_step(sentence)) from None
+
+
+def _is_number_of_workers_given(beam_arguments: Sequence[str]) -> bool:
+    return any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
 
 
 def _local_runner(options: PipelineOptions, workers_unless_given: int | None) -> fn_runner.FnApiRunner:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,18 +13,21 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.checks.equation import prove
-from pipeline.checks.preflight import database_problems, load_problems, target_problems
-from pipeline.engine import run_pipeline, worker_count
+from pipeline.checks.preflight.check import PreflightRequest, check, table_findings
+from pipeline.checks.preflight.exports import Planned
+from pipeline.checks.preflight.findings import problems_in
+from pipeline.checks.preflight.terminal import print_warnings
+from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
-from pipeline.export.given import ExportArgument, read_given_exports
+from pipeline.export.given import ExportArgument
 from pipeline.export.manifest import Export
 from pipeline.job import define_pipeline
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import Load, Totals
-from pipeline.postgres.session import Cursor, Session, why_not_connected
+from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, find_target
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
@@ -48,6 +50,20 @@ class MigrateOptions:
     storage: Storage
     beam_arguments: Sequence[str]
 
+    @property
+    def preflight(self) -> PreflightRequest:
+        """What of it is checked before anything is written."""
+        return PreflightRequest(
+            exports=self.exports,
+            database=self.database,
+            output=self.output,
+            tables=self.tables,
+            unmapped=self.unmapped,
+            split_size=self.split_size,
+            storage=self.storage,
+            workers=partial(planned_workers, self.beam_arguments),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
@@ -60,14 +76,16 @@ class _Prepared:
 def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult]]:
     """Load all exports; returns the run's folder and the results, the last of which is not proved if the run ended there.
 
-    Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early.
+    Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
+    preflight are printed; `ddb2pg preflight` shows the facts, too.
     """
     run_id = _new_run_id()
-    exports, problems = _find_exports(options)
-    prepared = _prepare(options, exports, run_id, problems)
-    given = {table.source for table, _ in exports}
-    for source in (table.source for table in options.tables if table.source not in given):
-        console.print(f"no export was given for {source}", highlight=False)
+    checked = check(options.preflight)
+    problems = problems_in(checked.findings)
+    if problems:
+        raise Refused(problems)
+    print_warnings(console, checked.findings)
+    prepared = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
     run_folder.mkdir(parents=True)
     results = []
@@ -88,67 +106,27 @@ def _new_run_id() -> str:
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
 
 
-def _find_exports(options: MigrateOptions) -> tuple[list[tuple[Table, Export]], list[str]]:
-    """Each sound export with its table's definition, in the order of the tables; and what is wrong with the others."""
-    found: list[tuple[Table, Export]] = []
-    by_source = {table.source: table for table in options.tables}
-    given, problems = read_given_exports(options.exports, options.storage)
-    for name, export in ((one.source_table, one.export) for one in given):
-        if name in by_source:
-            found.append((by_source[name], export))
-        else:
-            known = ", ".join(by_source)
-            problems.append(f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)")
-    problems.extend(_twice(found))
-    problems.extend(_problems_of_output(options.output))
-    order = list(by_source)
-    return sorted(found, key=lambda pair: order.index(pair[0].source)), problems
+def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -> list[_Prepared]:
+    """Enter the loads in the ledger, all or none.
 
-
-def _problems_of_output(output: Path) -> Iterator[str]:
-    existing = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        yield f"--output {output}: {existing} is no folder that we may write to"
-
-
-def _twice(found: Sequence[tuple[Table, Export]]) -> Iterator[str]:
-    first: dict[str, Export] = {}
-    for table, export in found:
-        other = first.setdefault(table.source, export)
-        if other is not export:
-            yield f"{export.uri} and {other.uri}: are both of {table.source}; give one of them"
-
-
-def _prepare(options: MigrateOptions, exports: Sequence[tuple[Table, Export]], run_id: str, before: list[str]) -> list[_Prepared]:
-    """Check the database and enter the loads in the ledger, in one transaction: at any problem, also one from before, nothing is there."""
-    sentence = why_not_connected(options.database)
-    if sentence:
-        raise Refused([*before, sentence])
+    Somebody may have changed a target or started a load since we looked: under the ledger's lock, look again.
+    """
 
     def work(cursor: Cursor) -> list[_Prepared]:
-        problems = [*before, *database_problems(cursor)]
-        targets = [find_target(cursor, table.target) for table, _ in exports]
-        for (table, export), target in zip(exports, targets, strict=True):
-            problems.extend(target_problems(cursor, table, target))
-            problems.extend(load_problems(cursor, export, table, target, options.unmapped))
+        ledger.create(cursor)
+        targets = [(one, find_target(cursor, one.table.target)) for one in planned]
+        problems = problems_in(finding for one, target in targets for finding in table_findings(cursor, one, target, options.unmapped))
         if problems:
             raise Refused(problems)
-        ledger.create(cursor)
-        return [
-            _enter(cursor, options, run_id, table, export, target)
-            for (table, export), target in zip(exports, targets, strict=True)
-            if target is not None
-        ]
+        return [_enter(cursor, options, run_id, one, target) for one, target in targets if target is not None]
 
     with Session(options.database) as session:
         return session.transact(work)
 
 
-def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, table: Table, export: Export, target: Target) -> _Prepared:
-    """Find or start the load. Another run may have started it since we looked: under the ledger's lock, look again."""
-    problems = list(load_problems(cursor, export, table, target, options.unmapped))
-    if problems:
-        raise Refused(problems)
+def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planned, target: Target) -> _Prepared:
+    """Find or start the load."""
+    table, export = planned.table, planned.export
     load = ledger.find_load(cursor, export.export_id, target.qualified)
     load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size)
     return _Prepared(export, LoadPlan(load, table, target, options.database, run_id, options.storage))

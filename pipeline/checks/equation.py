@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from pipeline.checks.preflight import BEGIN_ANEW
+from pipeline.checks.preflight.loads import BEGIN_ANEW
 from pipeline.dead_letters.files import count_records
 from pipeline.export.manifest import Export
 from pipeline.loading import LoadPlan

@@ -142,11 +142,14 @@ class Session:
 
 def connect(reference: DatabaseReference) -> Any:
     """A psycopg2 connection. Raises `psycopg2.Error`."""
-    connection = psycopg2.connect(
-        reference.url(), application_name=APPLICATION_NAME, connect_timeout=_CONNECT_TIMEOUT, client_encoding="UTF8", **_KEEPALIVES
-    )
+    connection = psycopg2.connect(reference.url(), **connection_parameters())
     connection.set_session(isolation_level="READ COMMITTED", readonly=False, autocommit=False)
     return connection
+
+
+def connection_parameters() -> dict[str, str | int]:
+    """What every connection of ours has beside its URL."""
+    return {"application_name": APPLICATION_NAME, "connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "UTF8", **_KEEPALIVES}
 
 
 def why_not_connected(reference: DatabaseReference) -> str | None:

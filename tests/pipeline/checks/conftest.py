@@ -1,4 +1,4 @@
-"""Attempts to migrate a small sample export, and the proof that a refused one wrote nothing."""
+"""Attempts to migrate a small sample export, the proof that a refused one wrote nothing, and what preflight finds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from pipeline.checks.preflight.check import PreflightRequest, check
+from pipeline.checks.preflight.findings import Finding
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, SplitSize
 from pipeline.migrate import ExportArgument, MigrateOptions, migrate
@@ -70,6 +72,56 @@ class Attempt:
         assert everything_in(self._database) == before
         assert not self._output.exists()
         return caught.value.problems
+
+
+class Look:
+    """What preflight finds, with the arguments that a test changes, and one worker unless it says otherwise."""
+
+    def __init__(self, database: Database, exports: Path, folder: Path) -> None:
+        self._database = database
+        self._exports = exports
+        self._output = folder / "never-made"
+
+    def __call__(
+        self,
+        *,
+        url: str | None = None,
+        exports: Sequence[Path] | None = None,
+        tables: Sequence[Table] = TABLES,
+        workers: int | None = 1,
+        with_estimate: bool = False,
+    ) -> list[Finding]:
+        """Every finding; nothing may have been written."""
+        os.environ["DDB2PG_TEST_URL"] = url or self._database.url
+        request = PreflightRequest(
+            exports=[ExportArgument(None, str(one)) for one in exports or [self._exports]],
+            database=DatabaseReference("env:DDB2PG_TEST_URL"),
+            output=self._output,
+            tables=tables,
+            unmapped=Unmapped.NOTICE,
+            split_size=SplitSize(),
+            storage=LOCAL_AND_AWS,
+            workers=lambda _items, _splits: workers,
+        )
+        before = everything_in(self._database)
+        findings = check(request, with_estimate=with_estimate).findings
+        assert everything_in(self._database) == before
+        assert not self._output.exists()
+        return list(findings)
+
+    def of(self, code: str, **changed: Any) -> list[Finding]:
+        """The findings of one code."""
+        return [finding for finding in self(**changed) if finding.code == code]
+
+    def beyond_facts(self, **changed: Any) -> list[tuple[str, str, str | None]]:
+        """Level, code and table of each problem and warning."""
+        return [(finding.level.value, finding.code.value, finding.table) for finding in self(**changed) if finding.level != "fact"]
+
+
+@pytest.fixture
+def look(database: Database, exports: Path, tmp_path: Path) -> Iterator[Look]:
+    yield Look(database, exports, tmp_path)
+    os.environ.pop("DDB2PG_TEST_URL", None)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checks.preflight import target_problems
+from pipeline.checks.preflight.findings import problems_in
+from pipeline.checks.preflight.targets import target_findings
 from pipeline.postgres.session import Session
 from pipeline.postgres.target import find_target
 from tests.command_line import CommandLine
@@ -22,7 +23,9 @@ def problems_of_targets(database: Database) -> list[str]:
     """What preflight says of the three tables, without the rest of `migrate`."""
     with Session(reference_to(database.url)) as session:
         return session.transact(
-            lambda cursor: [problem for table in TABLES for problem in target_problems(cursor, table, find_target(cursor, table.target))]
+            lambda cursor: [
+                line for table in TABLES for line in problems_in(target_findings(cursor, table, find_target(cursor, table.target)))
+            ]
         )
 
 

@@ -1,0 +1,120 @@
+"""All that can be known before a load, at once: the findings of exports, database and targets. Reads only, which the server sees to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.checks.preflight.attachments import attachment_findings
+from pipeline.checks.preflight.connections import PROGRESS, connection_findings, link_findings
+from pipeline.checks.preflight.database import database_findings
+from pipeline.checks.preflight.exports import Planned, find_exports, output_findings
+from pipeline.checks.preflight.findings import Code, Finding, problem
+from pipeline.checks.preflight.foreign_keys import foreign_key_findings
+from pipeline.checks.preflight.loads import find_visible_load, load_findings
+from pipeline.checks.preflight.row_security import row_security_findings
+from pipeline.checks.preflight.space import estimate_bytes, space_findings
+from pipeline.checks.preflight.targets import target_findings
+from pipeline.errors import Refused
+from pipeline.export.chunks import SplitSize, plan_splits
+from pipeline.export.given import ExportArgument
+from pipeline.postgres.database_url import DatabaseReference
+from pipeline.postgres.link import Link, Pooling, look_at_link
+from pipeline.postgres.session import Cursor, Session
+from pipeline.postgres.target import Target, find_target
+from pipeline.storage import Storage
+from transforms.table import Table, Unmapped
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightRequest:
+    """What a run is asked for, as far as it can be checked."""
+
+    exports: Sequence[ExportArgument]
+    database: DatabaseReference
+    output: Path
+    tables: Sequence[Table]
+    unmapped: Unmapped
+    split_size: SplitSize
+    storage: Storage
+    workers: Callable[[int, int], int | None]
+    """How many workers so many items in so many splits get; None where only the runner knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is to be loaded, and all that was found."""
+
+    planned: tuple[Planned, ...]
+    findings: tuple[Finding, ...]
+
+
+def check(request: PreflightRequest, *, with_estimate: bool = False) -> Checked:
+    """Look at everything; `with_estimate` reads the first items of each export for their size. Raises `Stopped`."""
+    planned, findings = find_exports(request.exports, request.tables, request.storage)
+    findings.extend(output_findings(request.output))
+    try:
+        link = look_at_link(request.database, _most_workers(request, planned) + PROGRESS)
+    except Refused as refused:
+        findings.extend(problem(Code.NOT_REACHABLE, sentence) for sentence in refused.problems)
+        return Checked(tuple(planned), tuple(findings))
+    findings.extend(link_findings(link))
+    if link.pooling is not Pooling.STATEMENT:
+        needed = estimate_bytes(planned, request.storage) if with_estimate else None
+
+        def work(cursor: Cursor) -> list[Finding]:
+            cursor.execute("SET TRANSACTION READ ONLY")
+            found = [
+                *database_findings(cursor),
+                *_connection_findings(cursor, request, planned, link),
+                *_table_findings(cursor, request, planned),
+            ]
+            return [*found, *space_findings(cursor, needed)] if with_estimate else found
+
+        with Session(request.database) as session:
+            findings.extend(session.transact(work))
+    return Checked(tuple(planned), tuple(findings))
+
+
+def table_findings(cursor: Cursor, planned: Planned, target: Target | None, unmapped: Unmapped) -> Iterator[Finding]:
+    """Of one target and the load into it: all that can forbid the load."""
+    yield from target_findings(cursor, planned.table, target)
+    yield from load_findings(cursor, planned.export, planned.table, target, unmapped)
+
+
+def _table_findings(cursor: Cursor, request: PreflightRequest, planned: Sequence[Planned]) -> Iterator[Finding]:
+    targets = [find_target(cursor, one.table.target) for one in planned]
+    oids = [target.oid if target else 0 for target in targets]
+    for number, (one, target) in enumerate(zip(planned, targets, strict=True)):
+        yield from table_findings(cursor, one, target, request.unmapped)
+        if target is None:
+            continue
+        yield from row_security_findings(cursor, one.table, target)
+        if not _is_finished(cursor, one, target):
+            yield from attachment_findings(cursor, one.table, target)
+            yield from foreign_key_findings(cursor, one.table, target, earlier=oids[:number], later=oids[number + 1 :])
+
+
+def _is_finished(cursor: Cursor, planned: Planned, target: Target | None) -> bool:
+    load = find_visible_load(cursor, planned.export, target)
+    return load is not None and load.finished_at is not None
+
+
+# -- connections ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _connection_findings(cursor: Cursor, request: PreflightRequest, planned: Sequence[Planned], link: Link) -> Iterator[Finding]:
+    """A load that is finished takes no worker."""
+    to_do = [one for one in planned if not _is_finished(cursor, one, find_target(cursor, one.table.target))]
+    workers = [_workers(request, one) for one in to_do]
+    known = [number for number in workers if number is not None]
+    yield from connection_findings(cursor, link, max(known, default=0) if len(known) == len(workers) else None)
+
+
+def _most_workers(request: PreflightRequest, planned: Sequence[Planned]) -> int:
+    return max((_workers(request, one) or 1 for one in planned), default=1)
+
+
+def _workers(request: PreflightRequest, planned: Planned) -> int | None:
+    return request.workers(planned.export.items, len(plan_splits(planned.export.data_files, request.split_size)))

@@ -1,0 +1,215 @@
+"""The first items of an export beside the rows that they would become; values are shown as shapes, unless asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from pipeline.checks.preflight.exports import Planned
+from pipeline.checks.preflight.fields import row_to_texts
+from pipeline.export.data_file import DataFileRefused, read_lines
+from pipeline.inspection.shapes import shape_of
+from pipeline.storage import Storage
+from transforms.attribute_value import is_attribute_value, is_missing, line_to_item
+from transforms.compilation import ToRow, compile_table
+from transforms.reject import ItemRefused, ReadRefused
+from transforms.table import Column, LaterOf, Table, Unmapped
+
+_OF_NO_COLUMN: Final = "(an attribute that no column takes)"
+
+
+@dataclass(frozen=True, slots=True)
+class SampledColumn:
+    """One column of the definition for one item."""
+
+    attribute: str | None
+    source: str | None
+    """The attribute value, as DynamoDB's JSON or as a shape (`S(36) uuid`); None where the item has none."""
+    column: str
+    row: str | None
+    """The column's value, as text or as a shape; None is NULL, or no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledRemark:
+    """Why an item would be a dead letter, or what would be noted of its row."""
+
+    code: str
+    attribute: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SampledItem:
+    """One line of an export and what would become of it, as far as the definition says: PostgreSQL may refuse the row still."""
+
+    data_file: str
+    item_number: int
+    is_row: bool
+    columns: tuple[SampledColumn, ...]
+    errors: tuple[SampledRemark, ...]
+    notices: tuple[SampledRemark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSample:
+    """The first items of one table's export."""
+
+    source_table: str
+    target_table: str
+    items: tuple[SampledItem, ...]
+    problem: str | None = None
+    """Why there are no more of them: a data file that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an export."""
+
+    data_file: str
+    item_number: int
+    content: bytes
+
+
+def first_lines(planned: Planned, count: int, storage: Storage) -> Iterator[Line]:
+    """The first lines of an export, file by file. Raises `DataFileRefused`, `StorageFailed`."""
+    left = count
+    for data_file in planned.export.data_files:
+        if left <= 0:
+            return
+        with contextlib.closing(read_lines(data_file.uri, storage)) as lines:  # type: ignore[type-var]
+            for number, content in enumerate(itertools.islice(lines, min(left, data_file.items))):
+                yield Line(data_file.name, number, content)
+                left -= 1
+
+
+def sample_table(planned: Planned, count: int, unmapped: Unmapped, storage: Storage, now: int, *, show_values: bool) -> TableSample:
+    """Convert the first `count` items; `now`, in microseconds since 1970, stands in for `migration_time`. Raises `StorageFailed`."""
+    table = planned.table
+    to_row = compile_table(table, migration_time=now, unmapped=unmapped)
+    items: list[SampledItem] = []
+    problem = None
+    try:
+        items.extend(_sampled(line, table, to_row, show_values) for line in first_lines(planned, count, storage))
+    except DataFileRefused as refused:
+        problem = str(refused)
+    return TableSample(table.source, table.target, tuple(items), problem)
+
+
+def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> SampledItem:
+    try:
+        item = line_to_item(line.content)
+    except ReadRefused:
+        item = {}
+    texts: list[str | None] = [None] * len(table.columns)
+    errors: list[SampledRemark] = []
+    notices: list[SampledRemark] = []
+    is_row = True
+    try:
+        encoded, noticed = to_row(line.content)
+        texts = row_to_texts(encoded, [column.conversion.sql_type for column in table.columns])
+        notices = [SampledRemark(notice.code, _place(table, notice.attribute, show_values), None) for notice in noticed]
+    except ItemRefused as refused:
+        is_row = False
+        errors = [SampledRemark(error.code, _place(table, error.attribute, show_values), error.message) for error in refused.errors]
+    columns = tuple(_column(column, item, text, show_values) for column, text in zip(table.columns, texts, strict=True))
+    return SampledItem(line.data_file, line.item_number, is_row, columns, tuple(errors), tuple(notices))
+
+
+def _column(column: Column, item: dict[str, Any], text: str | None, show_values: bool) -> SampledColumn:
+    paths = _paths_of(column)
+    sources = [_shown_source(_find(item, path), show_values) for path in paths]
+    there = [source for source in sources if source is not None]
+    row = text if show_values or text is None else row_shape(text, column.conversion.sql_type)
+    return SampledColumn(" | ".join(paths) or None, " | ".join(there) or None, column.name, row)
+
+
+def _paths_of(column: Column) -> tuple[str, ...]:
+    match column.attribute:
+        case LaterOf(first, second):
+            return (first, second)
+        case None:
+            return ()
+        case path:
+            return (path,)
+
+
+def _find(item: dict[str, Any], path: str) -> Any:
+    """The attribute value at a path through maps; None where there is none."""
+    *maps, name = path.split(".")
+    holder: Any = item
+    for map_ in maps:
+        value = holder.get(map_)
+        holder = value.get("M") if isinstance(value, dict) else None
+        if not isinstance(holder, dict):
+            return None
+    return holder.get(name)
+
+
+def _place(table: Table, attribute: str | None, show_values: bool) -> str | None:
+    """Below what the definition names, a path is made of keys of the item, which may be data."""
+    if attribute is None or show_values:
+        return attribute
+    known = {path for column in table.columns for path in _paths_of(column)}
+    known |= {path.rpartition(".")[0] for path in known if "." in path}
+    if attribute in known:
+        return attribute
+    below = [path for path in known if attribute.startswith((f"{path}.", f"{path}["))]
+    mapped = [path for path in below if any(path in _paths_of(column) for column in table.columns)]
+    return f"{max(mapped, key=len)} (inside)" if mapped else _OF_NO_COLUMN
+
+
+# -- shapes --------------------------------------------------------------------------------------------------------------------------------
+
+
+def _shown_source(value: Any, show_values: bool) -> str | None:
+    if value is None:
+        return None
+    return orjson.dumps(value).decode() if show_values else source_shape(value)
+
+
+def source_shape(value: Any) -> str:
+    """What kind of attribute value it is: `S(36) uuid`, `N(13) digits`, `M(4)`."""
+    if not is_attribute_value(value):
+        return "not an attribute value"
+    if is_missing(value):
+        return "NULL"
+    [(tag, content)] = value.items()
+    match content:
+        case bool():
+            return tag
+        case str():
+            return f"{tag}({len(content)})" if tag == "B" else f"{tag}({len(content)}) {shape_of(content)}"
+        case dict() | list():
+            return f"{tag}({len(content)})"
+    return tag
+
+
+def row_shape(text: str, sql_type: str) -> str:
+    """What kind of value a column gets: `uuid`, `text(9) upper-case word`, `jsonb object(3)`."""
+    match sql_type:
+        case "text":
+            return f"text({len(text)}) {shape_of(text)}"
+        case "jsonb":
+            return f"jsonb {_json_shape(text)}"
+    return sql_type
+
+
+def _json_shape(text: str) -> str:
+    match orjson.loads(text):
+        case dict() as members:
+            return f"object({len(members)})"
+        case list() as elements:
+            return f"array({len(elements)})"
+        case str() as string:
+            return f"string({len(string)})"
+        case bool():
+            return "boolean"
+        case None:
+            return "null"
+    return "number"
