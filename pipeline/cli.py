@@ -43,14 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("refused, nothing was written", refused.problems)
         return ExitCode.REFUSED
     except Stopped as stopped:
-        _complain("stopped", [str(stopped)])
+        _complain("stopped", str(stopped).splitlines())
         return ExitCode.FAILED
     except KeyboardInterrupt:
-        _complain("interrupted", ["what is committed stays: run the same command again to go on"])
+        writes = arguments.command == "migrate"
+        _complain("interrupted", ["what is committed stays: run the same command again to go on"] if writes else [])
         return 130
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
         _complain(
-            "failed by a bug in ddb2pg", [f"{type(error).__name__}; what is committed stays. Please report these places:", *_places(error)]
+            "failed by a bug in ddb2pg",
+            [f"{type(error).__name__}; what a load has committed stays. Please report these places:", *_places(error)],
         )
         return ExitCode.FAILED
 
@@ -72,6 +74,8 @@ def _complain(what: str, sentences: Sequence[str]) -> None:
 def _configure_logging(level: str | None) -> None:
     """Beam logs exceptions with their words, so by default it does not log."""
     logging.basicConfig(level=level or "WARNING", stream=sys.stderr)
+    for library in ("boto3", "botocore", "s3transfer", "urllib3"):  # they log requests with their tokens
+        logging.getLogger(library).setLevel(logging.WARNING)
     if level is None:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
         logging.getLogger("root").setLevel(logging.CRITICAL + 1)
@@ -103,7 +107,10 @@ def _add_command(
 ) -> argparse.ArgumentParser:
     command = subparsers.add_parser(name, help=summary, description=summary, epilog=epilog, allow_abbrev=False)
     command.add_argument(
-        "--log_level", metavar="LEVEL", help="log what Beam says, from LEVEL (INFO, DEBUG); it may quote items, so keep it private"
+        "--log_level",
+        metavar="LEVEL",
+        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+        help="log what Beam says, from LEVEL (INFO, DEBUG); it may quote items, so keep it private",
     )
     return command
 
@@ -131,7 +138,7 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 def _add_aws(command: argparse.ArgumentParser) -> None:
     command.add_argument("--endpoint_url", metavar="URL", help="another endpoint than AWS's (default: as AWS_ENDPOINT_URL says)")
-    command.add_argument("--region", metavar="REGION", help="AWS region (default: as AWS_REGION or the AWS configuration says)")
+    command.add_argument("--aws_region", metavar="REGION", help="AWS region (default: as AWS_REGION or the AWS configuration says)")
     command.add_argument(
         "--expected_bucket_owner", metavar="ACCOUNT", help="the AWS account that must own each bucket; another's bucket is refused"
     )
@@ -301,7 +308,7 @@ def _up_to(most: int) -> Callable[[str], int]:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return number

@@ -234,7 +234,7 @@ def _export_argument(text: str) -> ExportArgument:
 
 
 def _aws_settings(arguments: argparse.Namespace) -> AwsSettings:
-    return AwsSettings(arguments.endpoint_url, arguments.region, arguments.expected_bucket_owner)
+    return AwsSettings(arguments.endpoint_url, arguments.aws_region, arguments.expected_bucket_owner)
 
 
 def _refuse_leftovers(arguments: Sequence[str]) -> None:

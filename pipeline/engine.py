@@ -80,7 +80,7 @@ def unknown_arguments(arguments: Sequence[str]) -> list[str]:
         # Beam shows its options in logs and keeps them with the job.
         message = (
             f"{', '.join(of_beams_s3)}: not taken. Credentials for S3 come from the environment, a profile or the machine's role, here and "
-            "on workers; there are --endpoint_url and --region for the rest"
+            "on workers; there are --endpoint_url and --aws_region for the rest"
         )
         raise Refused([message])
     if not is_local(known.runner):

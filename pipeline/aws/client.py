@@ -20,7 +20,7 @@ from pipeline.aws.settings import AwsSettings
 
 # Making clients is the one thing that boto3 cannot do in several threads at once.
 _ONE_AT_A_TIME: Final = threading.Lock()
-_TRIES: Final = 7  # some 25 seconds
+_TRIES: Final = 7  # two to three seconds, or up to forty where a service asks to slow down
 
 
 def client(service: str, settings: AwsSettings) -> Any:
@@ -59,7 +59,7 @@ _OF_CODES: Final = {
 _NO_CREDENTIALS: Final = (
     "there are no AWS credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role gives them"
 )
-_UNREACHABLE: Final = "AWS cannot be reached; look at the network, the region, and the endpoint's URL"
+UNREACHABLE: Final = "AWS cannot be reached; look at the network, the region, and the endpoint's URL"
 _NOT_FETCHED: Final = "the AWS credentials cannot be fetched; renew them (aws sso login), or look at AWS_PROFILE"
 _OF_KINDS: Final[Sequence[tuple[type[Exception], str]]] = (
     (exceptions.NoCredentialsError, _NO_CREDENTIALS),
@@ -67,10 +67,10 @@ _OF_KINDS: Final[Sequence[tuple[type[Exception], str]]] = (
     (exceptions.CredentialRetrievalError, _NOT_FETCHED),
     (exceptions.SSOError, _NOT_FETCHED),
     (exceptions.ProfileNotFound, "AWS_PROFILE names a profile that the AWS configuration does not have; correct it"),
-    (exceptions.NoRegionError, "there is no AWS region; give --region, or set AWS_REGION"),
+    (exceptions.NoRegionError, "there is no AWS region; give --aws_region, or set AWS_REGION"),
     (exceptions.SSLError, "the endpoint's TLS certificate is not accepted; look at the endpoint's URL, or set AWS_CA_BUNDLE"),
-    (exceptions.ConnectionError, _UNREACHABLE),
-    (exceptions.HTTPClientError, _UNREACHABLE),
+    (exceptions.ConnectionError, UNREACHABLE),
+    (exceptions.HTTPClientError, UNREACHABLE),
 )
 
 

@@ -57,7 +57,9 @@ def export_tables(options: ExportOptions, aws: AwsSettings, console: Console) ->
     terminal.print_exports(console, results, aws)
     failed = [result.problem for result in results if result.problem and result.status is ExportStatus.FAILED]
     if failed:
-        advice = f"Then run the same command with --export_time {shown_time(plan.export_time)}: it starts only what failed"
+        advice = (
+            f"Then run the same command, to the same place, with --export_time {shown_time(plan.export_time)}: it starts only what failed"
+        )
         raise ExportsFailed("\n".join([*failed, advice]), results)
     unknown = [result.problem for result in results if result.problem]
     if unknown:
@@ -75,7 +77,12 @@ def _connect(aws: AwsSettings) -> DynamoDB:
     try:
         return DynamoDB(aws)
     except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
-        raise Refused([why(error) or f"DynamoDB cannot be asked: {error}; correct --endpoint_url or --region"]) from None
+        raise Refused(
+            [
+                why(error)
+                or "DynamoDB cannot be asked: the endpoint or the region is none; correct --endpoint_url or AWS_ENDPOINT_URL, --aws_region"
+            ]
+        ) from None
 
 
 # -- doing ---------------------------------------------------------------------------------------------------------------------------------

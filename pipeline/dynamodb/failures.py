@@ -54,7 +54,7 @@ def _sentence(error: Exception, action: str, region: str) -> str:
         needs = " (an export also needs s3:PutObject, s3:PutObjectAcl and s3:AbortMultipartUpload)" if action.startswith("Export") else ""
         on = "its exports (table/NAME/export/*)" if action == "DescribeExport" else "the table"
         return f"access is denied; allow these credentials dynamodb:{action} on {on}{needs}"
-    no_table = f"there is no such table in {region} in this account; correct its name, --region or AWS_PROFILE"
+    no_table = f"there is no such table in {region} in this account; correct its name, --aws_region or AWS_PROFILE"
     sentences = {
         "ResourceNotFoundException": no_table,
         "TableNotFoundException": no_table,
@@ -66,10 +66,14 @@ def _sentence(error: Exception, action: str, region: str) -> str:
     return sentences.get(code) or f"DynamoDB refuses {action} ({code or type(error).__name__}: {said})"
 
 
+# Enough for AWS's; what is no DynamoDB may answer with a whole page.
+_LONGEST_WORDS: Final = 300
+
+
 def _said(error: Exception) -> str:
     """AWS's own words, on one line."""
     words = error.response.get("Error", {}).get("Message", "") if isinstance(error, exceptions.ClientError) else str(error)
-    return " ".join(str(words).split()) or "it says no more"
+    return " ".join(str(words).split())[:_LONGEST_WORDS] or "it says no more"
 
 
 # -- exports that end FAILED ---------------------------------------------------------------------------------------------------------------

@@ -132,6 +132,10 @@ def _migrate_command(exports: Sequence[RequestedExport], aws: AwsSettings) -> st
     words = ["ddb2pg", "migrate"]
     for export in exports:
         words += ["--export", str(export.uri)]
-    for option, value in (("--region", aws.region), ("--endpoint_url", aws.endpoint_url), ("--expected_bucket_owner", aws.bucket_owner)):
+    for option, value in (
+        ("--aws_region", aws.region),
+        ("--endpoint_url", aws.endpoint_url),
+        ("--expected_bucket_owner", aws.bucket_owner),
+    ):
         words += [option, value] if value else []
     return shlex.join(words)

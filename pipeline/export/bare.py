@@ -49,9 +49,10 @@ def read_bare_export(folder: str, source_table: str, storage: Storage) -> Export
     with ThreadPoolExecutor(_THREADS) as threads:
         counted = list(threads.map(lambda file: _counted(file, storage), readable))
     problems.extend(result for result in counted if isinstance(result, str))
+    data_files = tuple(result for result in counted if isinstance(result, DataFile))
+    problems.extend(_twins(data_files))
     if problems:
         raise Refused(problems)
-    data_files = tuple(result for result in counted if isinstance(result, DataFile))
     digest = digest_of(data_files)
     return Export(
         export_id=f"{_PREFIX}{hashlib.sha256(digest.encode()).hexdigest()[:16]}",
@@ -71,6 +72,11 @@ def _parent(uri: str) -> str:
 
 def _is_manifest(uri: str) -> bool:
     return uri.rpartition("/")[2] in (SUMMARY, FILES, STARTED)
+
+
+def _stem(uri: str) -> str:
+    """The name that a data file has whether it is packed or not, in `data/` or beside it."""
+    return re.sub(r"\.gz$", "", uri.rpartition("/")[2], flags=re.IGNORECASE)
 
 
 def _shown(uri: str) -> str:
@@ -93,9 +99,18 @@ def _problems_of(found: Sequence[StoredFile], folders_below: Set[str]) -> Iterat
         elif file.bytes is None:
             yield f"{file.uri}: cannot be read as a file (a link that leads nowhere?); copy the file itself"
         else:
-            other = seen.setdefault(re.sub(r"\.gz$", "", name, flags=re.IGNORECASE), file.uri)
+            other = seen.setdefault(_stem(name), file.uri)
             if other != file.uri:
                 yield f"{file.uri} and {other}: seem to be one data file twice, so its items would be loaded twice; move one elsewhere"
+
+
+def _twins(data_files: Sequence[DataFile]) -> Iterator[str]:
+    """Copies under other names; empty files are all alike."""
+    seen: dict[str, str] = {}
+    for data_file in data_files:
+        other = seen.setdefault(data_file.md5, data_file.uri)
+        if data_file.items and _stem(other) != _stem(data_file.uri):
+            yield f"{data_file.uri} and {other}: have the same content, so each of their items would be loaded twice; move one elsewhere"
 
 
 def _counted(file: StoredFile, storage: Storage) -> DataFile | str:

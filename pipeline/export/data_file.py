@@ -1,13 +1,14 @@
 """One data file: gzip of JSON lines, checked as a whole, then read in parts.
 
 Checking comes first because a count that does not hold would otherwise be known only when most rows are committed. It tells where the
-parts begin and end, and what they are made of: bytes are counted in the decompressed content, and each part has its CRC-32, so that who
-reads a part knows that it is the one that was checked without reading the rest of the file.
+parts begin and end, and what they are made of: bytes are counted in the decompressed content, and every MiB of a part has its CRC-32, so
+that nobody who reads a part is given a line that was not checked, although the rest of the file is not read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
@@ -16,7 +17,7 @@ from isal import isal_zlib
 
 from pipeline.export import streams
 from pipeline.export.manifest import DataFile
-from pipeline.export.streams import Hashed, Region, decompressed, skip, split_lines
+from pipeline.export.streams import Cells, Hashed, OtherContent, checked_cells, decompressed, skip, split_lines
 from pipeline.storage import ChangedFile, Storage
 
 _DAMAGED: Final[Any] = (EOFError, OSError, isal_zlib.error)
@@ -28,13 +29,13 @@ class DataFileRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Consecutive lines of a data file. Bytes are those of the decompressed content, from 0; `crc` is theirs."""
+    """Consecutive lines of a data file. Bytes are those of the decompressed content, from 0; `crcs` are of each MiB of them."""
 
     first_item: int
     items: int
     first_byte: int
     end_byte: int
-    crc: int
+    crcs: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +99,15 @@ def read_lines(uri: str, storage: Storage) -> Iterator[bytes]:
 def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -> Iterator[bytes]:
     r"""The lines of a part, without their `\n`.
 
-    Raises `StorageFailed`, and `DataFileRefused` if the file has changed since it was checked: mostly before the first line, at the
-    latest in place of the end of the lines, so that a caller who waits for the end never takes the last of them.
+    Raises `StorageFailed`, and `DataFileRefused` if the file has changed since it was checked, before any line that was not.
     """
     with _opened(data_file.uri, version, storage) as (raw, _), decompressed(raw) as stream:
         skip(stream, part.first_byte)
-        region = Region(stream, part.end_byte - part.first_byte)
-        lines = 0
-        for line in split_lines(region.blocks()):
-            if lines < part.items:
-                yield line
-            lines += 1
-        if region.crc != part.crc or lines < part.items:
-            raise DataFileRefused(_changed(data_file.uri))
-
-
-def _changed(uri: str) -> str:
-    return (
-        f"{uri}: was changed after it was checked, so rows of it may be wrong; copy the file again and begin the load anew "
-        "(docs/how-it-works.md, Begin anew)"
-    )
+        lines = split_lines(checked_cells(stream, part.end_byte - part.first_byte, part.crcs))
+        yield from itertools.islice(lines, part.items)
+        # What is left is a blank end, or has changed: either way the end comes after it.
+        for _ in lines:
+            pass
 
 
 # -- checking ------------------------------------------------------------------------------------------------------------------------------
@@ -131,7 +121,8 @@ class _Content:
         self.parts: list[Part] = []
         self._first_items = list(first_items)
         self._line_ends = 0
-        self._first_byte = self._crc = 0
+        self._first_byte = 0
+        self._cells = Cells()
         offset = line = 0
         with decompressed(raw) as stream:
             while block := stream.read(streams.BLOCK):
@@ -149,10 +140,10 @@ class _Content:
         while len(self.parts) + 1 < len(self._first_items) and self._first_items[len(self.parts) + 1] <= self._line_ends + line_ends:
             first_item = self._first_items[len(self.parts) + 1]
             end = _end_of_line(block, first_item - self._line_ends)
-            self._crc = isal_zlib.crc32(block[begun:end], self._crc)
+            self._cells.add(block[begun:end])
             self._end_part(offset + end, first_item)
             begun = end
-        self._crc = isal_zlib.crc32(block[begun:] if begun else block, self._crc)
+        self._cells.add(block[begun:] if begun else block)
         content = len(block.rstrip())
         if content:
             self.items = self._line_ends + line_ends - block.count(b"\n", content) + 1
@@ -160,8 +151,8 @@ class _Content:
 
     def _end_part(self, end_byte: int, end_item: int) -> None:
         first_item = self._first_items[len(self.parts)]
-        self.parts.append(Part(first_item, end_item - first_item, self._first_byte, end_byte, self._crc))
-        self._first_byte, self._crc = end_byte, 0
+        self.parts.append(Part(first_item, end_item - first_item, self._first_byte, end_byte, self._cells.finish()))
+        self._first_byte, self._cells = end_byte, Cells()
 
 
 def _end_of_line(block: bytes, number: int) -> int:
@@ -182,9 +173,11 @@ def _opened(uri: str, version: str | None, storage: Storage) -> Iterator[tuple[B
     except FileNotFoundError:
         message = f"{uri}: the data file is missing and cannot be read; copy it again"
         raise DataFileRefused(message) from None
-    except ChangedFile:
-        message = _changed(uri) if version else f"{uri}: was changed while it was checked; run the same command again when it is whole"
+    except (ChangedFile, OtherContent):
+        when = "after it was checked" if version else "while it was checked"
+        message = f"{uri}: was changed {when}; what was loaded of it before is right. When it is whole, run the same command again"
         raise DataFileRefused(message) from None
     except _DAMAGED:
-        message = f"{uri}: cannot be read, or is not whole, sound gzip of lines; copy the file again"
+        # A file that has passed its check was sound then.
+        message = f"{uri}: cannot be read{' any more' if version else ''}, or is not whole, sound gzip of lines; copy the file again"
         raise DataFileRefused(message) from None

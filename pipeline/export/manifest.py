@@ -149,7 +149,7 @@ def _read_summary(place: _Folder) -> _Summary:
     if uri not in place.sizes:
         message = (
             f"{place.uri}: the export is not finished, or not all of it was copied: there is no {SUMMARY}; wait until "
-            "`aws dynamodb describe-export` says COMPLETED, then copy it again"
+            "`aws dynamodb describe-export` says COMPLETED, then copy it again; if it says FAILED, name the folders of the others"
         )
         raise Refused([message])
     summary = _parse_object(place.read_checked(uri))

@@ -13,8 +13,40 @@ from isal import igzip, isal_zlib
 
 BLOCK: Final = 1 << 20
 """Bytes that are read at a time."""
+CELL: Final = 1 << 20
+"""Bytes of content that are compared before a line of them is given out."""
 # DynamoDB's items have at most 400 KB; as typed JSON some times that.
 LONGEST_LINE: Final = 64 << 20
+
+
+class Cells:
+    """The CRC-32 of every so many bytes of a content that comes in blocks of any size, as 4 bytes each."""
+
+    def __init__(self) -> None:
+        self._crcs = bytearray()
+        self._crc = 0
+        self._left = CELL
+
+    def add(self, block: bytes) -> None:
+        """The bytes that come next."""
+        begin = 0
+        while begin < len(block):
+            some = block[begin : begin + self._left]
+            self._crc = isal_zlib.crc32(some, self._crc)
+            self._left -= len(some)
+            begin += len(some)
+            if not self._left:
+                self._end()
+
+    def finish(self) -> bytes:
+        """All of them; the last cell may be short."""
+        if self._left < CELL:
+            self._end()
+        return bytes(self._crcs)
+
+    def _end(self) -> None:
+        self._crcs += self._crc.to_bytes(4, "big")
+        self._crc, self._left = 0, CELL
 
 
 class Hashed(io.RawIOBase):
@@ -90,23 +122,28 @@ def skip(stream: BinaryIO, bytes_: int) -> None:
         bytes_ -= len(block)
 
 
-class Region:
-    """So many bytes of a stream, with their CRC-32."""
+class OtherContent(Exception):
+    """What is read is not what was checked."""
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream = stream
-        self._left = size
-        self.crc = 0
 
-    def blocks(self) -> Iterator[bytes]:
-        """All of it; raises `EOFError` where the stream ends first."""
-        while self._left:
-            block = self._stream.read(min(self._left, BLOCK))
-            if not block:
-                raise EOFError
-            self._left -= len(block)
-            self.crc = isal_zlib.crc32(block, self.crc)
-            yield block
+def checked_cells(stream: BinaryIO, size: int, crcs: bytes) -> Iterator[bytes]:
+    """So many bytes of a stream, cell by cell, each once its CRC-32 is found to be right. Raises `OtherContent`, `EOFError`."""
+    for number in range(0, len(crcs), 4):
+        cell = _read_exactly(stream, min(CELL, size))
+        if isal_zlib.crc32(cell) != int.from_bytes(crcs[number : number + 4], "big"):
+            raise OtherContent
+        size -= len(cell)
+        yield cell
+
+
+def _read_exactly(stream: BinaryIO, size: int) -> bytes:
+    cell = stream.read(size)
+    while len(cell) < size:
+        more = stream.read(size - len(cell))
+        if not more:
+            raise EOFError
+        cell += more
+    return cell
 
 
 def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:

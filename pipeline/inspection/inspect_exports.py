@@ -7,12 +7,15 @@ file is compared with its manifest and every item is looked at, in several proce
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Final
 
+from pipeline.errors import Stopped
 from pipeline.export.data_file import DataFileRefused, check_file, read_lines, read_part
 from pipeline.export.given import GivenExport
 from pipeline.export.manifest import DataFile
@@ -126,8 +129,16 @@ def _each_looked_at(data_files: Sequence[DataFile], processes: int, storage: Sto
         yield from (_look_at(data_file, storage) for data_file in data_files)
         return
     # Not forked: this process has threads and connections.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_look_at, data_files, itertools.repeat(storage))
+    with ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts) as pool:
+        try:
+            yield from pool.map(_look_at, data_files, itertools.repeat(storage))
+        except BrokenProcessPool:
+            raise Stopped("a process was killed (out of memory?); run it again with fewer --processes") from None
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the one that was typed speaks for all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _look_at(data_file: DataFile, storage: Storage) -> _Found:

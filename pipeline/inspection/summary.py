@@ -55,7 +55,7 @@ class NumberSummary:
     digits_after_point: int
     significant_digits: int
     least: str | None
-    """Rounded to one digit, as in 2E+12; null for fewer than ten numbers."""
+    """Rounded to one digit, as in 2E+12; null for fewer than ten numbers, and for numbers of one digit."""
     greatest: str | None
     epoch_units: Mapping[str, int]
     """How many would be a time from 2000 to 2100 when read as `seconds`, `milliseconds` or `microseconds` since 1970."""
@@ -206,7 +206,8 @@ def _text_summary(texts: TextMeasures) -> TextSummary | None:
 def _number_summary(numbers: NumberMeasures) -> NumberSummary | None:
     if not numbers.valid and not numbers.invalid:
         return None
-    are_many = numbers.valid >= LEAST_NUMBERS
+    # Of a number of one digit, rounding hides nothing.
+    are_told = numbers.valid >= LEAST_NUMBERS and numbers.digits_before > 1
     return NumberSummary(
         valid=numbers.valid,
         invalid=numbers.invalid,
@@ -217,8 +218,8 @@ def _number_summary(numbers: NumberMeasures) -> NumberSummary | None:
         digits_before_point=numbers.digits_before,
         digits_after_point=numbers.digits_after,
         significant_digits=numbers.significant,
-        least=_rounded(numbers.least) if are_many else None,
-        greatest=_rounded(numbers.greatest) if are_many else None,
+        least=_rounded(numbers.least) if are_told else None,
+        greatest=_rounded(numbers.greatest) if are_told else None,
         epoch_units=_by_count(numbers.epoch),
     )
 

@@ -19,7 +19,7 @@ from pipeline.postgres.session import RetryLimit, Session
 
 _TERMINAL_INTERVAL: Final = 0.5  # seconds
 _PLAIN_INTERVAL: Final = 10.0
-_CHECKING: Final = "checking the data files against the manifest"
+_CHECKING: Final = "checking the data files, nothing more is loaded yet"
 
 
 @contextmanager

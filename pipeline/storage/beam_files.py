@@ -76,7 +76,7 @@ def _told(uri: str, work: Callable[[], T]) -> T:
         causes = {type(cause).__name__ for cause in (error.exception_details or {}).values()}
         message = f"{uri}: cannot be read ({', '.join(sorted(causes)) or 'BeamIOError'}); look at the URI, the credentials and the network"
         raise StorageFailed(message) from None
-    except ValueError:
+    except (ValueError, ImportError):
         message = f"{uri}: nothing here can read {scheme}://; install what can ({_EXTRAS.get(scheme, 'a file system for Beam')})"
         raise StorageFailed(message) from None
     except Exception as error:  # noqa: BLE001

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pipeline.storage.place import ChangedFile, StoredFile
+from pipeline.storage.place import ChangedFile, StorageFailed, StoredFile
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that is not there has no files; of one that may not be read nobody knows."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        message = f"{error.filename}: the folder cannot be read ({error.strerror}); let this user read it"
+        raise StorageFailed(message)
 
 
 class LocalPlace:
@@ -17,7 +24,7 @@ class LocalPlace:
     def files_below(self, folder: str) -> Iterator[StoredFile]:
         """See `Place`; a link to a folder above itself ends there."""
         seen = set()
-        for parent, folders, names in os.walk(folder, followlinks=True):
+        for parent, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
             stat = Path(parent).stat()
             if (stat.st_dev, stat.st_ino) in seen:
                 folders.clear()

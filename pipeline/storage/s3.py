@@ -15,8 +15,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline.aws import AwsSettings
 from pipeline.aws.client import client
 from pipeline.storage.place import ChangedFile, StorageFailed, StoredFile
-from pipeline.storage.s3_errors import ELSEWHERE, cause_of
+from pipeline.storage.s3_errors import ELSEWHERE, PassingFailure, cause_of
 
+# botocore itself gives up within three seconds, unless S3 asks it to slow down. Each of these asks is one of its own: half a minute in all.
+_ASKS: Final = 7
 # A body that breaks off is asked for again where it broke. So many breaks in a row end it, unless so many bytes came in between.
 _BREAKS: Final = 8
 _BYTES_OF_PROGRESS: Final = 1 << 20
@@ -77,7 +79,10 @@ class S3Place:
     def _list(self, folder: str, **arguments: str) -> dict[str, Any]:
         """A page of a listing. One that broke off before its first byte looks like an empty one to botocore."""
         for tries in range(_BREAKS):
-            answer = self._ask(folder, "list_objects_v2", **arguments)
+            try:
+                answer = self._ask(folder, "list_objects_v2", **arguments)
+            except FileNotFoundError:
+                break
             if "IsTruncated" in answer:
                 return answer
             _wait(tries)
@@ -90,13 +95,20 @@ class S3Place:
         def ask() -> dict[str, Any]:
             return cast("dict[str, Any]", getattr(self._client(uri), operation)(**arguments, **owner))
 
+        for tries in range(1, _ASKS):
+            try:
+                return _told(uri, ask)
+            except PassingFailure:
+                _wait(tries)
         return _told(uri, ask)
 
     def _client(self, uri: str) -> Any:
         try:
             return client("s3", self.aws)
         except ValueError:
-            message = f"{uri}: the endpoint is no URL; correct --endpoint_url or AWS_ENDPOINT_URL, as in https://HOST:PORT"
+            message = (
+                f"{uri}: the endpoint or the region is none; correct --endpoint_url or AWS_ENDPOINT_URL (https://HOST:PORT), --aws_region"
+            )
             raise StorageFailed(message) from None
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.aws.client import error_code, why
+from pipeline.aws.client import UNREACHABLE, error_code, why
 from pipeline.storage.place import ChangedFile, StorageFailed
 
 _NO_KEY: Final = (
@@ -20,7 +20,7 @@ _DENIED: Final = (
     "access is denied; allow these credentials s3:ListBucket on {bucket} and s3:GetObject on what is in it "
     "(a bucket policy, or an --expected_bucket_owner that is not its owner, can deny it, too)"
 )
-ELSEWHERE: Final = "the bucket is in another region, or behind another endpoint; give its --region"
+ELSEWHERE: Final = "the bucket is in another region, or behind another endpoint; give its --aws_region"
 _BUSY: Final = "S3 did not answer, however often it was asked ({code}); wait, and run the same command again"
 _ARCHIVED: Final = "it is archived (Glacier) and cannot be read; restore it first (aws s3api restore-object)"
 
@@ -34,6 +34,10 @@ _SENTENCES: Final = {
 }
 
 
+class PassingFailure(StorageFailed):
+    """One that may be over in a moment: asking again is worth while."""
+
+
 def cause_of(error: ClientError | BotoCoreError, uri: str) -> Exception:
     """What to raise in place of botocore's error: `FileNotFoundError`, `ChangedFile`, or `StorageFailed` with what to do."""
     code = error_code(error)
@@ -43,7 +47,8 @@ def cause_of(error: ClientError | BotoCoreError, uri: str) -> Exception:
         return ChangedFile()
     bucket = uri.partition("://")[2].partition("/")[0]
     sentence = why(error) or _sentence(code, error)
-    return StorageFailed(f"{uri}: {sentence.format(bucket=bucket, code=code)}")
+    kind = PassingFailure if sentence == UNREACHABLE or (sentence == _BUSY and code != "SlowDown") else StorageFailed
+    return kind(f"{uri}: {sentence.format(bucket=bucket, code=code)}")
 
 
 def _sentence(code: str, error: ClientError | BotoCoreError) -> str:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 from pipeline.aws import AwsSettings
 from pipeline.storage.local import LocalPlace
-from pipeline.storage.place import Place, StoredFile
+from pipeline.storage.place import Place, StorageFailed, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,10 @@ class Storage:
         scheme = uri.partition("://")[0] if "://" in uri else ""
         if not scheme:
             return LocalPlace()
+        if scheme == "file" or scheme != scheme.lower():
+            better = uri.partition("://")[2] if scheme == "file" else uri.replace(scheme, scheme.lower(), 1)
+            message = f"{uri}: is not understood; give {better}"
+            raise StorageFailed(message)
         if scheme == "s3":
             from pipeline.storage.s3 import S3Place  # noqa: PLC0415 - boto3 takes long to import
 

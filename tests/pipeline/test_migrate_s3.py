@@ -169,7 +169,7 @@ def test_every_way_to_name_an_export_finds_it(
             f"--export={second}/manifest-summary.json",
             f"--export={third.partition('AWSDynamoDB/')[0]}",
             f"--endpoint_url={proxy.endpoint_url}",
-            "--region=sa-east-1",
+            "--aws_region=sa-east-1",
         )
 
     assert finished.exit_code == 3, finished.output
@@ -213,7 +213,7 @@ REFUSALS = {
     "expired": (EXPIRED_TOKEN, r"expired"),
     "elsewhere": (
         Answer(301, "PermanentRedirect", "Use the specified endpoint.", {"x-amz-bucket-region": "ap-southeast-2"}),
-        r"--region",
+        r"--aws_region",
     ),
 }
 OF_MANIFESTS = {

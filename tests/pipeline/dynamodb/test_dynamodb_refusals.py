@@ -98,7 +98,7 @@ def test_no_credentials(export: Exporting, monkeypatch: pytest.MonkeyPatch) -> N
 def test_no_region(export: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     (problem,) = _problems(export)
-    assert problem.startswith("there is no AWS region; give --region")
+    assert problem.startswith("there is no AWS region; give --aws_region")
 
 
 def test_a_key_that_aws_does_not_know(dynamodb: ModelDynamoDB, export: Exporting) -> None:

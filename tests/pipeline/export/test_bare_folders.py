@@ -234,6 +234,7 @@ def test_one_data_file_twice_is_refused(tmp_path: Path, other: str) -> None:
     path = tmp_path / other
     path.write_bytes(gzip_of_items(3))
     if other in ("a.gz", "a.JSON"):
+        path.write_bytes(gzip_of_items(3, 3))
         assert export_of(tmp_path).items == 6
         return
 
@@ -241,6 +242,15 @@ def test_one_data_file_twice_is_refused(tmp_path: Path, other: str) -> None:
 
     assert f"{tmp_path}/a.json.gz" in problem
     assert f"{path}" in problem
+
+
+def test_a_copy_under_another_name_is_refused(tmp_path: Path) -> None:
+    """Of its items, each would be there twice; empty files are all alike."""
+    make_bare(tmp_path, a_json_gz=gzip_of_items(3), copy_json_gz=gzip_of_items(3), c_json_gz=gzip_of_items(0), d_json_gz=gzip_of_items(0))
+
+    [problem] = problems_of(tmp_path)
+
+    assert "have the same content" in problem
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_still_the_one_that_was_chec
 
 @pytest.mark.parametrize("position", [12, 0.5, 0.8, -12])
 def test_a_file_that_is_overwritten_in_secret_is_refused_before_its_last_chunk(checked: Checked, position: float) -> None:
-    """Same size, same time: only its content tells, and it never looks done."""
+    """Same size, same time: only its content tells. No line of another content is given out, and it never looks done."""
     split, found = checked
     path = Path(split.data_file.uri)
     times = path.stat()
@@ -78,6 +78,8 @@ def test_a_file_that_is_overwritten_in_secret_is_refused_before_its_last_chunk(c
         read.extend(read_chunks(split, found, ChunkSize(items=1_000)))
 
     assert not any(chunk.is_last for chunk in read)
+    lines = [line for chunk in read for line in chunk.lines]
+    assert lines == OLD[split.first_item : split.first_item + len(lines)]
 
 
 def test_a_split_does_not_care_about_what_comes_after_it(tmp_path: Path) -> None:
