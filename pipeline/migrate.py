@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +15,9 @@ from pipeline.checks.preflight import database_problems, load_problems, target_p
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
-from pipeline.export.given import ExportArgument, read_given_exports
+from pipeline.export.given import ExportArgument
 from pipeline.export.manifest import Export
+from pipeline.given_tables import find_exports, new_run_id
 from pipeline.job import define_pipeline
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
@@ -62,8 +60,8 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early.
     """
-    run_id = _new_run_id()
-    exports, problems = _find_exports(options)
+    run_id = new_run_id()
+    exports, problems = find_exports(options.exports, options.tables, options.output, options.storage)
     prepared = _prepare(options, exports, run_id, problems)
     given = {table.source for table, _ in exports}
     for source in (table.source for table in options.tables if table.source not in given):
@@ -79,44 +77,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     return run_folder, results
 
 
-def _new_run_id() -> str:
-    """Sorts by time; two runs that start at once differ all the same."""
-    now = datetime.now(UTC)
-    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{secrets.token_hex(3)}"
-
-
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
-
-
-def _find_exports(options: MigrateOptions) -> tuple[list[tuple[Table, Export]], list[str]]:
-    """Each sound export with its table's definition, in the order of the tables; and what is wrong with the others."""
-    found: list[tuple[Table, Export]] = []
-    by_source = {table.source: table for table in options.tables}
-    given, problems = read_given_exports(options.exports, options.storage)
-    for name, export in ((one.source_table, one.export) for one in given):
-        if name in by_source:
-            found.append((by_source[name], export))
-        else:
-            known = ", ".join(by_source)
-            problems.append(f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)")
-    problems.extend(_twice(found))
-    problems.extend(_problems_of_output(options.output))
-    order = list(by_source)
-    return sorted(found, key=lambda pair: order.index(pair[0].source)), problems
-
-
-def _problems_of_output(output: Path) -> Iterator[str]:
-    existing = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        yield f"--output {output}: {existing} is no folder that we may write to"
-
-
-def _twice(found: Sequence[tuple[Table, Export]]) -> Iterator[str]:
-    first: dict[str, Export] = {}
-    for table, export in found:
-        other = first.setdefault(table.source, export)
-        if other is not export:
-            yield f"{export.uri} and {other.uri}: are both of {table.source}; give one of them"
 
 
 def _prepare(options: MigrateOptions, exports: Sequence[tuple[Table, Export]], run_id: str, before: list[str]) -> list[_Prepared]:
@@ -126,6 +87,7 @@ def _prepare(options: MigrateOptions, exports: Sequence[tuple[Table, Export]], r
         raise Refused([*before, sentence])
 
     def work(cursor: Cursor) -> list[_Prepared]:
+        ledger.bring_up_to_date(cursor)
         problems = [*before, *database_problems(cursor)]
         targets = [find_target(cursor, table.target) for table, _ in exports]
         for (table, export), target in zip(exports, targets, strict=True):

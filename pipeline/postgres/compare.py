@@ -18,7 +18,7 @@ from pipeline.postgres.staging import ITEM, Staging, stage_parsed
 from pipeline.postgres.target import Target
 from transforms.table import Column, Table
 
-_STAGING: Final = Staging("ddb2pg_compared")
+STAGED_ROWS: Final = Staging("ddb2pg_compared")
 _STAGED_KEYS: Final = Staging("ddb2pg_compared_keys")
 
 # One look-up in the primary key's index a row, whatever the target's size and however stale its statistics.
@@ -40,12 +40,12 @@ def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed:
     """Look for each row in the target by its primary key, and compare it. The rows must be such as PostgreSQL takes."""
     if not rows:
         return Comparison(frozenset(), {}, ())
-    stage_parsed(cursor, _STAGING, table, rows)
-    return compare_staged_rows(cursor, target, table, _STAGING, seed)
+    stage_parsed(cursor, STAGED_ROWS, table, rows)
+    return compare_staged_rows(cursor, target, table, seed)
 
 
-def compare_staged_rows(cursor: Cursor, target: Target, table: Table, staging: Staging, seed: int) -> Comparison:
-    """The same of rows that are staged already, parsed."""
+def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int) -> Comparison:
+    """The same again, of rows that are in `STAGED_ROWS` already."""
     cursor.execute(_PLANNING)
     cursor.execute(
         # As literals: with parameters, psycopg2 would take a % in a column's name for another.
@@ -57,7 +57,7 @@ def compare_staged_rows(cursor: Cursor, target: Target, table: Table, staging: S
                 sql.SQL("CASE WHEN {} THEN {} END").format(_is_distinct(column), sql.Literal(column.name)) for column in table.columns
             ),
             hash=key_hash(target, seed),
-            staging=staging.identifier,
+            staging=STAGED_ROWS.identifier,
             target=target.identifier,
             has_key=has_same_key(target),
         )
@@ -131,7 +131,7 @@ def values_of_different(cursor: Cursor, target: Target, different: Collection[tu
         sql.SQL("SELECT {item}, {both} FROM {staging} AS staged JOIN {target} AS target ON {has_key} WHERE {item} = ANY ({items})").format(
             item=ITEM,
             both=both,
-            staging=_STAGING.identifier,
+            staging=STAGED_ROWS.identifier,
             target=target.identifier,
             has_key=has_same_key(target),
             items=sql.Literal(sorted({item for item, _ in different})),
