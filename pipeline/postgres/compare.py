@@ -6,7 +6,7 @@ a timestamptz counts to the microsecond. Text is compared byte by byte, whatever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,8 +21,10 @@ from transforms.table import Column, Table
 STAGED_ROWS: Final = Staging("ddb2pg_compared")
 _STAGED_KEYS: Final = Staging("ddb2pg_compared_keys")
 
+NO_KEYS: Final = "{}"
+
 # One look-up in the primary key's index a row, whatever the target's size and however stale its statistics.
-_PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off"
+_PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +34,24 @@ class Comparison:
     missing: frozenset[int]
     different: Mapping[int, tuple[str, ...]]
     """The columns in which a row is another."""
-    found_keys: Sequence[int]
-    """A salted hash (`key_hash`) of the primary key of each row that is there, equal or not, in no order."""
+    found_keys: str
+    """A salted hash (`key_hash`) of the primary key of each row that is there, equal or not, in no order: an array of bigint as PostgreSQL
+    writes it, because all that becomes of it is that PostgreSQL reads it again."""
 
 
 def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed: int) -> Comparison:
     """Look for each row in the target by its primary key, and compare it. The rows must be such as PostgreSQL takes."""
     if not rows:
-        return Comparison(frozenset(), {}, ())
+        return Comparison(frozenset(), {}, NO_KEYS)
     stage_parsed(cursor, STAGED_ROWS, table, rows)
     return compare_staged_rows(cursor, target, table, seed)
 
 
 def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int) -> Comparison:
     """The same again, of rows that are in `STAGED_ROWS` already."""
-    cursor.execute(_PLANNING)
     cursor.execute(
         # As literals: with parameters, psycopg2 would take a % in a column's name for another.
-        sql.SQL(_COMPARE).format(
+        sql.SQL(_PLANNING + _COMPARE).format(
             item=ITEM,
             is_found=sql.SQL("target.{} IS NOT NULL").format(sql.Identifier(target.primary_key[0])),
             differs=is_different(table),
@@ -68,7 +70,7 @@ def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int)
 
 
 _COMPARE: Final = """
-    SELECT coalesce(array_agg({hash}) FILTER (WHERE {is_found}), '{{}}'),
+    SELECT coalesce(array_agg({hash}) FILTER (WHERE {is_found}), '{{}}')::text,
            coalesce(jsonb_agg(jsonb_build_array({item}, CASE WHEN {is_found} THEN array_remove(ARRAY[{columns}], NULL) END)
                               ORDER BY {item}) FILTER (WHERE {differs}), '[]')
     FROM {staging} AS staged LEFT JOIN {target} AS target ON {has_key}
@@ -109,9 +111,8 @@ def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int
     if not rows:
         return {}
     stage_parsed(cursor, _STAGED_KEYS, keys, rows)
-    cursor.execute(_PLANNING)
     cursor.execute(
-        sql.SQL("SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
+        sql.SQL(_PLANNING + "SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
             ITEM, key_hash(target, seed), _STAGED_KEYS.identifier, target.identifier, has_same_key(target)
         )
     )

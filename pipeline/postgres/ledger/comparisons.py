@@ -13,7 +13,7 @@ from typing import Final
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from pipeline.postgres.compare import key_hash
+from pipeline.postgres.compare import NO_KEYS, key_hash
 from pipeline.postgres.ledger.chunks import ChunkKey
 from pipeline.postgres.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
 from pipeline.postgres.session import Cursor
@@ -38,7 +38,7 @@ class ComparedChunk:
 
     items: int
     mismatches: Sequence[Mismatch]
-    found_keys: Sequence[int] = ()
+    found_keys: str = NO_KEYS
     refused_keys: Mapping[int, int] | None = None
 
 
@@ -71,7 +71,7 @@ def note_compared(cursor: Cursor, comparing: Comparing, key: ChunkKey, chunk: Co
             chunk.items,
             Json(mismatches_to_json(chunk.mismatches)),
             len(chunk.mismatches),
-            list(chunk.found_keys),
+            chunk.found_keys,
             list(refused_keys),
             list(refused_keys.values()),
         ],

@@ -63,6 +63,10 @@ def compared(lab: Lab, lines: Sequence[bytes]) -> Comparison:
         )
 
 
+def hashes(found: Comparison) -> list[int]:
+    return json.loads(found.found_keys.replace("{", "[").replace("}", "]"))
+
+
 @pytest.fixture
 def typed(bare: Database) -> Lab:
     return Lab(bare, CREATE_EVERY_TYPE, table=EVERY_TYPE)
@@ -83,7 +87,7 @@ def test_what_was_just_loaded_is_equal(loaded: Lab) -> None:
     found = compared(loaded, LINES)
 
     assert (found.missing, found.different) == (frozenset(), {})
-    assert len(set(found.found_keys)) == 10
+    assert len(set(hashes(found))) == 10
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def test_a_change_of_any_type_is_found_in_its_column(loaded: Lab, change: str, c
     found = compared(loaded, LINES)
 
     assert (found.missing, found.different) == (frozenset(), {4: (column,)})
-    assert len(found.found_keys) == 10
+    assert len(hashes(found)) == 10
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_rows_that_are_gone_and_several_columns_are_told(loaded: Lab) -> None:
 
     assert found.missing == {0, 9}
     assert found.different == {3: ("name", "flag", "data")}
-    assert len(found.found_keys) == 8
+    assert len(hashes(found)) == 8
 
 
 def test_null_equals_null_and_nothing_else(typed: Lab) -> None:
@@ -196,7 +200,7 @@ def test_no_rows_take_no_statement(lab: Lab) -> None:
     with lab.session() as session:
         found = session.transact(lambda _cursor: compare_rows(None, lab.target(), THING, rows_of([]), seed=1))
 
-    assert found == Comparison(frozenset(), {}, ())
+    assert found == Comparison(frozenset(), {}, "{}")
 
 
 def test_values_are_told_of_the_different_columns_only_and_when_asked(loaded: Lab) -> None:
@@ -220,7 +224,7 @@ def test_keys_alone_are_found_with_the_same_hash(loaded: Lab) -> None:
         found = session.transact(lambda cursor: find_keys(cursor, loaded.target(), keys, rows_of_lines(keys, lines), seed=5))
 
     assert found.keys() == {0, 2}
-    assert set(found.values()) < set(compared(loaded, LINES).found_keys)
+    assert set(found.values()) < set(hashes(compared(loaded, LINES)))
 
 
 NAMES = st.one_of(st.none(), st.sampled_from(["", "a", "A", "a ", "ä", "ä"]))
