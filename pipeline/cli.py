@@ -1,9 +1,9 @@
 """The command line: argv -> exit code.
 
-0    everything is a row
+0    everything is a row (validate: and equal)
 1    failed; what is committed stays, the same command resumes
 2    refused before anything was written
-3    finished, with dead letters to review
+3    finished, with dead letters to review (validate: with differences)
 """
 
 from __future__ import annotations
@@ -14,22 +14,16 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
 from pipeline import __version__, commands
-from pipeline.commands import ExitCode
+from pipeline.arguments import EPILOG, add_aws, add_command, add_database, add_export, add_output, point_in_time, positive, up_to
+from pipeline.command_objects import ExitCode
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
-
-_EPILOG: Final = (
-    "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
-    "1 failed, resume by running it again."
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ddb2pg",
         description="Moves DynamoDB tables, from their exports to S3, into PostgreSQL, and proves that nothing was lost.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ddb2pg {__version__}")
@@ -97,55 +91,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_preflight(subparsers)
     _add_export_command(subparsers)
     _add_inspect(subparsers)
+    _add_validate(subparsers)
     _add_status(subparsers)
     _add_sample_export(subparsers)
     return parser
 
 
-def _add_command(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, epilog: str = _EPILOG
-) -> argparse.ArgumentParser:
-    command = subparsers.add_parser(name, help=summary, description=summary, epilog=epilog, allow_abbrev=False)
-    command.add_argument(
-        "--log_level",
-        metavar="LEVEL",
-        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
-        help="log what Beam says, from LEVEL (INFO, DEBUG); it may quote items, so keep it private",
-    )
-    return command
-
-
-def _add_database(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--database",
-        metavar="URL",
-        help="postgresql://..., or embedded:DIR for a PostgreSQL that comes with pip (default: the environment variable DATABASE_URL, "
-        "which keeps the password out of the process list)",
-    )
-    command.add_argument("--database_secret", metavar="REF", help="where the URL is, looked up by each worker: env:NAME or file:PATH")
-
-
-def _add_export(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--export",
-        metavar="[NAME=]URI",
-        action="append",
-        required=True,
-        help="the folder of an export, on disk, s3:// or gs://, its manifest-summary.json, or a folder with exports below it; repeatable. "
-        "NAME overrides the table's name; with it, a folder of data files without manifests will do, but its counts cannot be proved",
-    )
-
-
-def _add_aws(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--endpoint_url", metavar="URL", help="another endpoint than AWS's (default: as AWS_ENDPOINT_URL says)")
-    command.add_argument("--aws_region", metavar="REGION", help="AWS region (default: as AWS_REGION or the AWS configuration says)")
-    command.add_argument(
-        "--expected_bucket_owner", metavar="ACCOUNT", help="the AWS account that must own each bucket; another's bucket is refused"
-    )
-
-
 def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
+    command = add_command(
         subparsers, "migrate", "check, load and prove; the same command resumes a broken load and does nothing to a finished one"
     )
     _add_load(command)
@@ -153,12 +106,12 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_preflight(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
+    command = add_command(
         subparsers, "preflight", "check all that migrate would, and more: exports, database, targets, rights, connections; writes nothing"
     )
     _add_load(command)
     command.add_argument(
-        "--sample", metavar="N", type=_positive, default=0, help="show the first N items of each table beside the rows they would become"
+        "--sample", metavar="N", type=positive, default=0, help="show the first N items of each table beside the rows they would become"
     )
     command.add_argument("--show_values", action="store_true", help="show the values of the sample, patient data, in place of their shapes")
     command.add_argument("--json", action="store_true", help="for other programs")
@@ -166,13 +119,10 @@ def _add_preflight(subparsers: argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _add_load(command: argparse.ArgumentParser) -> None:
-    _add_export(command)
-    _add_aws(command)
-    _add_database(command)
-    command.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("ddb2pg-output"), help="where each run gets a folder (default: ./%(default)s)"
-    )
-    command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")
+    add_export(command)
+    add_aws(command)
+    add_database(command)
+    add_output(command)
     command.add_argument(
         "--unmapped",
         choices=["notice", "reject"],
@@ -182,34 +132,34 @@ def _add_load(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--chunk_items",
         metavar="N",
-        type=_up_to(1_000_000),
+        type=up_to(1_000_000),
         default=CHUNK_ITEMS,
         help="most items of one transaction (default: %(default)s)",
     )
     command.add_argument(
         "--chunk_bytes",
         metavar="N",
-        type=_up_to(256 << 20),
+        type=up_to(256 << 20),
         default=CHUNK_BYTES,
         help="most bytes of one transaction (default: %(default)s)",
     )
     command.add_argument(
         "--split_items",
         metavar="N",
-        type=_up_to(1_000_000_000),
+        type=up_to(1_000_000_000),
         default=SPLIT_ITEMS,
         help="a data file is cut for several workers into splits of at least N items (default: %(default)s)",
     )
     command.add_argument(
         "--most_splits",
         metavar="N",
-        type=_up_to(100),
+        type=up_to(100),
         help="but into no more than N (default: the number of workers, at most 4); of all these sizes, those of a load's first run count",
     )
 
 
 def _add_export_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
+    command = add_command(
         subparsers,
         "export",
         "ask DynamoDB for exports of tables to S3, all as of one time, wait for them, and print what migrate takes",
@@ -221,55 +171,82 @@ def _add_export_command(subparsers: argparse._SubParsersAction[argparse.Argument
     command.add_argument(
         "--export_time",
         metavar="TIME",
-        type=_time,
+        type=point_in_time,
         help="the time of which the tables are exported, as 2026-11-23T02:00:00Z, within their recovery windows (default: now, or that of "
         "exports of an earlier, interrupted run that are still in progress)",
     )
     command.add_argument("--kms_key", metavar="KEY", help="id or ARN of the KMS key to encrypt with (default: S3's own encryption)")
     command.add_argument("--wait", action="store_true", default=True, help="until all are done, some minutes to hours (the default)")
     command.add_argument("--no_wait", action="store_false", dest="wait", help="start them and end")
-    _add_aws(command)
+    add_aws(command)
     command.add_argument("--json", action="store_true", help="for other programs")
     command.set_defaults(run=commands.run_export)
 
 
 def _add_inspect(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
+    command = add_command(
         subparsers,
         "inspect",
         "show what an export is and what its items look like, without their values; writes nothing, needs no database",
         "Exit codes: 0 nothing wrong was found; 1 a data file is not what its manifest says; 2 an export that cannot be read.",
     )
-    _add_export(command)
-    _add_aws(command)
+    add_export(command)
+    add_aws(command)
     command.add_argument(
         "--sample",
         metavar="N",
-        type=_positive,
+        type=positive,
         default=10_000,
         help="items of each export to look at, from the beginnings of up to 20 data files (default: %(default)s)",
     )
     command.add_argument("--full", action="store_true", help="look at every item, and compare MD5 and count of every data file")
     command.add_argument(
-        "--processes", metavar="N", type=_positive, default=os.cpu_count() or 1, help="processes that --full takes (default: %(default)s)"
+        "--processes", metavar="N", type=positive, default=os.cpu_count() or 1, help="processes that --full takes (default: %(default)s)"
     )
     command.add_argument("--json", action="store_true", help="for other programs")
     command.set_defaults(run=commands.run_inspect)
 
 
+def _add_check(command: argparse.ArgumentParser) -> None:
+    add_export(command)
+    add_aws(command)
+    add_database(command)
+    add_output(command)
+    command.add_argument(
+        "--unmapped",
+        choices=["notice", "reject"],
+        help="as given to migrate; may be left out, for the ledger knows it",
+    )
+    command.add_argument("--json", action="store_true", help="for other programs")
+
+
+def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = add_command(
+        subparsers,
+        "validate",
+        "compare every item of the exports with its row, and every row with the items; 3 says that there are differences",
+    )
+    _add_check(command)
+    command.add_argument("--repair", action="store_true", help="insert rows that are missing; never changes one that is there")
+    command.add_argument(
+        "--show_values", action="store_true", help="write the values of different columns into the mismatch files: they are patient data"
+    )
+    command.set_defaults(run=commands.run_validate)
+
+
 def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(subparsers, "status", "show the loads that the ledger knows: progress, counts, state; reads only")
-    _add_database(command)
+    command = add_command(subparsers, "status", "show the loads that the ledger knows: progress, counts, state; reads only")
+    add_database(command)
     command.add_argument("--json", action="store_true", help="for other programs")
     command.set_defaults(run=commands.run_status)
 
 
 def _add_sample_export(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add_command(
+    command = add_command(
         subparsers, "sample-export", "write exports of the three tables as AWS writes them, with made-up content and the truth beside it"
     )
     command.add_argument("folder", type=Path, help="where; plays the part of the bucket's root")
-    command.add_argument("--items", metavar="N", type=_positive, default=20_000, help="items of each table (default: %(default)s)")
+    command.add_argument("--items", metavar="N", type=positive, default=20_000, help="items of each table (default: %(default)s)")
     command.add_argument(
         "--faulty", metavar="SHARE", type=float, default=0.005, help="share of items that must become dead letters (default: %(default)s)"
     )
@@ -278,37 +255,9 @@ def _add_sample_export(subparsers: argparse._SubParsersAction[argparse.ArgumentP
     )
     command.add_argument("--seed", metavar="N", type=int, default=1, help="another seed, another export (default: %(default)s)")
     command.add_argument(
-        "--items_per_file", metavar="N", type=_positive, default=10_000, help="items of one data file (default: %(default)s)"
+        "--items_per_file", metavar="N", type=positive, default=10_000, help="items of one data file (default: %(default)s)"
     )
     command.add_argument(
-        "--processes", metavar="N", type=_positive, default=os.cpu_count() or 1, help="processes that write (default: %(default)s)"
+        "--processes", metavar="N", type=positive, default=os.cpu_count() or 1, help="processes that write (default: %(default)s)"
     )
     command.set_defaults(run=commands.run_sample_export)
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be a time as 2026-11-23T02:00:00Z") from None
-    if time.tzinfo is None:
-        raise argparse.ArgumentTypeError("must have a time zone; add Z for UTC")
-    return time
-
-
-def _up_to(most: int) -> Callable[[str], int]:
-    def bounded(text: str) -> int:
-        number = _positive(text)
-        if number > most:
-            message = f"must be at most {most}"
-            raise argparse.ArgumentTypeError(message)
-        return number
-
-    return bounded
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
-    return number

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 from collections.abc import Sequence
-from enum import IntEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import orjson
 from rich.console import Console
 
-from pipeline.aws import AwsSettings
+from pipeline.checks.begun_loads import CheckOptions
+from pipeline.command_objects import ExitCode, aws_settings, export_arguments, find_database, print_json, refuse_leftovers
 from pipeline.errors import Refused
 from pipeline.export.chunks import MOST_SPLITS, ChunkSize, SplitSize
-from pipeline.export.given import ExportArgument, read_given_exports
-from pipeline.postgres import embedded, ledger
-from pipeline.postgres.database_url import DatabaseReference, keep_given_url
+from pipeline.export.given import read_given_exports
+from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor, Session, why_not_connected
-from pipeline.report import terminal
+from pipeline.report import check_terminal, terminal
 from pipeline.report.files import write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
@@ -30,18 +25,6 @@ from transforms.tables import TABLES
 
 if TYPE_CHECKING:
     from pipeline.migrate import MigrateOptions
-
-_DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
-
-
-class ExitCode(IntEnum):
-    """What the shell is told."""
-
-    DONE = 0
-    FAILED = 1
-    REFUSED = 2
-    DEAD_LETTERS = 3
-
 
 # -- migrate -------------------------------------------------------------------------------------------------------------------------------
 
@@ -69,10 +52,10 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
     from pipeline.engine import most_workers, unknown_arguments  # noqa: PLC0415
     from pipeline.migrate import MigrateOptions  # noqa: PLC0415
 
-    _refuse_leftovers(unknown_arguments(beam_arguments))
+    refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
-    exports = _export_arguments(arguments)
-    database, psql = _find_database(arguments)
+    exports = export_arguments(arguments)
+    database, psql = find_database(arguments)
     options = MigrateOptions(
         exports=exports,
         database=database,
@@ -82,7 +65,7 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
         chunk_size=ChunkSize(arguments.chunk_items, arguments.chunk_bytes),
         # Who has one of more splits than workers skips the others for nothing.
         split_size=SplitSize(arguments.split_items, arguments.most_splits or min(MOST_SPLITS, most_workers(beam_arguments) or MOST_SPLITS)),
-        storage=Storage(_aws_settings(arguments)),
+        storage=Storage(aws_settings(arguments)),
         beam_arguments=beam_arguments,
     )
     return options, psql
@@ -105,10 +88,53 @@ def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], 
     options, _ = _migrate_options(arguments, beam_arguments)
     report = make_report(options.preflight, arguments.sample, show_values=arguments.show_values)
     if arguments.json:
-        _print_json(report)
+        print_json(report)
     else:
         print_report(console, report)
     return ExitCode.DONE if report.is_ready else ExitCode.REFUSED
+
+
+# -- validate ------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """See `pipeline/checks/validation/validate.py`."""
+    from pipeline.checks.validation.validate import FOLDER, ValidateOptions, validate  # noqa: PLC0415
+
+    if arguments.json:
+        console = Console(stderr=True, highlight=False)
+    options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values)
+    run_folder, results = validate(options, console)
+    if not all(result.is_whole for result in results):
+        exit_code = ExitCode.FAILED
+    else:
+        exit_code = ExitCode.DONE if all(result.is_equal for result in results) else ExitCode.DIFFERENCES
+    check_terminal.print_validation_summary(console, results)
+    report = write_report(run_folder, exit_code, results)
+    console.print(f"mismatches     {run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
+    console.print(f"report         {report}")
+    if arguments.json:
+        print_json(results)
+    return exit_code
+
+
+def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> CheckOptions:
+    from pipeline.definitions import find_tables  # noqa: PLC0415
+    from pipeline.engine import unknown_arguments  # noqa: PLC0415
+
+    refuse_leftovers(unknown_arguments(beam_arguments))
+    tables = find_tables(arguments.tables)
+    exports = export_arguments(arguments)
+    database, _ = find_database(arguments)
+    return CheckOptions(
+        exports=exports,
+        database=database,
+        output=arguments.output,
+        tables=tables,
+        unmapped=arguments.unmapped and Unmapped(arguments.unmapped),
+        storage=Storage(aws_settings(arguments)),
+        beam_arguments=beam_arguments,
+    )
 
 
 # -- export --------------------------------------------------------------------------------------------------------------------------------
@@ -118,20 +144,20 @@ def run_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
     """See `pipeline/dynamodb/export_tables.py`."""
     from pipeline.dynamodb import ExportOptions, ExportsFailed, export_tables, split_target  # noqa: PLC0415
 
-    _refuse_leftovers(beam_arguments)
+    refuse_leftovers(beam_arguments)
     bucket, prefix = split_target(arguments.to)
     tables = arguments.table or [table.source for table in TABLES]
     options = ExportOptions(tuple(tables), bucket, prefix, arguments.export_time, arguments.wait, arguments.kms_key)
     if arguments.json:
         console = Console(stderr=True, highlight=False)
     try:
-        exports = export_tables(options, _aws_settings(arguments), console)
+        exports = export_tables(options, aws_settings(arguments), console)
     except ExportsFailed as failed:
         if arguments.json:
-            _print_json(failed.exports)
+            print_json(failed.exports)
         raise
     if arguments.json:
-        _print_json(exports)
+        print_json(exports)
     return ExitCode.DONE
 
 
@@ -143,9 +169,9 @@ def run_inspect(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
     from pipeline.inspection.inspect_exports import Depth, inspect_export  # noqa: PLC0415
     from pipeline.inspection.print_inspection import print_inspection  # noqa: PLC0415
 
-    _refuse_leftovers(beam_arguments)
-    storage = Storage(_aws_settings(arguments))
-    given, problems = read_given_exports(_export_arguments(arguments), storage)
+    refuse_leftovers(beam_arguments)
+    storage = Storage(aws_settings(arguments))
+    given, problems = read_given_exports(export_arguments(arguments), storage)
     inspections = []
     for one in given:
         try:
@@ -156,7 +182,7 @@ def run_inspect(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
         if not arguments.json:
             print_inspection(console, inspections[-1])
     if arguments.json:
-        _print_json(inspections)
+        print_json(inspections)
     if problems:
         raise Refused(problems)
     return ExitCode.FAILED if any(inspection.problems for inspection in inspections) else ExitCode.DONE
@@ -167,15 +193,15 @@ def run_inspect(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
 
 def run_status(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """Show what the ledger knows."""
-    _refuse_leftovers(beam_arguments)
-    database, _ = _find_database(arguments)
+    refuse_leftovers(beam_arguments)
+    database, _ = find_database(arguments)
     sentence = why_not_connected(database)
     if sentence:
         raise Refused([sentence])
     with Session(database) as session:
         loads = session.transact(_read_loads)
     if arguments.json:
-        _print_json(loads)
+        print_json(loads)
     elif loads:
         terminal.print_status(console, loads)
     else:
@@ -197,7 +223,7 @@ def _read_loads(cursor: Cursor) -> list[LoadStatus]:
 
 def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """Write sample exports and say where they are."""
-    _refuse_leftovers(beam_arguments)
+    refuse_leftovers(beam_arguments)
     try:
         exports = write_sample_exports(
             arguments.folder,
@@ -214,45 +240,3 @@ def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[st
         console.print(f"{export.source_table}: {export.items:,} items in {export.data_files} data files, {export.folder}")
     console.print(f"the truth (what each item must become): {exports[0].truth.parent}")
     return ExitCode.DONE
-
-
-# -- of several ---------------------------------------------------------------------------------------------------------------------------
-
-
-def _print_json(facts: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(facts, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-
-
-def _export_arguments(arguments: argparse.Namespace) -> list[ExportArgument]:
-    return [_export_argument(text) for text in arguments.export]
-
-
-def _export_argument(text: str) -> ExportArgument:
-    """`[NAME=]URI`; a folder that is there under the whole of it (`dt=2026/export`) is no name."""
-    named = re.fullmatch(r"([A-Za-z0-9_.-]+)=(.+)", text)
-    return ExportArgument(named[1], named[2]) if named and not Path(text).exists() else ExportArgument(None, text)
-
-
-def _aws_settings(arguments: argparse.Namespace) -> AwsSettings:
-    return AwsSettings(arguments.endpoint_url, arguments.aws_region, arguments.expected_bucket_owner)
-
-
-def _refuse_leftovers(arguments: Sequence[str]) -> None:
-    """By their names only: one that is misspelt may hold a password."""
-    if arguments:
-        names = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
-        raise Refused([f"unknown arguments: {', '.join(names) or len(arguments)}; see --help"])
-
-
-def _find_database(arguments: argparse.Namespace) -> tuple[DatabaseReference, str | None]:
-    """The reference to the database, and the psql command for an embedded one."""
-    given, secret = arguments.database, arguments.database_secret
-    if given and secret:
-        raise Refused(["--database and --database_secret name two databases; give one of them"])
-    if given and given.startswith(embedded.PREFIX):
-        return embedded.start(given.removeprefix(embedded.PREFIX))
-    if given:
-        return keep_given_url(given), None
-    reference = DatabaseReference(secret) if secret else _DEFAULT_DATABASE
-    reference.url()  # refuses here, not on a worker
-    return reference, None

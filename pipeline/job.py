@@ -1,9 +1,11 @@
-r"""The Beam graph of one table's load.
+r"""The Beam graphs of one table: its load, and a check of what was loaded (validate, rollback), which only does other things with chunks.
 
     data files -> Reshuffle -> CheckFiles -> checked files (a side input: reading waits for them)
                                    \-> refused files -> ledger
     splits -> Reshuffle -> [ ReadChunks -> LoadChunks -> dead letters, notices -> files ]
                                  \-> files that changed since -> ledger
+
+    a check: ... [ ReadChunks -> CheckChunks -> mismatches -> files ]
 
 The bracket is one fused stage; a test holds that.
 """
@@ -15,13 +17,37 @@ from pathlib import Path
 
 import apache_beam as beam
 
+from pipeline.checks.chunk_check import ChunkPlan
 from pipeline.export.chunks import Split, data_files_of
 from pipeline.loading import LoadPlan
-from pipeline.steps import DEAD_LETTERS, NOTICES, REFUSED_FILES, CheckFiles, LoadChunks, NoteRefusedFiles, ReadChunks, WriteRecords
+from pipeline.steps import (
+    DEAD_LETTERS,
+    NOTICES,
+    REFUSED_FILES,
+    CheckChunks,
+    CheckFiles,
+    LoadChunks,
+    NoteRefusedFiles,
+    ReadChunks,
+    WriteRecords,
+)
 
 
 def define_pipeline(root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan, run_folder: Path) -> None:
     """Add the load of one table to a pipeline. Takes ready objects, never arguments of a command line."""
+    loaded = _read(root, splits, plan) | "LoadChunks" >> beam.ParDo(LoadChunks(plan)).with_outputs(DEAD_LETTERS, NOTICES)
+    _ = loaded[DEAD_LETTERS] | "WriteDeadLetters" >> beam.ParDo(WriteRecords(run_folder / "dead_letters" / plan.table.source))
+    _ = loaded[NOTICES] | "WriteNotices" >> beam.ParDo(WriteRecords(run_folder / "notices" / plan.table.source))
+
+
+def define_check(root: beam.Pipeline, splits: Sequence[Split], plan: ChunkPlan, folder: Path) -> None:
+    """Add a check of one table's chunks to a pipeline; what there is to tell goes to files of a folder."""
+    mismatches = _read(root, splits, plan.load_plan) | "CheckChunks" >> beam.ParDo(CheckChunks(plan))
+    _ = mismatches | "WriteMismatches" >> beam.ParDo(WriteRecords(folder))
+
+
+def _read(root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan) -> beam.PCollection:
+    """The chunks of all sound data files; those that are not go to the ledger."""
     checked, refused_files = (
         root
         | "DataFiles" >> beam.Create(data_files_of(splits), reshuffle=False)
@@ -34,8 +60,6 @@ def define_pipeline(root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan
         | "DealOut" >> beam.Reshuffle()
         | "ReadChunks" >> beam.ParDo(ReadChunks(plan), beam.pvalue.AsDict(checked)).with_outputs(REFUSED_FILES, main="chunks")
     )
-    loaded = chunks | "LoadChunks" >> beam.ParDo(LoadChunks(plan)).with_outputs(DEAD_LETTERS, NOTICES)
-    _ = loaded[DEAD_LETTERS] | "WriteDeadLetters" >> beam.ParDo(WriteRecords(run_folder / "dead_letters" / plan.table.source))
-    _ = loaded[NOTICES] | "WriteNotices" >> beam.ParDo(WriteRecords(run_folder / "notices" / plan.table.source))
     _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(plan))
     _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(plan))
+    return chunks

@@ -83,6 +83,13 @@ class ConvertedChunk:
         notices = {number: notices for number, notices in self.notices.items() if number not in refusals}
         return ConvertedChunk(self.rows, refusals, notices)
 
+    @property
+    def loaded_rows(self) -> Rows:
+        """The rows of items that are no dead letters."""
+        if self.refusals.keys().isdisjoint(self.rows.item_numbers):
+            return self.rows
+        return self.rows.only(number for number in self.rows.item_numbers if number not in self.refusals)
+
     def counts(self, items: int) -> ChunkCounts:
         """For the ledger: dead-letter codes by the items that have them, notice codes by notices."""
         return ChunkCounts(
@@ -138,6 +145,36 @@ def convert_chunk(chunk: Chunk, to_row: ToRow) -> ConvertedChunk:
     return ConvertedChunk(Rows(numbers, encoded), refusals, notices)
 
 
+class CommittedChunks:
+    """What the ledger has of a load's chunks."""
+
+    def __init__(self, load: Load, session: Session) -> None:
+        self._load = load
+        self._session = session
+        self._file: tuple[str, dict[int, CommittedChunk]] = ("", {})
+
+    def find(self, chunk: Chunk) -> CommittedChunk | None:
+        """One question a data file, not one a chunk."""
+        data_file = chunk.split.data_file.name
+        if self._file[0] != data_file:
+            load_id = self._load.load_id
+            self._file = data_file, self._session.transact(lambda cursor: ledger.committed_chunks(cursor, load_id, data_file))
+        return self._file[1].get(chunk.first_item)
+
+
+def refused_before(chunk: Chunk, converted: ConvertedChunk, committed: CommittedChunk) -> Sequence[RefusedRow]:
+    """What PostgreSQL refused when the chunk was committed; the ledger must know the chunk as we see it. Raises `Stopped`."""
+    counts = converted.without(committed.refused).counts(len(chunk.lines))
+    if (counts.items, counts.rows, counts.notices) != (committed.items, committed.rows, committed.notices):
+        message = (
+            f"{chunk.split.data_file.name}: the chunk from item {chunk.first_item} was committed with other counts than it has now; "
+            "the export, or ddb2pg itself, is not what it was when the load began. Bring that back, or begin the load anew "
+            "(docs/how-it-works.md, Begin anew)"
+        )
+        raise Stopped(message)
+    return committed.refused
+
+
 class ChunkLoader:
     """Loads chunks of one load through one session. Loading a chunk again does nothing but tell what there is to tell."""
 
@@ -146,24 +183,16 @@ class ChunkLoader:
         self._session = session
         self._to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
         self._ways = ways_to_write(plan.target, plan.table)
-        self._committed_file: tuple[str, dict[int, CommittedChunk]] = ("", {})
+        self._committed = CommittedChunks(plan.load, session)
 
     def load(self, chunk: Chunk) -> tuple[RecordBatch, RecordBatch]:
         """Its dead letters and its notices, once its rows are committed."""
-        committed = self._find_committed(chunk)
+        committed = self._committed.find(chunk)
         if committed is not None and committed.is_clean and committed.items == len(chunk.lines):
             return _batch(chunk, []), _batch(chunk, [])
         converted = convert_chunk(chunk, self._to_row)
-        refused = self._write(chunk, converted) if committed is None else self._refused_before(chunk, converted, committed)
+        refused = self._write(chunk, converted) if committed is None else refused_before(chunk, converted, committed)
         return self._records(chunk, converted.without(refused) if refused else converted)
-
-    def _find_committed(self, chunk: Chunk) -> CommittedChunk | None:
-        """One question a data file, not one a chunk."""
-        data_file = chunk.split.data_file.name
-        if self._committed_file[0] != data_file:
-            load_id = self._plan.load.load_id
-            self._committed_file = data_file, self._session.transact(lambda cursor: ledger.committed_chunks(cursor, load_id, data_file))
-        return self._committed_file[1].get(chunk.first_item)
 
     def _write(self, chunk: Chunk, converted: ConvertedChunk) -> Sequence[RefusedRow]:
         for way in self._ways:
@@ -179,23 +208,11 @@ class ChunkLoader:
         key = ChunkKey(self._plan.load.load_id, chunk.split.data_file.name, chunk.first_item)
         items = len(chunk.lines)
         if not ledger.claim_chunk(cursor, key, self._plan.run_id, converted.counts(items)):
-            return self._refused_before(chunk, converted, ledger.committed_chunk(cursor, key))
+            return refused_before(chunk, converted, ledger.committed_chunk(cursor, key))
         refused = way(cursor, self._plan.target, self._plan.table, converted.rows)
         if refused:
             ledger.note_refused(cursor, key, refused, converted.without(refused).counts(items))
         return refused
-
-    def _refused_before(self, chunk: Chunk, converted: ConvertedChunk, committed: CommittedChunk) -> Sequence[RefusedRow]:
-        """What PostgreSQL refused when the chunk was committed; the ledger must know the chunk as we see it."""
-        counts = converted.without(committed.refused).counts(len(chunk.lines))
-        if (counts.items, counts.rows, counts.notices) != (committed.items, committed.rows, committed.notices):
-            message = (
-                f"{chunk.split.data_file.name}: the chunk from item {chunk.first_item} was committed with other counts than it has now; "
-                "the export, or ddb2pg itself, is not what it was when the load began. Bring that back, or begin the load anew "
-                "(docs/how-it-works.md, Begin anew)"
-            )
-            raise Stopped(message)
-        return committed.refused
 
     def _records(self, chunk: Chunk, converted: ConvertedChunk) -> tuple[RecordBatch, RecordBatch]:
         origin, data_file = self._plan.origin, chunk.split.data_file.name

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from pipeline.postgres.target import Target, find_target
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
 from pipeline.report.terminal import print_result
+from pipeline.run_id import new_run_id
 from pipeline.storage import Storage
 from transforms.table import Table, Unmapped
 
@@ -79,7 +78,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
     preflight are printed; `ddb2pg preflight` shows the facts, too.
     """
-    run_id = _new_run_id()
+    run_id = new_run_id()
     checked = check(options.preflight)
     problems = problems_in(checked.findings)
     if problems:
@@ -97,12 +96,6 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     return run_folder, results
 
 
-def _new_run_id() -> str:
-    """Sorts by time; two runs that start at once differ all the same."""
-    now = datetime.now(UTC)
-    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{secrets.token_hex(3)}"
-
-
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
 
 
@@ -113,6 +106,7 @@ def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -
     """
 
     def work(cursor: Cursor) -> list[_Prepared]:
+        ledger.bring_up_to_date(cursor)
         ledger.create(cursor)
         targets = [(one, find_target(cursor, one.table.target)) for one in planned]
         problems = problems_in(finding for one, target in targets for finding in table_findings(cursor, one, target, options.unmapped))

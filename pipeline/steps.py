@@ -1,7 +1,7 @@
 """The DoFns. As little logic as possible here: each is a few lines around a function or a class of another room.
 
-ReadChunks, LoadChunks and WriteRecords run fused, in one stage: chunks never cross a shuffle, and neither do dead letters or notices.
-CheckFiles comes before them, in a stage of its own: a file is checked once, however many splits it has.
+ReadChunks, LoadChunks (or CheckChunks) and WriteRecords run fused, in one stage: chunks never cross a shuffle, and neither do dead letters,
+notices or mismatches. CheckFiles comes before them, in a stage of its own: a file is checked once, however many splits it has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from pipeline.checks.chunk_check import ChunkPlan
 from pipeline.dead_letters.files import RecordBatch, RecordFiles
 from pipeline.export.chunks import Chunk, Split
 from pipeline.export.data_file import CheckedFile, DataFileRefused
@@ -72,6 +73,26 @@ class LoadChunks(beam.DoFn):
         dead_letters, notices = self._loader.load(chunk)
         yield TaggedOutput(DEAD_LETTERS, dead_letters)
         yield TaggedOutput(NOTICES, notices)
+
+    def teardown(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+
+class CheckChunks(beam.DoFn):
+    """Chunk -> what there is to tell of it, after validate or rollback did with it what they do."""
+
+    def __init__(self, plan: ChunkPlan) -> None:
+        self._plan = plan
+
+    def setup(self) -> None:
+        """One connection a worker process."""
+        self._session = Session(self._plan.load_plan.database)
+        self._check = self._plan.worker(self._session)
+
+    def process(self, chunk: Chunk) -> Iterator[RecordBatch]:
+        """Check one chunk."""
+        yield self._check(chunk)
 
     def teardown(self) -> None:
         """Close the connection."""

@@ -52,6 +52,12 @@ class CommandLine:
     def start_migrate(self, export: str | Path, *arguments: str | Path) -> subprocess.Popen[str]:
         return self.start("migrate", "--export", export, "--output", self.output, *arguments)
 
+    def validate(self, export: str | Path, *arguments: str | Path) -> Finished:
+        return self("validate", "--export", export, "--output", self.output, *arguments)
+
+    def roll_back(self, export: str | Path, *arguments: str | Path) -> Finished:
+        return self("rollback", "--export", export, "--output", self.output, *arguments)
+
     @property
     def run_folders(self) -> list[Path]:
         """Of all runs, oldest first."""

@@ -7,6 +7,7 @@ gone through a second time, for all its errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 from transforms.attribute_value import (
@@ -65,6 +66,25 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
         return encoded, notices
 
     return to_row
+
+
+def compile_key(table: Table, names: Sequence[str]) -> Callable[[bytes], EncodedRow | None]:
+    """The function that makes the fields of some columns of a line that need be no sound item; None where they cannot be read.
+
+    A column that takes the load's time is no part of a key, so that time is no argument.
+    """
+    by_name = {column.name: column for column in table.columns}
+    wanted = [by_name[name] for name in names]
+    maps = _maps_of(replace(table, columns=tuple(wanted)))
+    encode_row = _generate([compile_column(column, 0) for column in wanted], maps)
+
+    def to_key(line: bytes) -> EncodedRow | None:
+        try:
+            return encode_row(_open_maps(line_to_item(line), maps[1:]), [])
+        except (ReadRefused, ValueRefused, EachRefused):
+            return None
+
+    return to_key
 
 
 def _generate(columns: Sequence[CompiledColumn], maps: Sequence[_Map]) -> Callable[[Sequence[Item], list[Notice]], EncodedRow]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from transforms.attribute_value import line_to_item
-from transforms.reject import ItemError, Notice, Stage
+from transforms.reject import ItemError, Notice, ReadRefused, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,15 @@ class Place:
     item_number: int
 
 
-def _address(origin: Origin, place: Place) -> dict[str, str | int]:
-    """The fields with which every record begins."""
+def address(origin: Origin, place: Place | None) -> dict[str, str | int | None]:
+    """The fields with which every record begins; one without a place is of no item."""
     return {
         "run_id": origin.run_id,
         "source_table": origin.source_table,
         "target_table": origin.target_table,
         "export_id": origin.export_id,
-        "data_file": place.data_file,
-        "item_number": place.item_number,
+        "data_file": place.data_file if place else None,
+        "item_number": place.item_number if place else None,
     }
 
 
@@ -53,7 +54,7 @@ def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, 
         item, encoding = base64.b64encode(line).decode(), "base64"
     return orjson.dumps(
         {
-            **_address(origin, place),
+            **address(origin, place),
             "stage": stage,
             "errors": errors,
             "item": item,
@@ -64,14 +65,22 @@ def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, 
     )
 
 
+def key_of_item(line: bytes, key: Sequence[str]) -> dict[str, Any]:
+    """The attributes of an item's key, as they stand in the line; nothing of a line that is no item."""
+    try:
+        item = line_to_item(line)
+    except ReadRefused:
+        return {}
+    return {name: item[name] for name in key if name in item}
+
+
 def notice_records(origin: Origin, place: Place, line: bytes, key: Sequence[str], notices: Sequence[Notice]) -> list[bytes]:
     """The notices of one item; `key` names the attributes of its key."""
-    item = line_to_item(line)
-    item_key = {name: item[name] for name in key if name in item}
+    item_key = key_of_item(line, key)
     return [
         orjson.dumps(
             {
-                **_address(origin, place),
+                **address(origin, place),
                 "code": notice.code,
                 "attribute": notice.attribute,
                 "key": item_key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -27,6 +27,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.encoded)
+
+    def only(self, item_numbers: Iterable[int]) -> Rows:
+        """The rows of some of the items."""
+        wanted = set(item_numbers)
+        pairs = [pair for pair in zip(self.item_numbers, self.encoded, strict=True) if pair[0] in wanted]
+        return Rows([number for number, _ in pairs], [row for _, row in pairs])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,25 +12,24 @@ The next way is for whatever the one before could not settle, which PostgreSQL s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from psycopg2 import sql
 
-from pipeline.postgres.rows import RefusedRow, Rows, copy_stream, numbered_copy_stream
+from pipeline.postgres.rows import RefusedRow, Rows, copy_stream
 from pipeline.postgres.session import Cursor, RowsRefused
 from pipeline.postgres.sqlstate import code_of
+from pipeline.postgres.staging import COPY_BLOCK, ITEM, Staging, names, stage_unparsed, unparsed_values
 from pipeline.postgres.target import Target
 from transforms.reject import ErrorCode
-from transforms.table import Column, Table
+from transforms.table import Table
 
 WriteRows = Callable[[Cursor, Target, Table, Rows], list[RefusedRow]]
 
-_COPY_BLOCK: Final = 1 << 18
 _NO_ERROR: Final = "00000"
-_STAGING: Final = sql.Identifier("pg_temp", "ddb2pg_staging")
-_REFUSED: Final = sql.Identifier("pg_temp", "ddb2pg_refused")
-_ITEM: Final = sql.Identifier("ddb2pg_item")
+_STAGING: Final = Staging("ddb2pg_staging")
+_REFUSED: Final = Staging("ddb2pg_refused")
 
 
 def ways_to_write(target: Target, table: Table) -> Sequence[WriteRows]:
@@ -48,8 +47,8 @@ def ways_to_write(target: Target, table: Table) -> Sequence[WriteRows]:
 def copy_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
     """COPY straight into the target; raises where one row is refused."""
     if rows:
-        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target.identifier, _names(table.column_names))
-        cursor.copy_expert(statement, copy_stream(rows, len(table.columns)), _COPY_BLOCK)
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target.identifier, names(table.column_names))
+        cursor.copy_expert(statement, copy_stream(rows, len(table.columns)), COPY_BLOCK)
         if cursor.rowcount != len(rows):
             # A trigger that returns NULL keeps a row out without an error; the last way finds out which.
             raise RowsRefused(_NO_ERROR)
@@ -61,19 +60,19 @@ def copy_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[
 
 def insert_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
     """Insert every row whose primary key is new, in the file's order; the others are refused as conflicts."""
-    _stage(cursor, table, rows)
-    names = {
+    stage_unparsed(cursor, _STAGING, table, rows)
+    parts = {
         "target": target.identifier,
-        "columns": _names(table.column_names),
-        "values": _staged_values(table),
-        "staging": _STAGING,
-        "item": _ITEM,
-        "key": _names(target.primary_key),
+        "columns": names(table.column_names),
+        "values": unparsed_values(table),
+        "staging": _STAGING.identifier,
+        "item": ITEM,
+        "key": names(target.primary_key),
     }
-    cursor.execute(sql.SQL(_INSERT_NEW).format(**names))
+    cursor.execute(sql.SQL(_INSERT_NEW).format(**parts))
     conflicts = [row[0] for row in cursor.fetchall()]
     # As a literal: with parameters, psycopg2 would take a % in a column's name for another.
-    cursor.execute(sql.SQL(_COUNT_UNEXPLAINED).format(conflicts=sql.Literal(conflicts), **names))
+    cursor.execute(sql.SQL(_COUNT_UNEXPLAINED).format(conflicts=sql.Literal(conflicts), **parts))
     if cursor.fetchone()[0]:
         # Neither inserted nor there before, as far as this role can see. The last way tells row by row.
         raise RowsRefused(_NO_ERROR)
@@ -102,22 +101,18 @@ _COUNT_UNEXPLAINED: Final = """
 def insert_row_by_row(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
     """Insert each row in a subtransaction, in the file's order, all in one statement; refuses each row for what it violates itself."""
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    _stage(cursor, table, rows)
-    cursor.execute(
-        sql.SQL("CREATE TEMP TABLE {} (item bigint, sqlstate text, violated text) ON COMMIT DROP").format(
-            sql.Identifier(_REFUSED.strings[1])
-        )
-    )
+    stage_unparsed(cursor, _STAGING, table, rows)
+    cursor.execute(sql.SQL("CREATE TEMP TABLE {} (item bigint, sqlstate text, violated text) ON COMMIT DROP").format(_REFUSED.own_name))
     body = sql.SQL(_LOOP).format(
         target=target.identifier,
-        columns=_names(table.column_names),
-        values=_staged_values(table),
-        staging=_STAGING,
-        item=_ITEM,
-        refused=_REFUSED,
+        columns=names(table.column_names),
+        values=unparsed_values(table),
+        staging=_STAGING.identifier,
+        item=ITEM,
+        refused=_REFUSED.identifier,
     )
     cursor.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(cursor))))
-    cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {} ORDER BY item").format(_REFUSED))
+    cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {} ORDER BY item").format(_REFUSED.identifier))
     return [
         RefusedRow(number, code_of(sqlstate, violated, target.primary_key_names), sqlstate, violated)
         for number, sqlstate, violated in cursor.fetchall()
@@ -147,41 +142,3 @@ BEGIN
     END LOOP;
 END
 """
-
-
-def _stage(cursor: Cursor, table: Table, rows: Rows) -> None:
-    """The rows in a temp table, with their item numbers, so that what follows are statements on sets.
-
-    A jsonb is staged as the bytes that it came as: the server parses it only where a row stands alone.
-    """
-    columns = [
-        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL("bytea" if _is_jsonb(column) else column.conversion.sql_type))
-        for column in table.columns
-    ]
-    cursor.execute(
-        sql.SQL("CREATE TEMP TABLE {} ({} bigint PRIMARY KEY, {}) ON COMMIT DROP").format(
-            sql.Identifier(_STAGING.strings[1]), _ITEM, sql.SQL(", ").join(columns)
-        )
-    )
-    statement = sql.SQL("COPY {} ({}, {}) FROM STDIN (FORMAT BINARY)").format(_STAGING, _ITEM, _names(table.column_names))
-    cursor.copy_expert(statement, numbered_copy_stream(rows, len(table.columns)), _COPY_BLOCK)
-    cursor.execute(sql.SQL("ANALYZE {}").format(_STAGING))
-
-
-def _staged_values(table: Table) -> sql.Composed:
-    """The columns of the target from those of the temp table."""
-    return sql.SQL(", ").join(
-        # The first byte of a binary jsonb is its version.
-        sql.SQL("convert_from(substr(staged.{}, 2), 'UTF8')::jsonb" if _is_jsonb(column) else "staged.{}").format(
-            sql.Identifier(column.name)
-        )
-        for column in table.columns
-    )
-
-
-def _is_jsonb(column: Column) -> bool:
-    return column.conversion.sql_type == "jsonb"
-
-
-def _names(names: Iterable[str]) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, names))

@@ -8,11 +8,10 @@ from pathlib import Path
 import orjson
 
 from pipeline import __version__
-from pipeline.report.result import TableResult
 
 
-def write_report(run_folder: Path, exit_code: int, results: Sequence[TableResult]) -> Path:
-    """Write the report of a run into its folder."""
+def write_report(run_folder: Path, exit_code: int, results: Sequence[object]) -> Path:
+    """Write the report of a run into its folder; a result is a dataclass, one a table."""
     path = run_folder / "report.json"
     report = {"ddb2pg": __version__, "run_id": run_folder.name, "exit_code": exit_code, "tables": results}
     path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

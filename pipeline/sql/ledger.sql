@@ -1,5 +1,5 @@
 -- The ledger: what was loaded, by whom it can be seen, and nothing else. It holds counts and item numbers, never a value of an item.
--- Runs as one transaction, under an advisory lock, whenever a load starts; everything in it can run again.
+-- Runs as one transaction, under an advisory lock, where there is no ledger or an older one; everything in it can run again.
 
 CREATE SCHEMA IF NOT EXISTS ddb2pg;
 
@@ -21,9 +21,15 @@ CREATE TABLE IF NOT EXISTS ddb2pg.load (
     unmapped        text NOT NULL,
     definition      text NOT NULL,
     started_at      timestamptz NOT NULL DEFAULT now(),
-    finished_at     timestamptz,
-    UNIQUE (export_id, target_table)
+    finished_at     timestamptz
 );
+
+-- A load that is rolled back stays here, closed; the same export may then be loaded again, as another load.
+ALTER TABLE ddb2pg.load
+    ADD COLUMN IF NOT EXISTS rollback_started_at timestamptz,
+    ADD COLUMN IF NOT EXISTS rolled_back_at      timestamptz,
+    DROP CONSTRAINT IF EXISTS load_export_id_target_table_key;
+CREATE UNIQUE INDEX IF NOT EXISTS load_is_open ON ddb2pg.load (export_id, target_table) WHERE rolled_back_at IS NULL;
 
 -- One row per committed chunk, inserted before the chunk's rows and in their transaction. No foreign key to the load: it would make
 -- every chunk lock the same row.
@@ -45,6 +51,16 @@ CREATE TABLE IF NOT EXISTS ddb2pg.chunk (
     CHECK (items = rows + dead_letters)
 );
 
+-- What became of the chunk's rows when the load was rolled back: rows = deleted + gone (deleted by somebody before) + kept (listed).
+ALTER TABLE ddb2pg.chunk
+    ADD COLUMN IF NOT EXISTS rolled_back_at timestamptz,
+    ADD COLUMN IF NOT EXISTS rollback_pass  integer,
+    ADD COLUMN IF NOT EXISTS deleted        integer,
+    ADD COLUMN IF NOT EXISTS gone           integer,
+    ADD COLUMN IF NOT EXISTS kept           integer,
+    -- As compared_chunk.mismatches
+    ADD COLUMN IF NOT EXISTS discrepancies  jsonb;
+
 -- Data files that a run refused to load, and why.
 CREATE TABLE IF NOT EXISTS ddb2pg.refused_file (
     load_id     bigint NOT NULL,
@@ -55,9 +71,30 @@ CREATE TABLE IF NOT EXISTS ddb2pg.refused_file (
     PRIMARY KEY (load_id, run_id, data_file)
 );
 
+-- What a run of validate found in the chunks that it compared so far; deleted at its end. Keys are hashes, salted with a number that only
+-- the run knows.
+CREATE UNLOGGED TABLE IF NOT EXISTS ddb2pg.compared_chunk (
+    run_id         text NOT NULL,
+    load_id        bigint NOT NULL,
+    data_file      text NOT NULL,
+    first_item     bigint NOT NULL,
+    items          integer NOT NULL,
+    -- [[item number, kind, [column, ...], [code, sqlstate, constraint] or null], ...]
+    mismatches     jsonb NOT NULL,
+    mismatch_count integer NOT NULL,
+    -- Of the rows that are in the target
+    found_keys     bigint[] NOT NULL,
+    -- Dead letters whose key is in the target, most likely as the key of another item's row
+    refused_items  bigint[] NOT NULL,
+    refused_keys   bigint[] NOT NULL,
+    compared_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, load_id, data_file, first_item)
+);
+
 ALTER TABLE ddb2pg.load ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ddb2pg.chunk ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ddb2pg.refused_file ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ddb2pg.compared_chunk ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON SCHEMA ddb2pg FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA ddb2pg FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA ddb2pg FROM PUBLIC;

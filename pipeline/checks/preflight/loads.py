@@ -19,7 +19,8 @@ BEGIN_ANEW: Final = "to begin anew empty {table} and delete export {export} from
 def load_findings(cursor: Cursor, export: Export, table: Table, target: Target | None, unmapped: Unmapped) -> Iterator[Finding]:
     """What cannot be looked at is a problem of the target or the ledger already."""
     load = find_visible_load(cursor, export, target)
-    if target is None or not may_read(cursor, target) or (ledger.exists(cursor) and not ledger.is_ours(cursor)):
+    # An older version's ledger is brought up to date by migrate, which then looks again.
+    if target is None or not may_read(cursor, target) or (ledger.exists(cursor) and not _may_look(cursor)):
         return
     name = table.target
     others = ledger.other_loads(cursor, export.export_id, target.qualified) if ledger.exists(cursor) else []
@@ -43,9 +44,13 @@ def load_findings(cursor: Cursor, export: Export, table: Table, target: Target |
 
 def find_visible_load(cursor: Cursor, export: Export, target: Target | None) -> Load | None:
     """The load, where there is a ledger that this role may read."""
-    if target is None or not ledger.exists(cursor) or not ledger.is_ours(cursor):
+    if target is None or not ledger.exists(cursor) or not _may_look(cursor):
         return None
     return ledger.find_load(cursor, export.export_id, target.qualified)
+
+
+def _may_look(cursor: Cursor) -> bool:
+    return ledger.is_ours(cursor) and ledger.is_current(cursor)
 
 
 def _begun_findings(cursor: Cursor, export: Export, table: Table, load: Load, unmapped: Unmapped) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from psycopg2.extras import Json
 
+from pipeline.postgres.ledger.rollbacks import HOLD_OPEN, stop_if_rollback_began
 from pipeline.postgres.rows import RefusedRow
 from pipeline.postgres.session import Cursor
 from transforms.reject import ErrorCode
@@ -61,16 +62,19 @@ def _committed_chunk(row: tuple[Any, ...]) -> CommittedChunk:
 def claim_chunk(cursor: Cursor, key: ChunkKey, run_id: str, counts: ChunkCounts) -> bool:
     """Insert the chunk's row before its rows; False when it is there: the chunk is committed.
 
-    A second worker with the same chunk waits here for the first one's transaction to end.
+    A second worker with the same chunk waits here for the first one's transaction to end. Raises `Stopped` once a rollback was begun.
     """
     cursor.execute(
-        """
+        f"""
+        {HOLD_OPEN};
         INSERT INTO ddb2pg.chunk (load_id, data_file, first_item, items, rows, dead_letters, notices, dead_letter_codes, notice_codes,
                                   write_rejects, run_id)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '[]', %s)
+        SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, '[]', %s
+        WHERE NOT EXISTS (SELECT FROM ddb2pg.load WHERE load_id = %s AND rollback_started_at IS NOT NULL)
         ON CONFLICT DO NOTHING
         """,
         [
+            key.load_id,
             key.load_id,
             key.data_file,
             key.first_item,
@@ -81,9 +85,13 @@ def claim_chunk(cursor: Cursor, key: ChunkKey, run_id: str, counts: ChunkCounts)
             Json(counts.dead_letter_codes),
             Json(counts.notice_codes),
             run_id,
+            key.load_id,
         ],
     )
-    return bool(cursor.rowcount)
+    if cursor.rowcount:
+        return True
+    stop_if_rollback_began(cursor, key.load_id)
+    return False
 
 
 def note_refused(cursor: Cursor, key: ChunkKey, refused: Sequence[RefusedRow], counts: ChunkCounts) -> None:

@@ -35,6 +35,8 @@ class Load:
     definition: str
     started_at: datetime
     finished_at: datetime | None
+    rollback_started_at: datetime | None = None
+    rolled_back_at: datetime | None = None
 
     @property
     def migration_microseconds(self) -> int:
@@ -45,14 +47,14 @@ class Load:
 
 _LOAD_COLUMNS: Final = """
     load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, split_items,
-    most_splits, unmapped, definition, started_at, finished_at
+    most_splits, unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at
 """
 
 
 def _load(row: tuple[Any, ...]) -> Load:
     load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, split_items, most_splits, *rest = row
     chunk_size, split_size = ChunkSize(chunk_items, chunk_bytes), SplitSize(split_items, most_splits)
-    unmapped, definition, started_at, finished_at = rest
+    unmapped, definition, *times = rest
     return Load(
         load_id,
         export_id,
@@ -65,8 +67,7 @@ def _load(row: tuple[Any, ...]) -> Load:
         split_size,
         Unmapped(unmapped),
         definition,
-        started_at,
-        finished_at,
+        *times,
     )
 
 
@@ -96,17 +97,52 @@ def create(cursor: Cursor) -> None:
         cursor.execute(read_sql("ledger.sql"))
 
 
+def is_current(cursor: Cursor) -> bool:
+    """Whether the ledger that there is has all that this version asks of it."""
+    cursor.execute(
+        """
+        SELECT count(*) = 4 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = to_regnamespace('ddb2pg')
+          AND (c.relname, a.attname) IN (('load', 'rolled_back_at'), ('chunk', 'rolled_back_at'), ('chunk', 'discrepancies'),
+                                         ('compared_chunk', 'found_keys'))
+        """
+    )
+    return bool(cursor.fetchone()[0])
+
+
+def bring_up_to_date(cursor: Cursor) -> None:
+    """Add to a ledger of ours, made by an older version, what it lacks; does nothing to any other, or where there is none."""
+    if exists(cursor) and not is_current(cursor) and is_ours(cursor):
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
+        cursor.execute(read_sql("ledger.sql"))
+
+
 def find_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
-    """The load of an export into a target; None when it was never started."""
-    cursor.execute(f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s)", [export_id, target_table])
+    """The load of an export into a target; None when it was never started, or was rolled back."""
+    cursor.execute(
+        f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NULL",
+        [export_id, target_table],
+    )
+    row = cursor.fetchone()
+    return None if row is None else _load(row)
+
+
+def find_rolled_back_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
+    """The last load of an export into a target that was rolled back, to its end."""
+    cursor.execute(
+        f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NOT NULL "
+        "ORDER BY load_id DESC LIMIT 1",
+        [export_id, target_table],
+    )
     row = cursor.fetchone()
     return None if row is None else _load(row)
 
 
 def other_loads(cursor: Cursor, export_id: str, target_table: str) -> list[str]:
-    """The exports other than this one of which a load into the target was begun."""
+    """The exports other than this one of which a load into the target was begun, and not rolled back."""
     cursor.execute(
-        "SELECT export_id FROM ddb2pg.load WHERE target_table = %s AND export_id <> %s ORDER BY load_id", [target_table, export_id]
+        "SELECT export_id FROM ddb2pg.load WHERE target_table = %s AND export_id <> %s AND rolled_back_at IS NULL ORDER BY load_id",
+        [target_table, export_id],
     )
     return [row[0] for row in cursor.fetchall()]
 

@@ -1,0 +1,100 @@
+"""Arguments that several commands take, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+EPILOG: Final = (
+    "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
+    "1 failed, resume by running it again."
+)
+
+
+def add_command(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, epilog: str = EPILOG
+) -> argparse.ArgumentParser:
+    """A command, with what every command takes."""
+    command = subparsers.add_parser(name, help=summary, description=summary, epilog=epilog, allow_abbrev=False)
+    command.add_argument(
+        "--log_level",
+        metavar="LEVEL",
+        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+        help="log what Beam says, from LEVEL (INFO, DEBUG); it may quote items, so keep it private",
+    )
+    return command
+
+
+def add_database(command: argparse.ArgumentParser) -> None:
+    """Which database."""
+    command.add_argument(
+        "--database",
+        metavar="URL",
+        help="postgresql://..., or embedded:DIR for a PostgreSQL that comes with pip (default: the environment variable DATABASE_URL, "
+        "which keeps the password out of the process list)",
+    )
+    command.add_argument("--database_secret", metavar="REF", help="where the URL is, looked up by each worker: env:NAME or file:PATH")
+
+
+def add_export(command: argparse.ArgumentParser) -> None:
+    """Which exports."""
+    command.add_argument(
+        "--export",
+        metavar="[NAME=]URI",
+        action="append",
+        required=True,
+        help="the folder of an export, on disk, s3:// or gs://, its manifest-summary.json, or a folder with exports below it; repeatable. "
+        "NAME overrides the table's name; with it, a folder of data files without manifests will do, but its counts cannot be proved",
+    )
+
+
+def add_output(command: argparse.ArgumentParser) -> None:
+    """Where a run writes, and whose tables it is about."""
+    command.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path("ddb2pg-output"), help="where each run gets a folder (default: ./%(default)s)"
+    )
+    command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")
+
+
+def add_aws(command: argparse.ArgumentParser) -> None:
+    """How AWS is reached."""
+    command.add_argument("--endpoint_url", metavar="URL", help="another endpoint than AWS's (default: as AWS_ENDPOINT_URL says)")
+    command.add_argument("--aws_region", metavar="REGION", help="AWS region (default: as AWS_REGION or the AWS configuration says)")
+    command.add_argument(
+        "--expected_bucket_owner", metavar="ACCOUNT", help="the AWS account that must own each bucket; another's bucket is refused"
+    )
+
+
+def point_in_time(text: str) -> datetime:
+    """A time with its time zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a time as 2026-11-23T02:00:00Z") from None
+    if time.tzinfo is None:
+        raise argparse.ArgumentTypeError("must have a time zone; add Z for UTC")
+    return time
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """A number from 1 to `most`."""
+
+    def bounded(text: str) -> int:
+        number = positive(text)
+        if number > most:
+            message = f"must be at most {most}"
+            raise argparse.ArgumentTypeError(message)
+        return number
+
+    return bounded
+
+
+def positive(text: str) -> int:
+    """A number from 1."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
+    return number

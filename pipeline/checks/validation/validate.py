@@ -1,0 +1,99 @@
+"""`validate`: every item of the exports against its row, table after table; writes nothing into a target unless it is to repair."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.validation.chunk import ValidationPlan
+from pipeline.checks.validation.conclusion import conclude
+from pipeline.engine import run_pipeline, worker_count
+from pipeline.errors import Stopped
+from pipeline.export.chunks import plan_splits
+from pipeline.job import define_check
+from pipeline.postgres import ledger
+from pipeline.postgres.ledger import Load, Totals
+from pipeline.postgres.session import Cursor, RetryLimit, Session
+from pipeline.postgres.target import Target, may_insert
+from pipeline.report.check_results import ValidationResult
+from pipeline.report.check_terminal import print_validation
+from pipeline.report.progress import shown_progress
+from pipeline.run_id import new_run_id
+from transforms.table import Table
+
+FOLDER = "mismatches"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateOptions:
+    """What `validate` was asked for."""
+
+    check: CheckOptions
+    repair: bool
+    show_values: bool
+
+
+def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult]]:
+    """Compare all exports; returns the run's folder and the results.
+
+    Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
+    """
+    run_id = new_run_id()
+    problems = partial(_problems, repair=options.repair)
+    begun = find_begun_loads(options.check, run_id, ledger.find_load, problems)
+    run_folder = options.check.output / run_id
+    run_folder.mkdir(parents=True)
+    results = []
+    for load in begun:
+        plan = ValidationPlan(load.plan, secrets.randbits(62), options.repair, options.show_values)
+        results.append(validate_table(load, plan, options.check, run_folder, console))
+        print_validation(console, results[-1])
+    return run_folder, results
+
+
+def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:
+    if load.rollback_started_at is not None:
+        yield f"{table.target}: a rollback of its load was begun; finish it: run ddb2pg rollback with --yes"
+    if repair and not may_insert(cursor, target):
+        yield f"{table.target}: --repair inserts rows, but this role may not; let its owner GRANT INSERT ON {table.target}"
+
+
+def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: Path, console: Console) -> ValidationResult:
+    """Compare one table, and add up what was found."""
+    folder = run_folder / FOLDER / load.plan.table.source
+    started = time.monotonic()
+    try:
+        compare_chunks(load, plan, options, folder, console)
+        with Session(options.database) as session:
+            return session.transact(lambda cursor: conclude(cursor, load, plan, folder, time.monotonic() - started))
+    finally:
+        forget(plan)
+
+
+def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: Path, console: Console) -> None:
+    """Run the job that compares every chunk of an export; what it finds is in the ledger, and in files of the folder."""
+    splits = plan_splits(load.export.data_files, load.plan.load.split_size)
+    if not splits:
+        return
+    define = partial(define_check, splits=splits, plan=plan, folder=folder)
+
+    def compared(cursor: Cursor) -> Totals:
+        items, mismatches = ledger.compared_items(cursor, plan.comparing)
+        return Totals(items=items, dead_letters=mismatches)
+
+    with shown_progress(console, options.database, load.plan.load, 0, read=compared, found="mismatches"):
+        run_pipeline(define, options.beam_arguments, worker_count(load.export.items, len(splits)))
+
+
+def forget(plan: ValidationPlan) -> None:
+    """Delete the run's rows in the ledger; where that fails, a later run does it."""
+    with contextlib.suppress(Stopped), Session(plan.load_plan.database, RetryLimit(tries=2)) as session:
+        session.transact(lambda cursor: ledger.forget_comparison(cursor, plan.comparing))

@@ -1,0 +1,73 @@
+"""What commands make of their parsed arguments, and what they give back."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from pipeline.aws import AwsSettings
+from pipeline.errors import Refused
+from pipeline.export.given import ExportArgument
+from pipeline.postgres import embedded
+from pipeline.postgres.database_url import DatabaseReference, keep_given_url
+
+_DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
+
+
+class ExitCode(IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    FAILED = 1
+    REFUSED = 2
+    DEAD_LETTERS = 3
+    DIFFERENCES = 3
+
+
+def print_json(facts: object) -> None:
+    """For other programs."""
+    sys.stdout.buffer.write(orjson.dumps(facts, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def export_arguments(arguments: argparse.Namespace) -> list[ExportArgument]:
+    """Of `add_export`."""
+    return [_export_argument(text) for text in arguments.export]
+
+
+def _export_argument(text: str) -> ExportArgument:
+    """`[NAME=]URI`; a folder that is there under the whole of it (`dt=2026/export`) is no name."""
+    named = re.fullmatch(r"([A-Za-z0-9_.-]+)=(.+)", text)
+    return ExportArgument(named[1], named[2]) if named and not Path(text).exists() else ExportArgument(None, text)
+
+
+def aws_settings(arguments: argparse.Namespace) -> AwsSettings:
+    """Of `add_aws`."""
+    return AwsSettings(arguments.endpoint_url, arguments.aws_region, arguments.expected_bucket_owner)
+
+
+def refuse_leftovers(arguments: Sequence[str]) -> None:
+    """By their names only: one that is misspelt may hold a password."""
+    if arguments:
+        names = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
+        raise Refused([f"unknown arguments: {', '.join(names) or len(arguments)}; see --help"])
+
+
+def find_database(arguments: argparse.Namespace) -> tuple[DatabaseReference, str | None]:
+    """The reference to the database, and the psql command for an embedded one."""
+    given, secret = arguments.database, arguments.database_secret
+    if given and secret:
+        raise Refused(["--database and --database_secret name two databases; give one of them"])
+    if given and given.startswith(embedded.PREFIX):
+        return embedded.start(given.removeprefix(embedded.PREFIX))
+    if given:
+        return keep_given_url(given), None
+    reference = DatabaseReference(secret) if secret else _DEFAULT_DATABASE
+    reference.url()  # refuses here, not on a worker
+    return reference, None

@@ -1,0 +1,148 @@
+"""Rollbacks: a load that is being taken back, chunk by chunk. Its rows here are closed, never erased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg2.extras import Json
+
+from pipeline.errors import Stopped
+from pipeline.postgres.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
+from pipeline.postgres.session import Cursor
+
+# Whoever writes rows of a load holds its lock, shared, to the end of the transaction; a rollback waits for all of them, and whoever comes
+# then sees that it has begun. Taken in a statement of its own: what follows must look after the lock is held.
+_LOAD_LOCK: Final = 0x6464_6270
+HOLD_OPEN: Final = f"SELECT pg_advisory_xact_lock_shared({_LOAD_LOCK}, %s::integer)"
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBackChunk:
+    """What became of a chunk's rows: each was deleted, was gone before, or is kept and is one of the discrepancies."""
+
+    deleted: int
+    gone: int
+    discrepancies: tuple[Mismatch, ...]
+    pass_number: int = 0
+
+    @property
+    def kept(self) -> int:
+        """Rows that are still there."""
+        return len(self.discrepancies)
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackTotals:
+    """Sums over the chunks of a load."""
+
+    open_chunks: int
+    chunks: int
+    rows: int
+    deleted: int
+    gone: int
+    kept: int
+    last_pass: int
+
+
+def begin_rollback(cursor: Cursor, load_id: int) -> None:
+    """Let no chunk of the load be committed from the end of this transaction on; waits for those that are on their way."""
+    cursor.execute(f"SELECT pg_advisory_xact_lock({_LOAD_LOCK}, %s::integer)", [load_id])
+    cursor.execute("UPDATE ddb2pg.load SET rollback_started_at = coalesce(rollback_started_at, now()) WHERE load_id = %s", [load_id])
+
+
+def hold_open(cursor: Cursor, load_id: int) -> None:
+    """Let no rollback of the load begin before the end of this transaction. Raises `Stopped` when one was begun."""
+    cursor.execute(HOLD_OPEN, [load_id])
+    stop_if_rollback_began(cursor, load_id)
+
+
+def stop_if_rollback_began(cursor: Cursor, load_id: int) -> None:
+    """Raise `Stopped` when a rollback of the load was begun."""
+    if has_rollback_begun(cursor, load_id):
+        message = "a rollback of this load was begun, so no more rows of it are written; finish it: run ddb2pg rollback with --yes"
+        raise Stopped(message)
+
+
+def has_rollback_begun(cursor: Cursor, load_id: int) -> bool:
+    """Whether a rollback of the load was begun, ended or not."""
+    cursor.execute("SELECT EXISTS (SELECT FROM ddb2pg.load WHERE load_id = %s AND rollback_started_at IS NOT NULL)", [load_id])
+    return bool(cursor.fetchone()[0])
+
+
+def lock_chunk(cursor: Cursor, load_id: int, data_file: str, first_item: int) -> RolledBackChunk | None:
+    """Keep other rollbacks away from a committed chunk to the end of this transaction; what became of it, if it is closed already."""
+    cursor.execute(
+        """
+        SELECT rolled_back_at IS NOT NULL, deleted, gone, discrepancies, rollback_pass FROM ddb2pg.chunk
+        WHERE (load_id, data_file, first_item) = (%s, %s, %s) FOR UPDATE
+        """,
+        [load_id, data_file, first_item],
+    )
+    is_closed, deleted, gone, discrepancies, pass_number = cursor.fetchone()
+    return RolledBackChunk(deleted, gone, mismatches_of_json(discrepancies), pass_number) if is_closed else None
+
+
+def close_chunk(cursor: Cursor, load_id: int, data_file: str, first_item: int, chunk: RolledBackChunk) -> None:
+    """Note what became of a chunk's rows, in the transaction that deletes them."""
+    cursor.execute(
+        """
+        UPDATE ddb2pg.chunk SET rolled_back_at = clock_timestamp(), deleted = %s, gone = %s, kept = %s, discrepancies = %s,
+                                rollback_pass = %s
+        WHERE (load_id, data_file, first_item) = (%s, %s, %s)
+        """,
+        [
+            chunk.deleted,
+            chunk.gone,
+            chunk.kept,
+            Json(mismatches_to_json(chunk.discrepancies)),
+            chunk.pass_number,
+            load_id,
+            data_file,
+            first_item,
+        ],
+    )
+
+
+def rollback_totals(cursor: Cursor, load_id: int) -> RollbackTotals:
+    """How far the rollback of a load is."""
+    cursor.execute(
+        """
+        SELECT count(*) FILTER (WHERE rolled_back_at IS NULL), count(*), coalesce(sum(rows), 0)::bigint,
+               coalesce(sum(deleted), 0)::bigint, coalesce(sum(gone), 0)::bigint, coalesce(sum(kept), 0)::bigint,
+               coalesce(max(rollback_pass), 0)
+        FROM ddb2pg.chunk WHERE load_id = %s
+        """,
+        [load_id],
+    )
+    return RollbackTotals(*cursor.fetchone())
+
+
+def files_to_roll_back(cursor: Cursor, load_id: int) -> set[str]:
+    """The data files with a chunk that is not closed, or of which there is something to tell."""
+    cursor.execute("SELECT DISTINCT data_file FROM ddb2pg.chunk WHERE load_id = %s AND (rolled_back_at IS NULL OR kept > 0)", [load_id])
+    return {row[0] for row in cursor.fetchall()}
+
+
+def discrepancy_counts(cursor: Cursor, load_id: int) -> dict[str, int]:
+    """How many rows are kept, by kind, the most frequent first."""
+    cursor.execute(
+        """
+        SELECT one ->> 1, count(*) FROM ddb2pg.chunk, jsonb_array_elements(discrepancies) one
+        WHERE load_id = %s GROUP BY 1 ORDER BY 2 DESC, 1
+        """,
+        [load_id],
+    )
+    return dict(cursor.fetchall())
+
+
+def finish_rollback(cursor: Cursor, load_id: int) -> bool:
+    """Close the load, if all of its chunks are closed."""
+    cursor.execute(
+        """
+        UPDATE ddb2pg.load SET rolled_back_at = coalesce(rolled_back_at, now())
+        WHERE load_id = %s AND NOT EXISTS (SELECT FROM ddb2pg.chunk c WHERE c.load_id = load.load_id AND c.rolled_back_at IS NULL)
+        """,
+        [load_id],
+    )
+    return bool(cursor.rowcount)
