@@ -160,6 +160,8 @@ def test_problems_of_exports_have_codes(exports: Path, look: Look, tmp_path: Pat
         "unknown_table",
         "two_exports",
     ]
+    # Of which table one is that cannot be read, is not known.
+    assert look.of("no_export", exports=[broken]) == []
     assert [found.sentence for found in look.of("no_export", exports=[session])] == [
         "no export was given for medzen-soap-notes",
         "no export was given for medzen-meeting-audit",
