@@ -225,8 +225,8 @@ def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         subparsers,
         "validate",
         "compare every item of the exports with its row, and every row with the items",
-        "Exit codes: 0 every row is as the export makes it; 3 there are differences; 2 refused, nothing was compared; 1 stopped, or not all "
-        "was compared: run it again.",
+        "Exit codes: 0 every row is as the export makes it; 3 there are differences; 2 refused, nothing was compared; 1 stopped, or not "
+        "all was compared: run it again.",
     )
     _add_check(command)
     command.add_argument("--repair", action="store_true", help="insert rows that are missing; never changes one that is there")
