@@ -212,6 +212,8 @@ def run_status(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
 def _read_loads(cursor: Cursor) -> list[LoadStatus]:
     if not ledger.exists(cursor):
         return []
+    if ledger.is_ours(cursor) and not ledger.is_current(cursor):
+        raise Refused(["the ledger was made by an older ddb2pg; the next migrate or validate brings it up to date"])
     return [
         LoadStatus(load, ledger.load_totals(cursor, load.load_id), *ledger.code_counts(cursor, load.load_id))
         for load in ledger.all_loads(cursor)

@@ -214,7 +214,7 @@ def test_a_connection_lost_during_commit_is_decided_by_the_ledger(lab: Lab, is_c
     with LosingProxy(lab.database.url, after=is_committed) as proxy, Session(reference_to(proxy.url), QUICK) as session:
         loader = ChunkLoader(plan, session)
         session.transact(lambda cursor: cursor.execute("SELECT 1"))
-        loader._find_committed(chunk_of(lines))
+        loader._committed.find(chunk_of(lines))
         proxy.lose_next_commit()
         loaded = Loaded.of(loader.load(chunk_of(lines)))
 
