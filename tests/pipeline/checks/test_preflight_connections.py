@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from psycopg2.extensions import make_dsn
 
-from pipeline.checks.preflight.connections import Limit, limit_findings
+from pipeline.checks.preflight.connections import Limit, connection_findings, limit_findings
 from pipeline.engine import planned_workers
+from pipeline.postgres.link import Link, Pooling
+from pipeline.postgres.session import Session
 from tests.command_line import CommandLine
 from tests.pgbouncer import hold
 from tests.pipeline.checks.conftest import Look
+from tests.pipeline.postgres.made_loads import reference_to
 from tests.postgres_server import Database
 
 
@@ -26,23 +31,53 @@ def role(database: Database) -> Iterator[str]:
     database.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+def free_and_most(look: Look, url: str) -> tuple[int, int]:
+    """What the fact says of the server."""
+    [found] = look.of("connections", url=url)
+    free, most = re.findall(r"the server has (\d+) of (\d+) free", found.sentence)[0]
+    return int(free), int(most)
+
+
 def test_the_servers_limit_counts_without_what_is_reserved(database: Database, look: Look, role: str) -> None:
-    """A superuser may have that, too; what others hold is counted, our own connection is not."""
+    """A superuser may have that, too; what others hold is counted."""
     limit = database.value("SELECT current_setting('max_connections')::int")
     reserved = database.value(
         "SELECT current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true), '0')::int"
     )
-    others = [hold(database.url) for _ in range(3)]
+    assert free_and_most(look, database.url)[1] == limit
+    assert free_and_most(look, make_dsn(database.url, user=role))[1] == limit - reserved
+    end = time.monotonic() + 60
+    # Connections that tests closed just now are counted for a moment still.
+    while not _are_counted(look, database.url, 3):
+        assert time.monotonic() < end
 
-    end = time.monotonic() + 30
-    # Those that were closed just now are counted for a moment still.
-    while f"the server has {limit - 3} of {limit} free" not in look.of("connections")[0].sentence:
-        assert time.monotonic() < end
-    url = make_dsn(database.url, user=role)
-    while f"the server has {limit - reserved - 3} of {limit - reserved} free" not in look.of("connections", url=url)[0].sentence:
-        assert time.monotonic() < end
+
+def _are_counted(look: Look, url: str, connections: int) -> bool:
+    others = [hold(url) for _ in range(connections)]
+    taken, _ = free_and_most(look, url)
     for other in others:
         other.close()
+    end = time.monotonic() + 5
+    while (left := free_and_most(look, url)[0] - taken) < connections and time.monotonic() < end:
+        pass
+    return left == connections
+
+
+def test_our_own_connections_are_not_counted(database: Database, role: str) -> None:
+    """Neither the one that asks, nor those of preflight that the server has not seen the end of yet."""
+    database.execute(f"ALTER ROLE {role} CONNECTION LIMIT 2")
+    url = make_dsn(database.url, user=role)
+    other = hold(url)
+    link = Link("", 0, None, "", Pooling.NONE, wanted=2, opened=1, processes=())
+    ours = replace(link, processes=(other.info.backend_pid,))
+    with Session(reference_to(url)) as session:
+        codes = [
+            [found.code.value for found in session.transact(lambda cursor, link=link: list(connection_findings(cursor, link, 1)))]
+            for link in (link, ours)
+        ]
+    other.close()
+
+    assert codes == [["too_few_connections"], ["connections"]]
 
 
 @pytest.mark.parametrize(("workers", "is_enough"), [(1, True), (2, True), (3, False)])
