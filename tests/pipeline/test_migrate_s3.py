@@ -539,7 +539,7 @@ def test_credentials_are_in_nothing_that_travels_or_stays(
     process = run.start_migrate(clean.uri, "--tables", tables, TWO_WORKERS, f"--endpoint_url={proxy.endpoint_url}")
     commands: set[str] = set()
     while process.poll() is None and not (_workers(commands) and any(request.is_data for request in proxy.requests)):
-        listed = subprocess.run(["ps", "-eo", "pgid=,pid=,args="], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(["ps", "-wweo", "pgid=,pid=,args="], capture_output=True, text=True, check=True).stdout
         commands.update(line for line in listed.splitlines() if line.split()[0] == str(process.pid))
         time.sleep(0.01)  # between two looks, not for a state
     stdout, stderr = process.communicate(timeout=120)
