@@ -62,6 +62,17 @@ class Column:
     missing: Missing | Otherwise = Missing.NULL
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Of the attributes that feed it."""
+        match self.attribute:
+            case LaterOf(first, second):
+                return (first, second)
+            case None:
+                return ()
+            case path:
+                return (path,)
+
+    @property
     def is_nullable(self) -> bool:
         """Whether the column can get NULL from an item."""
         return self.missing is Missing.NULL or getattr(self.conversion, "empty_as_null", False)
@@ -80,6 +91,11 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """In the order of the encoded row."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Of the attributes that feed columns, each once."""
+        return tuple(dict.fromkeys(path for column in self.columns for path in column.paths))
 
     @property
     def fingerprint(self) -> str:

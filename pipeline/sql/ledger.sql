@@ -51,6 +51,9 @@ CREATE TABLE IF NOT EXISTS ddb2pg.chunk (
     CHECK (items = rows + dead_letters)
 );
 
+-- Who committed it, HOST:PID; for the report, nothing depends on it.
+ALTER TABLE ddb2pg.chunk ADD COLUMN IF NOT EXISTS worker text;
+
 -- What became of the chunk's rows when the load was rolled back: rows = deleted + gone (deleted by somebody before) + kept (listed).
 ALTER TABLE ddb2pg.chunk
     ADD COLUMN IF NOT EXISTS rolled_back_at timestamptz,

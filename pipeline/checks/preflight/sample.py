@@ -6,21 +6,20 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.fields import row_to_texts
 from pipeline.export.data_file import DataFileRefused, read_lines
+from pipeline.inspection.masking import masked_path, source_shape, value_at
 from pipeline.inspection.shapes import shape_of
 from pipeline.storage import Storage
-from transforms.attribute_value import is_attribute_value, is_missing, line_to_item
+from transforms.attribute_value import line_to_item
 from transforms.compilation import ToRow, compile_table
 from transforms.reject import ItemRefused, ReadRefused
-from transforms.table import Column, LaterOf, Table, Unmapped
-
-_OF_NO_COLUMN: Final = "(an attribute that no column takes)"
+from transforms.table import Column, Table, Unmapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,55 +112,24 @@ def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> Samp
     try:
         encoded, noticed = to_row(line.content)
         texts = row_to_texts(encoded, [column.conversion.sql_type for column in table.columns])
-        notices = [SampledRemark(notice.code, _place(table, notice.attribute, show_values), None) for notice in noticed]
+        notices = [SampledRemark(notice.code, _shown_path(table, notice.attribute, show_values), None) for notice in noticed]
     except ItemRefused as refused:
         is_row = False
-        errors = [SampledRemark(error.code, _place(table, error.attribute, show_values), error.message) for error in refused.errors]
+        errors = [SampledRemark(error.code, _shown_path(table, error.attribute, show_values), error.message) for error in refused.errors]
     columns = tuple(_column(column, item, text, show_values) for column, text in zip(table.columns, texts, strict=True))
     return SampledItem(line.data_file, line.item_number, is_row, columns, tuple(errors), tuple(notices))
 
 
 def _column(column: Column, item: dict[str, Any], text: str | None, show_values: bool) -> SampledColumn:
-    paths = _paths_of(column)
-    sources = [_shown_source(_find(item, path), show_values) for path in paths]
+    paths = column.paths
+    sources = [_shown_source(value_at(item, path), show_values) for path in paths]
     there = [source for source in sources if source is not None]
     row = text if show_values or text is None else row_shape(text, column.conversion.sql_type)
     return SampledColumn(" | ".join(paths) or None, " | ".join(there) or None, column.name, row)
 
 
-def _paths_of(column: Column) -> tuple[str, ...]:
-    match column.attribute:
-        case LaterOf(first, second):
-            return (first, second)
-        case None:
-            return ()
-        case path:
-            return (path,)
-
-
-def _find(item: dict[str, Any], path: str) -> Any:
-    """The attribute value at a path through maps; None where there is none."""
-    *maps, name = path.split(".")
-    holder: Any = item
-    for map_ in maps:
-        value = holder.get(map_)
-        holder = value.get("M") if isinstance(value, dict) else None
-        if not isinstance(holder, dict):
-            return None
-    return holder.get(name)
-
-
-def _place(table: Table, attribute: str | None, show_values: bool) -> str | None:
-    """Below what the definition names, a path is made of keys of the item, which may be data."""
-    if attribute is None or show_values:
-        return attribute
-    known = {path for column in table.columns for path in _paths_of(column)}
-    known |= {path.rpartition(".")[0] for path in known if "." in path}
-    if attribute in known:
-        return attribute
-    below = [path for path in known if attribute.startswith((f"{path}.", f"{path}["))]
-    mapped = [path for path in below if any(path in _paths_of(column) for column in table.columns)]
-    return f"{max(mapped, key=len)} (inside)" if mapped else _OF_NO_COLUMN
+def _shown_path(table: Table, attribute: str | None, show_values: bool) -> str | None:
+    return attribute if attribute is None or show_values else masked_path(attribute, table.paths)
 
 
 # -- shapes --------------------------------------------------------------------------------------------------------------------------------
@@ -171,23 +139,6 @@ def _shown_source(value: Any, show_values: bool) -> str | None:
     if value is None:
         return None
     return orjson.dumps(value).decode() if show_values else source_shape(value)
-
-
-def source_shape(value: Any) -> str:
-    """What kind of attribute value it is: `S(36) uuid`, `N(13) digits`, `M(4)`."""
-    if not is_attribute_value(value):
-        return "not an attribute value"
-    if is_missing(value):
-        return "NULL"
-    [(tag, content)] = value.items()
-    match content:
-        case bool():
-            return tag
-        case str():
-            return f"{tag}({len(content)})" if tag == "B" else f"{tag}({len(content)}) {shape_of(content)}"
-        case dict() | list():
-            return f"{tag}({len(content)})"
-    return tag
 
 
 def row_shape(text: str, sql_type: str) -> str:

@@ -25,6 +25,7 @@ from pipeline.postgres.ledger.comparisons import (
     note_compared,
     rows_without_item,
 )
+from pipeline.postgres.ledger.history import LoadingRun, Pace, WorkerShare, loading_runs
 from pipeline.postgres.ledger.loads import (
     Load,
     all_loads,
@@ -62,9 +63,12 @@ __all__ = [
     "ComparedTotals",
     "Comparing",
     "Load",
+    "LoadingRun",
+    "Pace",
     "RollbackTotals",
     "RolledBackChunk",
     "Totals",
+    "WorkerShare",
     "all_loads",
     "begin_rollback",
     "bring_up_to_date",
@@ -93,6 +97,7 @@ __all__ = [
     "is_current",
     "is_ours",
     "load_totals",
+    "loading_runs",
     "lock_chunk",
     "note_compared",
     "note_refused",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,6 +52,7 @@ class CommittedChunk:
         return self.items == self.rows and not self.notices
 
 
+_HOST: Final = socket.gethostname()
 _CHUNK_COLUMNS: Final = "first_item, items, rows, notices, write_rejects"
 
 
@@ -68,8 +71,8 @@ def claim_chunk(cursor: Cursor, key: ChunkKey, run_id: str, counts: ChunkCounts)
         f"""
         {HOLD_OPEN};
         INSERT INTO ddb2pg.chunk (load_id, data_file, first_item, items, rows, dead_letters, notices, dead_letter_codes, notice_codes,
-                                  write_rejects, run_id)
-        SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, '[]', %s
+                                  write_rejects, run_id, worker)
+        SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, '[]', %s, %s
         WHERE NOT EXISTS (SELECT FROM ddb2pg.load WHERE load_id = %s AND rollback_started_at IS NOT NULL)
         ON CONFLICT DO NOTHING
         """,
@@ -85,6 +88,7 @@ def claim_chunk(cursor: Cursor, key: ChunkKey, run_id: str, counts: ChunkCounts)
             Json(counts.dead_letter_codes),
             Json(counts.notice_codes),
             run_id,
+            f"{_HOST}:{os.getpid()}",
             key.load_id,
         ],
     )

@@ -101,10 +101,10 @@ def is_current(cursor: Cursor) -> bool:
     """Whether the ledger that there is has all that this version asks of it."""
     cursor.execute(
         """
-        SELECT count(*) = 4 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        SELECT count(*) = 5 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = to_regnamespace('ddb2pg')
           AND (c.relname, a.attname) IN (('load', 'rolled_back_at'), ('chunk', 'rolled_back_at'), ('chunk', 'discrepancies'),
-                                         ('compared_chunk', 'found_keys'))
+                                         ('compared_chunk', 'found_keys'), ('chunk', 'worker'))
         """
     )
     return bool(cursor.fetchone()[0])

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from pipeline.checks.preflight.exports import Planned
-from pipeline.checks.preflight.sample import TableSample, row_shape, sample_table, source_shape
+from pipeline.checks.preflight.sample import TableSample, row_shape, sample_table
 from pipeline.export.manifest import read_export
+from pipeline.inspection.masking import source_shape
 from pipeline.sample_export import write_sample_exports
 from pipeline.storage import LOCAL_AND_AWS
 from tests.command_line import CommandLine

@@ -17,7 +17,7 @@ MADE_OLDER = """
     DROP INDEX ddb2pg.load_is_open;
     ALTER TABLE ddb2pg.load DROP COLUMN rollback_started_at, DROP COLUMN rolled_back_at, ADD UNIQUE (export_id, target_table);
     ALTER TABLE ddb2pg.chunk DROP COLUMN rolled_back_at, DROP COLUMN rollback_pass, DROP COLUMN deleted, DROP COLUMN gone,
-        DROP COLUMN kept, DROP COLUMN discrepancies;
+        DROP COLUMN kept, DROP COLUMN discrepancies, DROP COLUMN worker;
 """
 """What this version added, taken away."""
 
