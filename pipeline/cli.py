@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export_command(subparsers)
     _add_inspect(subparsers)
     _add_validate(subparsers)
+    _add_report(subparsers)
     _add_status(subparsers)
     _add_sample_export(subparsers)
     return parser
@@ -234,6 +235,25 @@ def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         "--show_values", action="store_true", help="write the values of different columns into the mismatch files: they are patient data"
     )
     command.set_defaults(run=commands.run_validate)
+
+
+def _add_report(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = add_command(
+        subparsers,
+        "report",
+        "make the page of a run again, from its report.json and its files; needs no database",
+        "Exit codes: 0 the page is written; 2 refused; 1 it cannot be written.",
+    )
+    command.add_argument("run_folder", metavar="RUN_FOLDER", type=Path, help="the folder of a run that came to its end")
+    command.add_argument(
+        "--show_values",
+        action="store_true",
+        help="show the items as they are, in place of their shapes: the page then holds patient data, says so, and is readable by you only",
+    )
+    command.add_argument(
+        "--output", metavar="FILE", type=Path, help="where (default: report.html in the run's folder, with values report-with-values.html)"
+    )
+    command.set_defaults(run=commands.run_report)
 
 
 def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

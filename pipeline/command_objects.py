@@ -12,6 +12,7 @@ from typing import Final
 
 import orjson
 
+from pipeline.arguments import option_names
 from pipeline.aws import AwsSettings
 from pipeline.errors import Refused
 from pipeline.export.given import ExportArgument
@@ -55,8 +56,7 @@ def aws_settings(arguments: argparse.Namespace) -> AwsSettings:
 def refuse_leftovers(arguments: Sequence[str]) -> None:
     """By their names only: one that is misspelt may hold a password."""
     if arguments:
-        names = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
-        raise Refused([f"unknown arguments: {', '.join(names) or len(arguments)}; see --help"])
+        raise Refused([f"unknown arguments: {', '.join(option_names(arguments)) or len(arguments)}; see --help"])
 
 
 def find_database(arguments: argparse.Namespace) -> tuple[DatabaseReference, str | None]:

@@ -16,7 +16,7 @@ from pipeline.export.given import read_given_exports
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor, Session, why_not_connected
 from pipeline.report import check_terminal, terminal
-from pipeline.report.files import write_report
+from pipeline.report.files import rewrite_page, write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
 from pipeline.storage import Storage, StorageFailed
@@ -34,10 +34,10 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
     from pipeline.migrate import migrate  # noqa: PLC0415
 
     options, psql = _migrate_options(arguments, beam_arguments)
-    run_folder, results = migrate(options, console)
+    run_folder, results, facts = migrate(options, console)
     exit_code = _exit_code_of(results)
     terminal.print_summary(console, results)
-    report = write_report(run_folder, exit_code, results)
+    report = write_report(run_folder, exit_code, results, facts)
     has_dead_letters = any(result.totals.dead_letters for result in results)
     console.print(f"dead letters   {run_folder / 'dead_letters'}" if has_dead_letters else "no dead letters")
     console.print(f"report         {report}")
@@ -104,13 +104,13 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     if arguments.json:
         console = Console(stderr=True, highlight=False)
     options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values)
-    run_folder, results = validate(options, console)
+    run_folder, results, facts = validate(options, console)
     if not all(result.is_whole for result in results):
         exit_code = ExitCode.FAILED
     else:
         exit_code = ExitCode.DONE if all(result.is_equal for result in results) else ExitCode.DIFFERENCES
     check_terminal.print_validation_summary(console, results)
-    report = write_report(run_folder, exit_code, results)
+    report = write_report(run_folder, exit_code, results, facts)
     console.print(f"mismatches     {run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
     console.print(f"report         {report}")
     if arguments.json:
@@ -218,6 +218,17 @@ def _read_loads(cursor: Cursor) -> list[LoadStatus]:
         LoadStatus(load, ledger.load_totals(cursor, load.load_id), *ledger.code_counts(cursor, load.load_id))
         for load in ledger.all_loads(cursor)
     ]
+
+
+# -- report --------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_report(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """Make the page of a run again."""
+    refuse_leftovers(beam_arguments)
+    page = rewrite_page(arguments.run_folder, arguments.output, show_values=arguments.show_values)
+    console.print(f"report         {page}")
+    return ExitCode.DONE
 
 
 # -- sample-export -------------------------------------------------------------------------------------------------------------------------

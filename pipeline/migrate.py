@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.arguments import option_names
 from pipeline.checks.equation import prove
 from pipeline.checks.preflight.check import PreflightRequest, check, table_findings
 from pipeline.checks.preflight.exports import Planned
@@ -23,12 +25,14 @@ from pipeline.export.manifest import Export
 from pipeline.job import define_pipeline
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
+from pipeline.postgres.database_facts import DatabaseFacts, describe_database
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import Load, Totals
 from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, find_target
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
+from pipeline.report.run_facts import RunFacts, attributes_of
 from pipeline.report.terminal import print_result
 from pipeline.run_id import new_run_id
 from pipeline.storage import Storage
@@ -63,6 +67,20 @@ class MigrateOptions:
             workers=partial(planned_workers, self.beam_arguments),
         )
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """For the report: no secret, and nothing that may hold one."""
+        return {
+            "exports": [argument.uri for argument in self.exports],
+            "output": str(self.output),
+            "unmapped": self.unmapped,
+            "chunk_items": self.chunk_size.items,
+            "chunk_bytes": self.chunk_size.bytes,
+            "split_items": self.split_size.items,
+            "most_splits": self.split_size.most,
+            "beam_options": option_names(self.beam_arguments),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
@@ -72,19 +90,19 @@ class _Prepared:
     plan: LoadPlan
 
 
-def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult]]:
-    """Load all exports; returns the run's folder and the results, the last of which is not proved if the run ended there.
+def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult], RunFacts]:
+    """Load all exports; returns the run's folder, the results, the last of which is not proved if the run ended there, and the facts.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
     preflight are printed; `ddb2pg preflight` shows the facts, too.
     """
-    run_id = new_run_id()
+    run_id, started_at = new_run_id(), datetime.now(UTC)
     checked = check(options.preflight)
     problems = problems_in(checked.findings)
     if problems:
         raise Refused(problems)
     print_warnings(console, checked.findings)
-    prepared = _prepare(options, checked.planned, run_id)
+    prepared, database = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
     run_folder.mkdir(parents=True)
     results = []
@@ -93,26 +111,29 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
         print_result(console, results[-1])
         if not results[-1].is_proved:
             break
-    return run_folder, results
+    checks = tuple(finding.as_check for finding in checked.findings)
+    attributes = attributes_of([table.plan.table for table in prepared])
+    return run_folder, results, RunFacts("migrate", started_at, database, options.settings, attributes, checks)
 
 
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
 
 
-def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -> list[_Prepared]:
+def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -> tuple[list[_Prepared], DatabaseFacts]:
     """Enter the loads in the ledger, all or none.
 
     Somebody may have changed a target or started a load since we looked: under the ledger's lock, look again.
     """
 
-    def work(cursor: Cursor) -> list[_Prepared]:
+    def work(cursor: Cursor) -> tuple[list[_Prepared], DatabaseFacts]:
         ledger.bring_up_to_date(cursor)
         ledger.create(cursor)
         targets = [(one, find_target(cursor, one.table.target)) for one in planned]
         problems = problems_in(finding for one, target in targets for finding in table_findings(cursor, one, target, options.unmapped))
         if problems:
             raise Refused(problems)
-        return [_enter(cursor, options, run_id, one, target) for one, target in targets if target is not None]
+        prepared = [_enter(cursor, options, run_id, one, target) for one, target in targets if target is not None]
+        return prepared, describe_database(cursor)
 
     with Session(options.database) as session:
         return session.transact(work)

@@ -60,6 +60,7 @@ def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: Path, load
         loaded_now=totals.items - loaded_before,
         seconds=seconds,
         problems=tuple(_shortened(problems)),
+        runs=ledger.loading_runs(cursor, plan.load.load_id),
     )
 
 

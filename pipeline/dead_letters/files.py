@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from pipeline.errors import Stopped
+import orjson
+
+from pipeline.errors import Refused, Stopped
 
 _ENDING = ".jsonl"
 
@@ -74,3 +77,17 @@ def count_records(folder: Path) -> int:
             while block := stream.read(1 << 20):
                 count += block.count(b"\n")
     return count
+
+
+def read_records(folder: Path) -> Iterator[dict[str, Any]]:
+    """All records in the whole files of a folder, file by file. Raises `Refused` for what is no record."""
+    for path in sorted(folder.glob(f"*{_ENDING}")):
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    record = None
+                if not isinstance(record, dict):
+                    raise Refused([f"{path}: line {number} is no record; the file is damaged, run migrate or validate again"])
+                yield record

@@ -30,7 +30,7 @@ def value_at(item: dict[str, Any], path: str) -> Any:
 
 
 def masked_path(path: str, paths: Sequence[str]) -> str:
-    """The path of an attribute, as far as the definition's `paths` have it; below that it is made of keys of the item, which may be data."""
+    """An attribute's path as far as the definition's `paths` have it; below, it is made of keys of the item, which may be data."""
     if path in paths or any(known.startswith(f"{path}.") for known in paths):
         return path
     above = [known for known in paths if path.startswith((f"{known}.", f"{known}["))]

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from pipeline.postgres.mismatch import MismatchKind
 from pipeline.report.check_results import ValidationResult
 
-_KINDS: Final = {
+KIND_WORDS: Final = {
     MismatchKind.NOT_LOADED: "items that were not loaded: run migrate again to go on",
     MismatchKind.MISSING: "items whose row is missing",
     MismatchKind.REPAIRED: "items whose row was missing, and is there again",
@@ -45,7 +45,7 @@ def print_validation(console: Console, result: ValidationResult) -> None:
         )
     for kind, count in result.mismatches.items():
         style = None if kind == MismatchKind.REPAIRED else "bold red"
-        console.print(f"  {count:,} {_KINDS[MismatchKind(kind)]} ({kind})", style=style, highlight=False)
+        console.print(f"  {count:,} {KIND_WORDS[MismatchKind(kind)]} ({kind})", style=style, highlight=False)
     for column, count in result.columns.items():
         console.print(f"    {column}: {count:,}", highlight=False, markup=False)
     for problem in result.problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.postgres.ledger import Load, Totals
+from pipeline.postgres.ledger import Load, LoadingRun, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class TableResult:
     seconds: float
     problems: tuple[str, ...] = field(default=())
     """Why the equation does not hold; empty when it does."""
+    runs: tuple[LoadingRun, ...] = ()
+    """The runs that committed chunks of it, the newest first."""
 
     @property
     def is_proved(self) -> bool:

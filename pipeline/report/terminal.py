@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.export.bare import is_bare
 from pipeline.report.result import LoadStatus, TableResult
-
-_NO_MANIFEST: Final = "there is no manifest: every item of these files is accounted for, but nothing proves that they are all of the table"
+from pipeline.report.verdict import NO_MANIFEST
 
 
 def print_result(console: Console, result: TableResult) -> None:
@@ -31,7 +29,7 @@ def print_result(console: Console, result: TableResult) -> None:
             highlight=False,
         )
         if not result.has_manifest:
-            console.print(f"  {_NO_MANIFEST}", style="bold yellow", highlight=False)
+            console.print(f"  {NO_MANIFEST}", style="bold yellow", highlight=False)
     for problem in result.problems:
         console.print(f"  NOT PROVED: {problem}", style="bold red", highlight=False, markup=False)
 

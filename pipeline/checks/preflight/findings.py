@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.report.run_facts import CheckRow
+
 
 class Level(StrEnum):
     """What a finding means for a load."""
@@ -114,6 +116,11 @@ class Finding:
     def line(self) -> str:
         """The sentence with its table."""
         return f"{self.table}: {self.sentence}" if self.table else self.sentence
+
+    @property
+    def as_check(self) -> CheckRow:
+        """For the report of the run that it came before."""
+        return CheckRow(self.code, self.level, self.sentence, self.table)
 
 
 def problem(code: Code, sentence: str, table: str | None = None) -> Finding:

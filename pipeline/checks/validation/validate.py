@@ -7,11 +7,13 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.arguments import option_names
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
@@ -20,12 +22,15 @@ from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
 from pipeline.job import define_check
 from pipeline.postgres import ledger
+from pipeline.postgres.database_facts import describe_database
 from pipeline.postgres.ledger import Load, Totals
 from pipeline.postgres.session import Cursor, RetryLimit, Session
 from pipeline.postgres.target import Target, may_insert
 from pipeline.report.check_results import ValidationResult
+from pipeline.report.check_rows import validation_rows
 from pipeline.report.check_terminal import print_validation
 from pipeline.report.progress import shown_progress
+from pipeline.report.run_facts import RunFacts, attributes_of
 from pipeline.run_id import new_run_id
 from transforms.table import Table
 
@@ -40,23 +45,37 @@ class ValidateOptions:
     repair: bool
     show_values: bool
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """For the report: no secret, and nothing that may hold one."""
+        return {
+            "exports": [argument.uri for argument in self.check.exports],
+            "output": str(self.check.output),
+            "repair": self.repair,
+            "show_values": self.show_values,
+            "beam_options": option_names(self.check.beam_arguments),
+        }
 
-def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult]]:
-    """Compare all exports; returns the run's folder and the results.
+
+def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult], RunFacts]:
+    """Compare all exports; returns the run's folder, the results and the facts.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
-    run_id = new_run_id()
+    run_id, started_at = new_run_id(), datetime.now(UTC)
     problems = partial(_problems, repair=options.repair)
     begun = find_begun_loads(options.check, run_id, ledger.find_load, problems)
     run_folder = options.check.output / run_id
     run_folder.mkdir(parents=True)
+    with Session(options.check.database) as session:
+        database = session.transact(describe_database)
     results = []
     for load in begun:
         plan = ValidationPlan(load.plan, secrets.randbits(62), options.repair, options.show_values)
         results.append(validate_table(load, plan, options.check, run_folder, console))
         print_validation(console, results[-1])
-    return run_folder, results
+    attributes = attributes_of([load.plan.table for load in begun])
+    return run_folder, results, RunFacts("validate", started_at, database, options.settings, attributes, validation_rows(results))
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:

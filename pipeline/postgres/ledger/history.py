@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pipeline.postgres.session import Cursor
 
 _MOST_RUNS: Final = 20
 _MOST_BUCKETS: Final = 60
+_LEAST_BUCKETS: Final = 3
 _CHUNKS_A_BUCKET: Final = 2
 """With fewer a curve would show where the chunks begin, and nothing else."""
 
@@ -55,8 +56,12 @@ def loading_runs(cursor: Cursor, load_id: int) -> tuple[LoadingRun, ...]:
         """,
         [load_id, _MOST_RUNS],
     )
-    runs = cursor.fetchall()
-    return tuple(LoadingRun(*run, workers=_workers(cursor, load_id, run[0]), pace=_pace(cursor, load_id, *run[:4])) for run in runs)
+    return tuple(
+        LoadingRun(
+            run_id, first, last, chunks, items, _workers(cursor, load_id, run_id), _pace(cursor, load_id, run_id, last - first, chunks)
+        )
+        for run_id, first, last, chunks, items in cursor.fetchall()
+    )
 
 
 def _workers(cursor: Cursor, load_id: int, run_id: str) -> tuple[WorkerShare, ...]:
@@ -70,17 +75,18 @@ def _workers(cursor: Cursor, load_id: int, run_id: str) -> tuple[WorkerShare, ..
     return tuple(WorkerShare(*row) for row in cursor.fetchall())
 
 
-def _pace(cursor: Cursor, load_id: int, run_id: str, first: datetime, last: datetime, chunks: int) -> Pace | None:
+def _pace(cursor: Cursor, load_id: int, run_id: str, took: timedelta, chunks: int) -> Pace | None:
     buckets = min(_MOST_BUCKETS, chunks // _CHUNKS_A_BUCKET)
-    seconds = (last - first).total_seconds()
-    if buckets < 3 or not seconds:
+    if buckets < _LEAST_BUCKETS or not took:
         return None
+    seconds = took.total_seconds() / buckets
     cursor.execute(
         """
-        SELECT least(%s, floor(extract(epoch FROM committed_at - %s) / %s * %s))::integer AS bucket, sum(items)::bigint
-        FROM ddb2pg.chunk WHERE (load_id, run_id) = (%s, %s) GROUP BY bucket
+        SELECT least(%s, floor(extract(epoch FROM committed_at - first) / %s))::integer AS bucket, sum(items)::bigint
+        FROM (SELECT committed_at, items, min(committed_at) OVER () AS first FROM ddb2pg.chunk WHERE (load_id, run_id) = (%s, %s)) timed
+        GROUP BY bucket
         """,
-        [buckets - 1, first, seconds, buckets, load_id, run_id],
+        [buckets - 1, seconds, load_id, run_id],
     )
     found = dict(cursor.fetchall())
-    return Pace(seconds / buckets, tuple(found.get(bucket, 0) for bucket in range(buckets)))
+    return Pace(seconds, tuple(found.get(bucket, 0) for bucket in range(buckets)))

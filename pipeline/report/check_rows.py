@@ -1,0 +1,39 @@
+"""What preflight and validate checked, as the rows that a report lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pipeline.postgres.mismatch import MismatchKind
+from pipeline.report.check_results import ValidationResult
+from pipeline.report.check_terminal import KIND_WORDS
+from pipeline.report.run_facts import CheckRow
+
+_OF_ITEMS = (MismatchKind.NOT_LOADED, MismatchKind.MISSING, MismatchKind.DIFFERENT)
+_OF_ROWS = (MismatchKind.DEAD_LETTER_IN_TARGET, MismatchKind.ROW_WITHOUT_ITEM)
+
+
+def validation_rows(results: Sequence[ValidationResult]) -> tuple[CheckRow, ...]:
+    """The verdicts of a comparison, table by table."""
+    return tuple(row for result in results for row in _rows_of(result))
+
+
+def _rows_of(result: ValidationResult) -> Iterator[CheckRow]:
+    table = result.source_table
+    compared = f"{result.compared_items:,} of {result.manifest_items:,} items were compared"
+    yield CheckRow("every item was compared", _verdict(result.is_whole), "; ".join((compared, *result.problems)), table)
+    equal = f"{result.equal_rows:,} rows are as the export makes them"
+    yield _mismatch_row("every item's row is there and equal", result, _OF_ITEMS, equal)
+    accounted = f"{result.target_rows:,} rows in the target"
+    yield _mismatch_row("every row has its item", result, _OF_ROWS, accounted)
+    if not result.sees_all_rows:
+        yield CheckRow("this role sees all rows", "warning", "row security hides some: they count as missing, or are not seen", table)
+
+
+def _mismatch_row(check: str, result: ValidationResult, kinds: Sequence[MismatchKind], sound: str) -> CheckRow:
+    found = [f"{result.mismatches[kind]:,} {KIND_WORDS[kind]}" for kind in kinds if result.mismatches.get(kind)]
+    return CheckRow(check, _verdict(not found and result.is_whole), "; ".join((sound, *found)), result.source_table)
+
+
+def _verdict(is_sound: bool) -> str:
+    return "pass" if is_sound else "fail"

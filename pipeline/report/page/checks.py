@@ -1,0 +1,87 @@
+"""Lists of checks, whoever made them: any list of a report whose members say what was checked, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+_NAMES: Final = ("check", "name", "code")
+_DETAILS: Final = ("detail", "details", "sentence", "message")
+# How a verdict is shown; one that is not known here is shown as a remark.
+_STATES: Final = {
+    "pass": "good",
+    "passed": "good",
+    "ok": "good",
+    "fail": "bad",
+    "failed": "bad",
+    "problem": "bad",
+    "error": "bad",
+    "warning": "warn",
+}
+_QUIET: Final = frozenset({"fact"})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row."""
+
+    name: str
+    state: str
+    verdict: str
+    detail: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckList:
+    """One list; what is only worth knowing can be opened."""
+
+    heading: str
+    rows: tuple[Check, ...]
+    facts: tuple[Check, ...]
+    has_tables: bool
+
+
+def check_lists(report: Mapping[str, Any]) -> tuple[CheckList, ...]:
+    """Those of the run first, then those of each table."""
+    return tuple(_check_list(heading, rows) for heading, rows in _found(report))
+
+
+def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, list[Check]]]:
+    command = report.get("command")
+    for key, value in report.items():
+        if _is_check_list(value):
+            heading = {"migrate": "Preflight", "validate": "Comparison"}.get(command or "", "Checks") if key == "checks" else _heading(key)
+            yield heading, [_check(row, "") for row in value]
+    merged: dict[str, list[Check]] = {}
+    for table in report.get("tables", ()):
+        for key, value in table.items():
+            if _is_check_list(value):
+                merged.setdefault(_heading(key), []).extend(_check(row, str(table.get("source_table", ""))) for row in value)
+    yield from merged.items()
+
+
+def _is_check_list(value: object) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        return False
+    return all(isinstance(row, Mapping) and "verdict" in row and any(name in row for name in _NAMES) for row in value)
+
+
+def _heading(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def _check(row: Mapping[str, Any], table: str) -> Check:
+    name = next(str(row[name]) for name in _NAMES if name in row)
+    detail = next((row[detail] for detail in _DETAILS if row.get(detail)), "")
+    words = "; ".join(map(str, detail)) if isinstance(detail, Sequence) and not isinstance(detail, str) else str(detail)
+    verdict = row["verdict"]
+    words_of_verdict = ("pass" if verdict else "fail") if isinstance(verdict, bool) else str(verdict)
+    return Check(name, _STATES.get(words_of_verdict, "plain"), words_of_verdict, words, str(row.get("table") or table))
+
+
+def _check_list(heading: str, checks: Sequence[Check]) -> CheckList:
+    rows = tuple(check for check in checks if check.verdict not in _QUIET)
+    facts = tuple(check for check in checks if check.verdict in _QUIET)
+    return CheckList(heading, rows, facts, any(check.table for check in checks))

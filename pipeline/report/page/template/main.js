@@ -1,0 +1,75 @@
+// What starts when the page is there.
+
+function fillChoices(select, choices, every) {
+  const options = choices.map(([value, count]) => {
+    const option = element("option", {}, `${visible(value)} (${NUMBER.format(count)})`);
+    option.value = value;
+    return option;
+  });
+  const all = element("option", {}, every);
+  all.value = "";
+  select.replaceChildren(all, ...options);
+}
+
+function connect(list) {
+  const { selection } = list;
+  const filters = { table: byId("filter-table"), code: byId("filter-code"), about: byId("filter-attribute"), text: byId("filter-text") };
+  fillChoices(filters.table, selection.choices("table"), "all tables");
+  fillChoices(filters.code, selection.choices("code"), "all codes");
+  fillChoices(filters.about, selection.choices("about"), "all");
+  for (const [key, control] of Object.entries(filters)) control.addEventListener("input", () => list.setFilter({ [key]: control.value }));
+
+  const setFilters = (values) => {
+    for (const [key, control] of Object.entries(filters)) control.value = values[key] ?? "";
+    list.setFilter(Object.fromEntries(Object.entries(filters).map(([key, control]) => [key, control.value])));
+  };
+  byId("reset").addEventListener("click", () => setFilters({}));
+  for (const link of document.querySelectorAll("a[data-code]")) {
+    link.addEventListener("click", () => {
+      setFilters({ table: link.dataset.table, code: link.dataset.code, about: link.dataset.attribute });
+      byId("list-heading").focus();
+    });
+  }
+
+  const sort = byId("sort");
+  for (const { key, heading } of SORTS) {
+    for (const descending of [false, true]) {
+      const option = element("option", {}, `${heading}, ${descending ? "descending" : "ascending"}`);
+      option.value = `${key} ${descending}`;
+      sort.append(option);
+    }
+  }
+  sort.value = "table false";
+  sort.addEventListener("input", () => list.setSort(sort.value.split(" ")[0], sort.value.endsWith("true")));
+
+  const pages = { "page-first": () => 0, "page-previous": () => list.page - 1, "page-next": () => list.page + 1, "page-last": () => list.pages - 1 };
+  for (const [id, page] of Object.entries(pages)) byId(id).addEventListener("click", () => list.goTo(page()));
+  byId("page-number").addEventListener("change", (event) => list.goTo(Number(event.target.value) - 1 || 0));
+}
+
+// Paper has no summary to click on.
+let openedForPrint = [];
+addEventListener("beforeprint", () => {
+  openedForPrint = [...document.querySelectorAll("details:not([open])")];
+  for (const details of openedForPrint) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of openedForPrint) details.open = false;
+});
+
+async function start() {
+  const packed = byId("entries");
+  if (!packed) return;
+  try {
+    const entries = new Entries(await unpack(packed.textContent));
+    packed.remove();
+    connect(new List(entries));
+    byId("list-body").hidden = false;
+  } catch (error) {
+    byId("list-failed").textContent = `The list cannot be shown: ${visible(error.message)}. The same entries are in the files named below.`;
+    byId("list-failed").hidden = false;
+    throw error;
+  }
+}
+
+start();
