@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Set up, check and test everything: ./run_tests.sh [pytest arguments]. The long runs: ./run_tests.sh --soak
-# Needs PgBouncer: as root on Debian it is installed, elsewhere do that first (sudo apt-get install pgbouncer).
+# Needs PgBouncer, Chromium and its driver: as root on Debian they are installed, elsewhere do that first
+# (sudo apt-get install pgbouncer chromium chromium-driver).
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -12,10 +13,14 @@ if ! cmp -s setup.py "$venv/installed-setup.py"; then
     cp setup.py "$venv/installed-setup.py"
 fi
 
-# The one thing that no package index has: a pooler, for the tests that go through one. Without it these fail and say so.
-if ! PATH=$PATH:/usr/sbin command -v pgbouncer > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+# What no package index has: a pooler, and a browser for the report's page. Without them their tests fail and say so.
+missing=()
+PATH=$PATH:/usr/sbin command -v pgbouncer > /dev/null || missing+=(pgbouncer)
+command -v chromium > /dev/null || missing+=(chromium)
+command -v chromedriver > /dev/null || missing+=(chromium-driver)
+if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer > /dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
 fi
 
 "$venv/bin/ruff" check .

@@ -26,6 +26,10 @@ TEST = [
     "hypothesis>=6",
     "moto[server]>=5",
     "cryptography",  # a certificate, for the tests of TLS
+    "jsonschema>=4",  # report.json against its schema
+    "selenium>=4",  # the report's page in Debian's Chromium
+    "axe-core-python",  # what a screen reader needs, checked
+    "pypdf",  # what a printed page says
     "ruff==0.17.6",  # another version finds other things
     "mypy==2.4.1",
 ]

@@ -42,6 +42,7 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
+        self.driver.get("about:blank")  # the page of a new tab asks for much
         return self
 
     def __exit__(self, *_: object) -> None:

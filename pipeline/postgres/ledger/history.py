@@ -11,7 +11,7 @@ from pipeline.postgres.session import Cursor
 _MOST_RUNS: Final = 20
 _MOST_BUCKETS: Final = 60
 _LEAST_BUCKETS: Final = 3
-_CHUNKS_A_BUCKET: Final = 2
+_CHUNKS_A_BUCKET: Final = 4
 """With fewer a curve would show where the chunks begin, and nothing else."""
 
 

@@ -62,7 +62,7 @@ def page_content(report: Facts, gathered: Gathered, run_folder: Path) -> Content
         summary=tuple(_summary(report, command)),
         equations=tuple(equations(tables)),
         problems=tuple(f"{table.get('source_table')}: {problem}" for table in tables for problem in table.get("problems", ())),
-        loads=tuple(load_views(tables)),
+        loads=tuple(load_views(report["run_id"], tables)),
         counted=counted_kinds(gathered.counts, [table.get("source_table") for table in tables]),
         checks=check_lists(report),
         listing=_listing(gathered, run_folder),

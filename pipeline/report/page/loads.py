@@ -40,26 +40,26 @@ class LoadView:
     table: str
     facts: tuple[tuple[str, str], ...]
     run: str
-    """Of which run the curve and the workers are."""
+    """Of which run the curve and the workers are; nothing, if it is the reported one."""
     curve: Curve | None
     workers: tuple[Worker, ...]
     earlier: tuple[str, ...]
 
 
-def load_views(tables: Sequence[Mapping[str, Any]]) -> Iterator[LoadView]:
+def load_views(run_id: str, tables: Sequence[Mapping[str, Any]]) -> Iterator[LoadView]:
     """Of those tables of which the ledger knows runs."""
     for table in tables:
         runs = table.get("runs")
         if runs:
-            yield _load_view(table, runs)
+            yield _load_view(run_id, table, runs)
 
 
-def _load_view(table: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> LoadView:
+def _load_view(run_id: str, table: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> LoadView:
     newest, *earlier = runs
     return LoadView(
         table=table["source_table"],
         facts=tuple(_facts(table, newest)),
-        run=newest["run_id"],
+        run="" if newest["run_id"] == run_id else newest["run_id"],
         curve=_curve(newest),
         workers=tuple(_workers(newest)),
         earlier=tuple(f"{run['run_id']}: {run['items']:,} items in {run['chunks']:,} chunks" for run in earlier),

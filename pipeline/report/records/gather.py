@@ -61,7 +61,7 @@ def gather_records(
     run_folder: Path, attributes: Mapping[str, Sequence[str]], *, show_values: bool = False, most_entries: int = MOST_ENTRIES
 ) -> Gathered:
     """Read everything below a run's folder. `attributes` are the paths that each table's definition names. Raises `Refused`."""
-    folders = list(_folders(run_folder))
+    folders = sorted(_folders(run_folder), key=lambda folder: _order(folder, list(attributes)))
     names = names_by_table(attributes, [folder.table for folder in folders], show_values=show_values)
     packer = Packer()
     counts: Counts = Counter()
@@ -96,6 +96,11 @@ def _folders(run_folder: Path) -> Iterator[_Folder]:
     for kind in KINDS:
         for path in sorted((run_folder / kind).glob("*/")):
             yield _Folder(path, kind, path.name, count_records(path))
+
+
+def _order(folder: _Folder, tables: Sequence[str]) -> tuple[int, int]:
+    """That of the tables in the run."""
+    return KINDS.index(folder.kind), tables.index(folder.table) if folder.table in tables else len(tables)
 
 
 def _count_notices(folder: _Folder, names: TableNames, counts: Counts) -> None:

@@ -5,7 +5,7 @@ function detailOf(entry, advice) {
   box.append(errorTable(entry));
   const sentences = [...new Set(entry.errors.map((error) => error.code))].filter((code) => advice[code]);
   if (sentences.length) {
-    box.append(element("h4", {}, "What to do"));
+    box.append(element("h3", {}, "What to do"));
     box.append(element("ul", {}, ...sentences.map((code) => element("li", {}, element("code", {}, code), ` ${advice[code]}`))));
   }
   box.append(itemOf(entry));
@@ -31,10 +31,10 @@ function errorTable(entry) {
 }
 
 function itemOf(entry) {
-  const part = element("div", {}, element("h4", {}, entry.text === null ? "The item, masked" : "The item"));
+  const part = element("div", {}, element("h3", {}, entry.text === null ? "The item, masked" : "The item"));
   part.append(element("p", { class: "soft" }, placeOf(entry)));
   if (entry.text !== null) {
-    part.append(element("pre", { tabindex: "0", role: "region", "aria-label": "The item" }, ...linesOf(entry.text)));
+    part.append(element("pre", { tabindex: "0", role: "group", "aria-label": "The item" }, ...linesOf(entry.text)));
   } else if (entry.fields.length) {
     const atFault = new Set(entry.errors.map((error) => error.attribute));
     const pairs = entry.fields.map(([name, shape]) =>

@@ -73,14 +73,15 @@ class List {
     const place = entry.file === null ? "–" : `${entry.file} ${NUMBER.format(entry.item)}`;
     const button = element("button", { type: "button", class: "open", "aria-expanded": "false", "aria-label": `Open ${error.code}, ${place}` });
     const cell = (key, label, ...children) => element("td", { role: "cell", class: `column-${key}`, "data-label": label }, ...children);
-    const file = entry.file === null ? ["–"] : [element("span", { class: "file", title: entry.file }, entry.file), element("span", { class: "item" }, NUMBER.format(entry.item))];
+    const file = element("span", { class: "file", title: entry.file }, entry.file ?? "–");
+    const number = entry.item === null ? [] : [element("span", { class: "item" }, NUMBER.format(entry.item))];
     const code = more ? [error.code, element("span", { class: "tag" }, `+${more}`, element("span", { class: "hidden" }, " more errors"))] : [error.code];
     return element(
       "tr",
       { role: "row", "data-index": index },
       element("td", { role: "cell", class: "column-open" }, button),
       cell("table", "Table", entry.table),
-      cell("place", "Item", ...file),
+      cell("place", "Item", element("span", { class: "place" }, file, ...number)),
       cell("code", "Code", ...code),
       cell("about", "Attribute", about(error, entry.kind)),
       cell("message", "Message", error.message ?? "–"),

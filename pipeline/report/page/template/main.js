@@ -25,7 +25,8 @@ function connect(list) {
   };
   byId("reset").addEventListener("click", () => setFilters({}));
   for (const link of document.querySelectorAll("a[data-code]")) {
-    link.addEventListener("click", () => {
+    link.addEventListener("click", (event) => {
+      event.preventDefault(); // It would take the focus along, to nowhere.
       setFilters({ table: link.dataset.table, code: link.dataset.code, about: link.dataset.attribute });
       byId("list-heading").focus();
     });
@@ -47,10 +48,10 @@ function connect(list) {
   byId("page-number").addEventListener("change", (event) => list.goTo(Number(event.target.value) - 1 || 0));
 }
 
-// Paper has no summary to click on.
+// Paper has no summary to click on; of the charts, the most frequent will do.
 let openedForPrint = [];
 addEventListener("beforeprint", () => {
-  openedForPrint = [...document.querySelectorAll("details:not([open])")];
+  openedForPrint = [...document.querySelectorAll("#checks details:not([open])")];
   for (const details of openedForPrint) details.open = true;
 });
 addEventListener("afterprint", () => {

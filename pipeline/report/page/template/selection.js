@@ -72,22 +72,23 @@ class Selection {
   ranks(key) {
     const { entries } = this;
     const ranks = new Float64Array(entries.count);
-    if (key === "table" || key === "place") {
-      const values = entries.blocks.map((block) => (key === "table" ? [block.table] : block.file.map((file) => entries.string(file) ?? "")));
-      const order = new Map([...new Set(values.flat())].sort(compare).map((value, rank) => [value, rank]));
-      for (let index = 0; index < entries.count; index += 1) {
-        const number = entries.block[index];
-        const at = index - entries.starts[number];
-        ranks[index] =
-          key === "table" ? order.get(values[number][0]) : order.get(values[number][at]) * 2 ** 32 + (entries.blocks[number].item[at] ?? 0);
-      }
-      return ranks;
+    if (key === "table") return ranks.map((_, index) => entries.block[index]); // Blocks are in the order of the run.
+    if (key === "place") {
+      const files = rankOf(entries.blocks.flatMap((block) => block.file.map((file) => entries.string(file) ?? "")));
+      return ranks.map((_, index) => {
+        const block = entries.blocks[entries.block[index]];
+        const at = index - entries.starts[entries.block[index]];
+        return files.get(entries.string(block.file[at]) ?? "") * 2 ** 32 + (block.item[at] ?? 0);
+      });
     }
     const texts = this.sets.map((set, number) => set[Math.max(0, this.shown[number])]?.[key] ?? "");
-    const order = new Map([...new Set(texts)].sort(compare).map((value, rank) => [value, rank]));
-    for (let index = 0; index < entries.count; index += 1) ranks[index] = order.get(texts[entries.errors[index]]);
-    return ranks;
+    const order = rankOf(texts);
+    return ranks.map((_, index) => order.get(texts[entries.errors[index]]));
   }
+}
+
+function rankOf(texts) {
+  return new Map([...new Set(texts)].sort(compare).map((text, rank) => [text, rank]));
 }
 
 function compare(one, other) {

@@ -1,0 +1,127 @@
+"""Runs with reports, and run folders made by hand; what a page holds is read without our code."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.truth import records
+
+TABLES = ("medzen-video-sessions", "medzen-soap-notes", "medzen-meeting-audit")
+PASSWORD = "hunter2-of-the-database"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """One export with faults, migrated, changed, and validated."""
+
+    migrated: Path
+    validated: Path
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        return [record for table in TABLES for record in records(self.migrated / "dead_letters" / table)]
+
+
+def report_of(run_folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((run_folder / "report.json").read_bytes())
+    return report
+
+
+def entries_in(page: Path) -> dict[str, Any]:
+    """The packed entries of a page."""
+    found = re.search(r'<script type="text/plain" id="entries">([A-Za-z0-9+/=]*)</script>', page.read_text(encoding="utf-8"))
+    assert found
+    entries: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(found[1])))
+    return entries
+
+
+def everything_in(page: Path) -> str:
+    """All text of a page, packed or not."""
+    return page.read_text(encoding="utf-8") + json.dumps(entries_in(page), ensure_ascii=False)
+
+
+def strings_of(value: object) -> Iterator[str]:
+    """Every string that an attribute value holds, however deep."""
+    match value:
+        case {"S": str() as text} | {"N": str() as text}:
+            yield text
+        case dict():
+            for inner in value.values():
+                yield from strings_of(inner)
+        case list():
+            for inner in value:
+                yield from strings_of(inner)
+
+
+# -- made by hand --------------------------------------------------------------------------------------------------------------------------
+
+
+def error(code: str, attribute: str | None = None, message: str = "is wrong", **others: str) -> dict[str, Any]:
+    return {"code": code, "attribute": attribute, "column": None, "message": message, "sqlstate": None, **others}
+
+
+def dead_letter(number: int, *errors: Mapping[str, Any], item: Mapping[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
+    """A record as docs/dead-letters.md describes it."""
+    return {
+        "run_id": "20261123T000000.000-abcdef",
+        "source_table": "things",
+        "target_table": "public.thing",
+        "export_id": "01",
+        "data_file": "one.json.gz",
+        "item_number": number,
+        "stage": "transform",
+        "errors": list(errors),
+        "item": json.dumps({"Item": {"id": {"S": f"value-of-{number}"}} if item is None else item}),
+        "item_encoding": "utf-8",
+        "rejected_at": "2026-11-23T00:00:00+00:00",
+        **changed,
+    }
+
+
+def make_run(folder: Path, dead_letters: Iterable[Mapping[str, Any]], *, attributes: Iterable[str] = ("id",), **others: Any) -> Path:
+    """A run's folder with these dead letters of one table, and a report of a load that had them."""
+    run_folder = folder / "20261123T000000.000-abcdef"
+    of_table = run_folder / "dead_letters" / "things"
+    of_table.mkdir(parents=True)
+    count = 0
+    with (of_table / "one.json.gz.jsonl").open("w", encoding="utf-8") as stream:
+        for record in dead_letters:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    table = {
+        "source_table": "things",
+        "target_table": "public.thing",
+        "export_id": "01",
+        "manifest_items": count + 7,
+        "has_manifest": True,
+        "totals": {"items": count + 7, "rows": 7, "dead_letters": count, "notices": 0},
+        "target_rows": 7,
+        "dead_letter_codes": {},
+        "notice_codes": {},
+        "loaded_now": count + 7,
+        "seconds": 2.0,
+        "problems": [],
+        "runs": [],
+    }
+    report = {
+        "schema_version": 1,
+        "ddb2pg": "0",
+        "run_id": run_folder.name,
+        "exit_code": 3,
+        "verdict": {"state": "review", "sentence": "Every item is accounted for", "details": []},
+        "finished_at": "2026-11-23T00:00:02+00:00",
+        "versions": {"ddb2pg": "0", "python": "3", "beam": "2", "postgresql": "18"},
+        "command": "migrate",
+        "attributes": {"things": list(attributes)},
+        "tables": [table],
+        "records": [],
+        **others,
+    }
+    (run_folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    return run_folder
