@@ -16,7 +16,6 @@ from pipeline.export.given import read_given_exports
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor, Session, why_not_connected
 from pipeline.report import check_terminal, terminal
-from pipeline.report.files import rewrite_page, write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
 from pipeline.storage import Storage, StorageFailed
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/migrate.py`."""
     from pipeline.migrate import migrate  # noqa: PLC0415
+    from pipeline.report.files import write_report  # noqa: PLC0415
 
     options, psql = _migrate_options(arguments, beam_arguments)
     run_folder, results, facts = migrate(options, console)
@@ -100,6 +100,7 @@ def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], 
 def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/checks/validation/validate.py`."""
     from pipeline.checks.validation.validate import FOLDER, ValidateOptions, validate  # noqa: PLC0415
+    from pipeline.report.files import write_report  # noqa: PLC0415
 
     if arguments.json:
         console = Console(stderr=True, highlight=False)
@@ -224,7 +225,9 @@ def _read_loads(cursor: Cursor) -> list[LoadStatus]:
 
 
 def run_report(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
-    """Make the page of a run again."""
+    """See `pipeline/report/files.py`."""
+    from pipeline.report.files import rewrite_page  # noqa: PLC0415
+
     refuse_leftovers(beam_arguments)
     page = rewrite_page(arguments.run_folder, arguments.output, show_values=arguments.show_values)
     console.print(f"report         {page}")

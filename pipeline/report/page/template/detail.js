@@ -18,7 +18,7 @@ function errorTable(entry) {
   return element(
     "table",
     { class: "errors" },
-    element("caption", {}, entry.errors.length === 1 ? "The error" : `All ${entry.errors.length} errors`),
+    element("caption", {}, captionOf(entry)),
     element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
     element(
       "tbody",
@@ -28,6 +28,11 @@ function errorTable(entry) {
       ),
     ),
   );
+}
+
+function captionOf(entry) {
+  if (entry.kind === "mismatches") return "What is different";
+  return entry.errors.length === 1 ? "The error" : `All ${entry.errors.length} errors`;
 }
 
 function itemOf(entry) {
