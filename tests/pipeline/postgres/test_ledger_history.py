@@ -72,3 +72,14 @@ def test_a_claimed_chunk_names_its_worker(history: Lab) -> None:
     with history.session() as session:
         assert session.transact(lambda cursor: ledger.claim_chunk(cursor, ChunkKey(1, "a", 0), "run", counts))
     assert _runs(history)[0].workers == (WorkerShare(f"{socket.gethostname()}:{os.getpid()}", 1, 1),)
+
+
+def test_a_ledger_without_workers_is_brought_up_to_date(history: Lab) -> None:
+    """What was loaded before has no worker, and stays."""
+    _note(history, "r1", 0, 10, 0, "a:1")
+    history.database.execute("ALTER TABLE ddb2pg.chunk DROP COLUMN worker")
+    with history.session() as session:
+        assert not session.transact(ledger.is_current)
+        session.transact(ledger.bring_up_to_date)
+        assert session.transact(ledger.is_current)
+    assert _runs(history)[0].workers == (WorkerShare(None, 1, 10),)

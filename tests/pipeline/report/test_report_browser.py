@@ -49,6 +49,17 @@ def _items(browser: Browser) -> list[int]:
     return [int(text.replace(",", "")) for text in browser.texts("#entry-rows .item")]
 
 
+def _squeezed(browser: Browser) -> list[str]:
+    """Texts that have hardly any width to be read in."""
+    found: list[str] = browser.script(
+        "document.querySelectorAll('details').forEach(one => { one.open = true });"
+        "return [...document.querySelectorAll('td, th, caption, dd, p, li')]"
+        ".filter(one => one.textContent.trim().length > 8 && one.checkVisibility() && !one.closest('.hidden, thead'))"
+        ".filter(one => one.clientWidth < 60).map(one => one.textContent)"
+    )
+    return found
+
+
 def _choose(browser: Browser, selector: str, value: str) -> None:
     browser.script(
         "const one = document.querySelector(arguments[0]); one.value = arguments[1]; one.dispatchEvent(new Event('input'))", selector, value
@@ -75,6 +86,7 @@ def test_the_pages_of_real_runs_ask_for_nothing_and_complain_of_nothing(chromium
             assert chromium.requests == [page.as_uri()]
             assert chromium.script("return document.documentElement.scrollWidth <= innerWidth")
             assert len(chromium.texts(".detail")) > PAGE / 2
+            assert _squeezed(chromium) == []
 
 
 def test_the_policy_stops_what_the_page_does_not_do(opened: Browser) -> None:
