@@ -111,7 +111,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
         print_result(console, results[-1])
         if not results[-1].is_proved:
             break
-    checks = tuple(finding.as_check for finding in checked.findings)
+    checks = {"preflight": [finding.as_check for finding in checked.findings]}
     attributes = attributes_of([table.plan.table for table in prepared])
     return run_folder, results, RunFacts("migrate", started_at, database, options.settings, attributes, checks)
 

@@ -82,7 +82,7 @@ def _of_facts(facts: RunFacts) -> dict[str, Any]:
         "database": facts.database,
         "settings": facts.settings,
         "attributes": facts.attributes,
-        "checks": facts.checks,
+        **facts.checks,
     }
 
 

@@ -17,7 +17,7 @@ class CheckRow:
 
     check: str
     verdict: str
-    """`pass`, `fail`, `problem`, `warning`, `fact`, `skipped`."""
+    """`pass`, `fail`, `problem`, `warning`, `fact`."""
     detail: str
     table: str | None = None
 
@@ -33,7 +33,8 @@ class RunFacts:
     """What was asked for. No secrets."""
     attributes: Mapping[str, Sequence[str]]
     """The paths that the definition of each source table names: these names are no data."""
-    checks: tuple[CheckRow, ...] = ()
+    checks: Mapping[str, Sequence[CheckRow]]
+    """What was checked, by the name of the field that `report.json` has it in."""
 
 
 def attributes_of(tables: Sequence[Table]) -> dict[str, Sequence[str]]:

@@ -75,7 +75,11 @@ def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[Val
         results.append(validate_table(load, plan, options.check, run_folder, console))
         print_validation(console, results[-1])
     attributes = attributes_of([load.plan.table for load in begun])
-    return run_folder, results, RunFacts("validate", started_at, database, options.settings, attributes, validation_rows(results))
+    return (
+        run_folder,
+        results,
+        RunFacts("validate", started_at, database, options.settings, attributes, {"comparison": validation_rows(results)}),
+    )
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:

@@ -10,14 +10,9 @@ _NAMES: Final = ("check", "name", "code")
 _DETAILS: Final = ("detail", "details", "sentence", "message")
 # How a verdict is shown; one that is not known here is shown as a remark.
 _STATES: Final = {
-    "pass": "good",
-    "passed": "good",
-    "ok": "good",
-    "fail": "bad",
-    "failed": "bad",
-    "problem": "bad",
-    "error": "bad",
-    "warning": "warn",
+    **dict.fromkeys(("pass", "passed", "ok"), "good"),
+    **dict.fromkeys(("fail", "failed", "problem", "error"), "bad"),
+    **dict.fromkeys(("warn", "warning"), "warn"),
 }
 _QUIET: Final = frozenset({"fact"})
 
@@ -49,23 +44,22 @@ def check_lists(report: Mapping[str, Any]) -> tuple[CheckList, ...]:
 
 
 def _found(report: Mapping[str, Any]) -> Iterator[tuple[str, list[Check]]]:
-    command = report.get("command")
     for key, value in report.items():
         if _is_check_list(value):
-            heading = {"migrate": "Preflight", "validate": "Comparison"}.get(command or "", "Checks") if key == "checks" else _heading(key)
-            yield heading, [_check(row, "") for row in value]
-    merged: dict[str, list[Check]] = {}
+            yield _heading(key), [_check(row, "") for row in value]
+    of_tables: dict[str, list[Check]] = {}
     for table in report.get("tables", ()):
         for key, value in table.items():
             if _is_check_list(value):
-                merged.setdefault(_heading(key), []).extend(_check(row, str(table.get("source_table", ""))) for row in value)
-    yield from merged.items()
+                of_tables.setdefault(_heading(key), []).extend(_check(row, str(table.get("source_table", ""))) for row in value)
+    yield from of_tables.items()
 
 
 def _is_check_list(value: object) -> bool:
+    """One whose rows have a verdict, or list failures, which is one, too."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         return False
-    return all(isinstance(row, Mapping) and "verdict" in row and any(name in row for name in _NAMES) for row in value)
+    return all(isinstance(row, Mapping) and row.keys() & {"verdict", "failures"} and row.keys() & set(_NAMES) for row in value)
 
 
 def _heading(key: str) -> str:
@@ -74,11 +68,14 @@ def _heading(key: str) -> str:
 
 def _check(row: Mapping[str, Any], table: str) -> Check:
     name = next(str(row[name]) for name in _NAMES if name in row)
-    detail = next((row[detail] for detail in _DETAILS if row.get(detail)), "")
-    words = "; ".join(map(str, detail)) if isinstance(detail, Sequence) and not isinstance(detail, str) else str(detail)
-    verdict = row["verdict"]
-    words_of_verdict = ("pass" if verdict else "fail") if isinstance(verdict, bool) else str(verdict)
-    return Check(name, _STATES.get(words_of_verdict, "plain"), words_of_verdict, words, str(row.get("table") or table))
+    verdict = str(row["verdict"]).lower() if "verdict" in row else "fail" if row["failures"] else "pass"
+    return Check(name, _STATES.get(verdict, "plain"), verdict, "; ".join(_details(row)), str(row.get("table") or table))
+
+
+def _details(row: Mapping[str, Any]) -> Iterator[str]:
+    yield from (str(row[detail]) for detail in _DETAILS if row.get(detail))
+    for failure in row.get("failures", ()):
+        yield str(failure.get("sentence", failure)) if isinstance(failure, Mapping) else str(failure)
 
 
 def _check_list(heading: str, checks: Sequence[Check]) -> CheckList:

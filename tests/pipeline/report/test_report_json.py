@@ -87,9 +87,9 @@ def test_the_verdict_and_the_checks_are_in_it(reported: Reported) -> None:
     migrated, validated = report_of(reported.migrated), report_of(reported.validated)
     assert migrated["verdict"]["sentence"] == "Every item is accounted for"
     assert migrated["verdict"]["state"] == "review"
-    assert {"server_version", "export", "primary_key"} <= {check["check"] for check in migrated["checks"]}
+    assert {"server_version", "export", "primary_key"} <= {check["check"] for check in migrated["preflight"]}
     assert validated["verdict"]["sentence"] == "There are differences"
-    assert [check["verdict"] for check in validated["checks"]] == ["pass", "fail", "fail"] * 3
+    assert [check["verdict"] for check in validated["comparison"]] == ["pass", "fail", "fail"] * 3
 
 
 def test_the_database_is_named_without_its_password(reported: Reported) -> None:

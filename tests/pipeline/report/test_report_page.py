@@ -96,17 +96,20 @@ def test_names_from_outside_are_text(run_folder: Path) -> None:
 def test_any_list_of_checks_is_shown() -> None:
     """Whoever adds one to `report.json`, of the run or of a table."""
     report: dict[str, Any] = {
-        "command": "migrate",
-        "checks": [{"check": "a", "verdict": "fact", "detail": "x", "table": None}],
-        "api_requests": [{"name": "anon cannot read", "verdict": True, "details": ["one", "two"]}],
+        "preflight": [{"check": "a", "verdict": "fact", "detail": "x", "table": None}],
+        "requests": [
+            {"name": "anon cannot read", "failures": [], "statuses": {"401": 1}},
+            {"name": "all can read", "failures": [{"kind": "status", "sentence": "answered 500", "count": 2}, "and more"]},
+        ],
         "settings": {"verdict": "no list"},
-        "tables": [{"source_table": "s", "sql_checks": [{"check": "count", "verdict": "fail", "detail": "3 missing"}], "problems": ["p"]}],
+        "tables": [{"source_table": "s", "sql_checks": [{"check": "count", "verdict": "FAIL", "detail": "3 missing"}], "problems": ["p"]}],
     }
     lists = {found.heading: found for found in check_lists(report)}
-    assert list(lists) == ["Preflight", "Api requests", "Sql checks"]
+    assert list(lists) == ["Preflight", "Requests", "Sql checks"]
     assert [check.name for check in lists["Preflight"].facts] == ["a"]
-    [check] = lists["Api requests"].rows
-    assert (check.verdict, check.state, check.detail) == ("pass", "good", "one; two")
+    sound, failed = lists["Requests"].rows
+    assert (sound.verdict, sound.state, sound.detail) == ("pass", "good", "")
+    assert (failed.verdict, failed.state, failed.detail) == ("fail", "bad", "answered 500; and more")
     [check] = lists["Sql checks"].rows
     assert (check.verdict, check.state, check.detail, check.table) == ("fail", "bad", "3 missing", "s")
 
