@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("stopped", str(stopped).splitlines())
         return ExitCode.FAILED
     except KeyboardInterrupt:
-        writes = arguments.command == "migrate"
+        writes = arguments.command in ("migrate", "rollback")
         _complain("interrupted", ["what is committed stays: run the same command again to go on"] if writes else [])
         return 130
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export_command(subparsers)
     _add_inspect(subparsers)
     _add_validate(subparsers)
+    _add_rollback(subparsers)
     _add_status(subparsers)
     _add_sample_export(subparsers)
     return parser
@@ -234,6 +235,19 @@ def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         "--show_values", action="store_true", help="write the values of different columns into the mismatch files: they are patient data"
     )
     command.set_defaults(run=commands.run_validate)
+
+
+def _add_rollback(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = add_command(
+        subparsers,
+        "rollback",
+        "delete exactly the rows that a load wrote and nobody changed since; without --yes only look",
+        "Exit codes: 0 all rows of the load are gone, or without --yes would be; 3 some are left, and listed; 2 refused, nothing was "
+        "deleted; 1 not at its end: run it again.",
+    )
+    _add_check(command)
+    command.add_argument("--yes", action="store_true", help="do it")
+    command.set_defaults(run=commands.run_rollback)
 
 
 def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

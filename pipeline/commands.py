@@ -118,6 +118,34 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     return exit_code
 
 
+# -- rollback ------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
+    """See `pipeline/checks/rollback/roll_back.py`."""
+    from pipeline.checks.rollback.roll_back import FOLDER, RollbackOptions, roll_back  # noqa: PLC0415
+
+    if arguments.json:
+        console = Console(stderr=True, highlight=False)
+    options = RollbackOptions(_check_options(arguments, beam_arguments), is_dry=not arguments.yes)
+    run_folder, results = roll_back(options, console)
+    if any(result.problems for result in results):
+        exit_code = ExitCode.FAILED
+    else:
+        exit_code = ExitCode.DIFFERENCES if any(result.kept for result in results) else ExitCode.DONE
+    report = write_report(run_folder, exit_code, results)
+    console.print(f"discrepancies  {run_folder / FOLDER}" if any(result.kept for result in results) else "no discrepancies")
+    console.print(f"report         {report}")
+    if not arguments.yes:
+        console.print("nothing was deleted: the same command with --yes does it", style="bold yellow")
+    if arguments.json:
+        print_json(results)
+    return exit_code
+
+
+# -- of both -------------------------------------------------------------------------------------------------------------------------------
+
+
 def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> CheckOptions:
     from pipeline.definitions import find_tables  # noqa: PLC0415
     from pipeline.engine import unknown_arguments  # noqa: PLC0415
@@ -215,7 +243,12 @@ def _read_loads(cursor: Cursor) -> list[LoadStatus]:
     if ledger.is_ours(cursor) and not ledger.is_current(cursor):
         raise Refused(["the ledger was made by an older ddb2pg; the next migrate or validate brings it up to date"])
     return [
-        LoadStatus(load, ledger.load_totals(cursor, load.load_id), *ledger.code_counts(cursor, load.load_id))
+        LoadStatus(
+            load,
+            ledger.load_totals(cursor, load.load_id),
+            *ledger.code_counts(cursor, load.load_id),
+            ledger.rollback_totals(cursor, load.load_id) if load.rollback_started_at else None,
+        )
         for load in ledger.all_loads(cursor)
     ]
 

@@ -169,7 +169,7 @@ def refused_before(chunk: Chunk, converted: ConvertedChunk, committed: Committed
         message = (
             f"{chunk.split.data_file.name}: the chunk from item {chunk.first_item} was committed with other counts than it has now; "
             "the export, or ddb2pg itself, is not what it was when the load began. Bring that back, or begin the load anew "
-            "(docs/how-it-works.md, Begin anew)"
+            "(docs/rollback.md)"
         )
         raise Stopped(message)
     return committed.refused

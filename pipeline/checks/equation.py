@@ -31,6 +31,8 @@ def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: Path, load
     cursor.execute("SET LOCAL statement_timeout = 0")
     target_rows = count_rows(cursor, plan.target)
     problems = _problems_of_files(cursor, plan, export)
+    if ledger.has_rollback_begun(cursor, plan.load.load_id):
+        problems.append("a rollback of this load was begun; finish it: run ddb2pg rollback with --yes")
     if not problems and totals.items != export.items:
         problems.append(f"the manifest has {export.items:,} items, but {totals.items:,} were read")
     if target_rows < totals.rows and not plan.target.has_row_security:

@@ -24,7 +24,7 @@ _STAGED_KEYS: Final = Staging("ddb2pg_compared_keys")
 NO_KEYS: Final = "{}"
 
 # One look-up in the primary key's index a row, whatever the target's size and however stale its statistics.
-_PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
+PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int)
     """The same again, of rows that are in `STAGED_ROWS` already."""
     cursor.execute(
         # As literals: with parameters, psycopg2 would take a % in a column's name for another.
-        sql.SQL(_PLANNING + _COMPARE).format(
+        sql.SQL(PLANNING + _COMPARE).format(
             item=ITEM,
             is_found=sql.SQL("target.{} IS NOT NULL").format(sql.Identifier(target.primary_key[0])),
             differs=is_different(table),
@@ -112,7 +112,7 @@ def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int
         return {}
     stage_parsed(cursor, _STAGED_KEYS, keys, rows)
     cursor.execute(
-        sql.SQL(_PLANNING + "SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
+        sql.SQL(PLANNING + "SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
             ITEM, key_hash(target, seed), _STAGED_KEYS.identifier, target.identifier, has_same_key(target)
         )
     )

@@ -33,6 +33,8 @@ class MismatchKind(StrEnum):
     """Not deleted: PostgreSQL refused."""
     NOT_DELETED = "not_deleted"
     """Not deleted, without an error: a trigger or a policy keeps it."""
+    NOT_SEEN = "not_seen"
+    """It is gone, or row security hides it from this role."""
 
 
 @dataclass(frozen=True, slots=True)

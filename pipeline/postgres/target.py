@@ -115,6 +115,12 @@ def may_insert(cursor: Cursor, target: Target) -> bool:
     return bool(cursor.fetchone()[0])
 
 
+def may_delete(cursor: Cursor, target: Target) -> bool:
+    """Whether this role may DELETE from the table."""
+    cursor.execute("SELECT has_table_privilege(%s, 'DELETE')", [target.oid])
+    return bool(cursor.fetchone()[0])
+
+
 def has_rows(cursor: Cursor, target: Target) -> bool:
     """Whether the table holds any row that this role can see."""
     cursor.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(target.identifier))

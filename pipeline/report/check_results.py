@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.postgres.mismatch import MismatchKind
@@ -41,3 +41,31 @@ class ValidationResult:
     def is_equal(self) -> bool:
         """Whether all of it is as the export makes it, now."""
         return not self.mismatches.keys() - {MismatchKind.REPAIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackResult:
+    """One table's load taken back, or what that would come to: loaded rows = deleted + gone + kept."""
+
+    source_table: str
+    target_table: str
+    export_id: str
+    is_dry: bool
+    """Whether nothing was done, and the figures are what would be."""
+    loaded_rows: int
+    deleted: int
+    deleted_now: int
+    """By this run."""
+    gone: int
+    """Rows that somebody had deleted before."""
+    kept: Mapping[str, int]
+    """Rows that are still there, by the kind of the reason."""
+    is_finished: bool
+    """Whether the load is closed, and the table free for another."""
+    target_rows: int
+    """Rows in the target table, whoever wrote them."""
+    referring: Sequence[str]
+    """Tables with foreign keys to the target."""
+    seconds: float
+    problems: tuple[str, ...] = field(default=())
+    """Why it is not at its end; empty when it is."""

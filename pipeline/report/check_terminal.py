@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.postgres.mismatch import MismatchKind
-from pipeline.report.check_results import ValidationResult
+from pipeline.report.check_results import RollbackResult, ValidationResult
 
 _KINDS: Final = {
     MismatchKind.NOT_LOADED: "items that were not loaded: run migrate again to go on",
@@ -21,6 +21,7 @@ _KINDS: Final = {
     MismatchKind.REFERENCED: "rows that others refer to, which deleting them would delete or change",
     MismatchKind.REFUSED: "rows that PostgreSQL refused to delete",
     MismatchKind.NOT_DELETED: "rows that a trigger or a policy kept",
+    MismatchKind.NOT_SEEN: "rows that are gone, or that row security hides from this role",
 }
 
 
@@ -50,6 +51,29 @@ def print_validation(console: Console, result: ValidationResult) -> None:
         console.print(f"    {column}: {count:,}", highlight=False, markup=False)
     for problem in result.problems:
         console.print(f"  NOT WHOLE: {problem}", style="bold red", highlight=False, markup=False)
+
+
+def print_rollback(console: Console, result: RollbackResult) -> None:
+    """One table, as soon as it is done."""
+    is_to_do = result.is_dry and not result.is_finished
+    did = "would be deleted" if is_to_do else "are deleted"
+    console.print(
+        f"{result.source_table} -> {result.target_table}: of {result.loaded_rows:,} rows that were loaded {result.deleted:,} {did}"
+        + ("" if result.is_dry else f" ({result.deleted_now:,} now, in {result.seconds:.1f} s)"),
+        highlight=False,
+    )
+    if result.gone:
+        console.print(f"  {result.gone:,} were gone before", highlight=False)
+    for kind, count in result.kept.items():
+        what = "rows that were changed since" if kind == MismatchKind.DIFFERENT else _KINDS[MismatchKind(kind)]
+        console.print(f"  {count:,} are left: {what} ({kind})", style="bold red", highlight=False)
+    if is_to_do and result.referring:
+        console.print(f"  rows that {', '.join(result.referring)} refer to may have to be left, too", highlight=False, markup=False)
+    if result.is_finished:
+        rest = f"; it holds {result.target_rows:,} other rows" if result.target_rows else ", and it is empty"
+        console.print(f"  rolled back: the load no longer keeps another out of the table{rest}", highlight=False)
+    for problem in result.problems:
+        console.print(f"  NOT FINISHED: {problem}", style="bold red", highlight=False, markup=False)
 
 
 def print_validation_summary(console: Console, results: Sequence[ValidationResult]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.postgres.ledger import Load, Totals
+from pipeline.postgres.ledger import Load, RollbackTotals, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,5 @@ class LoadStatus:
     totals: Totals
     dead_letter_codes: Mapping[str, int]
     notice_codes: Mapping[str, int]
+    rollback: RollbackTotals | None = None
+    """Once a rollback of it was begun."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.export.bare import is_bare
+from pipeline.postgres.ledger import Load
 from pipeline.report.result import LoadStatus, TableResult
 
 _NO_MANIFEST: Final = "there is no manifest: every item of these files is accounted for, but nothing proves that they are all of the table"
@@ -68,7 +69,7 @@ def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
     """The loads of a ledger."""
     for status in loads:
         load, totals = status.load, status.totals
-        state = f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC" if load.finished_at else "unfinished: run migrate again to go on"
+        state = _state_of(load)
         share = 100 * totals.items / load.manifest_items if load.manifest_items else 100
         console.print(f"{load.source_table} -> {load.target_table}: {state}")
         manifest = " (no manifest)" if is_bare(load.export_id) else ""
@@ -79,3 +80,14 @@ def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
         )
         for code, count in status.dead_letter_codes.items():
             console.print(f"    {code}: {count:,}")
+        if status.rollback:
+            gone = status.rollback
+            console.print(f"  of {gone.rows:,} rows {gone.deleted:,} deleted, {gone.gone:,} gone before, {gone.kept:,} left")
+
+
+def _state_of(load: Load) -> str:
+    if load.rolled_back_at:
+        return f"rolled back {load.rolled_back_at:%Y-%m-%d %H:%M} UTC"
+    if load.rollback_started_at:
+        return "rollback begun: run rollback --yes again to finish it"
+    return f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC" if load.finished_at else "unfinished: run migrate again to go on"

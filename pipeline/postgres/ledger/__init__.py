@@ -5,7 +5,6 @@ Every statement on the schema `ddb2pg` is in this room. Its tables are described
 
 from pipeline.postgres.ledger.chunks import (
     ChunkCounts,
-    ChunkKey,
     CommittedChunk,
     claim_chunk,
     committed_chunk,
@@ -25,6 +24,7 @@ from pipeline.postgres.ledger.comparisons import (
     note_compared,
     rows_without_item,
 )
+from pipeline.postgres.ledger.keys import ChunkKey
 from pipeline.postgres.ledger.loads import (
     Load,
     all_loads,
@@ -42,8 +42,9 @@ from pipeline.postgres.ledger.loads import (
 from pipeline.postgres.ledger.rollbacks import (
     RollbackTotals,
     RolledBackChunk,
-    begin_rollback,
+    begin_rollbacks,
     close_chunk,
+    closed_chunk,
     discrepancy_counts,
     files_to_roll_back,
     finish_rollback,
@@ -66,10 +67,11 @@ __all__ = [
     "RolledBackChunk",
     "Totals",
     "all_loads",
-    "begin_rollback",
+    "begin_rollbacks",
     "bring_up_to_date",
     "claim_chunk",
     "close_chunk",
+    "closed_chunk",
     "code_counts",
     "committed_chunk",
     "committed_chunks",

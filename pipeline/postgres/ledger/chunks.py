@@ -8,19 +8,11 @@ from typing import Any, Final
 
 from psycopg2.extras import Json
 
+from pipeline.postgres.ledger.keys import ChunkKey
 from pipeline.postgres.ledger.rollbacks import HOLD_OPEN, stop_if_rollback_began
 from pipeline.postgres.rows import RefusedRow
 from pipeline.postgres.session import Cursor
 from transforms.reject import ErrorCode
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkKey:
-    """A chunk of a load, in every run the same."""
-
-    load_id: int
-    data_file: str
-    first_item: int
 
 
 @dataclass(frozen=True, slots=True)

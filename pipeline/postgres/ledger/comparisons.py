@@ -14,7 +14,7 @@ from psycopg2 import sql
 from psycopg2.extras import Json
 
 from pipeline.postgres.compare import NO_KEYS, key_hash
-from pipeline.postgres.ledger.chunks import ChunkKey
+from pipeline.postgres.ledger.keys import ChunkKey
 from pipeline.postgres.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
 from pipeline.postgres.session import Cursor
 from pipeline.postgres.target import Target

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from psycopg2.extras import Json
 
 from pipeline.errors import Stopped
+from pipeline.postgres.ledger.keys import ChunkKey
 from pipeline.postgres.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
 from pipeline.postgres.session import Cursor
 
@@ -45,10 +47,11 @@ class RollbackTotals:
     last_pass: int
 
 
-def begin_rollback(cursor: Cursor, load_id: int) -> None:
-    """Let no chunk of the load be committed from the end of this transaction on; waits for those that are on their way."""
-    cursor.execute(f"SELECT pg_advisory_xact_lock({_LOAD_LOCK}, %s::integer)", [load_id])
-    cursor.execute("UPDATE ddb2pg.load SET rollback_started_at = coalesce(rollback_started_at, now()) WHERE load_id = %s", [load_id])
+def begin_rollbacks(cursor: Cursor, load_ids: Sequence[int]) -> None:
+    """Let no chunk of some loads be committed from the end of this transaction on; waits for those that are on their way."""
+    for load_id in sorted(load_ids):
+        cursor.execute(f"SELECT pg_advisory_xact_lock({_LOAD_LOCK}, %s::integer)", [load_id])
+        cursor.execute("UPDATE ddb2pg.load SET rollback_started_at = coalesce(rollback_started_at, now()) WHERE load_id = %s", [load_id])
 
 
 def hold_open(cursor: Cursor, load_id: int) -> None:
@@ -70,20 +73,29 @@ def has_rollback_begun(cursor: Cursor, load_id: int) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def lock_chunk(cursor: Cursor, load_id: int, data_file: str, first_item: int) -> RolledBackChunk | None:
+def lock_chunk(cursor: Cursor, key: ChunkKey) -> RolledBackChunk | None:
     """Keep other rollbacks away from a committed chunk to the end of this transaction; what became of it, if it is closed already."""
+    return _closed_chunk(cursor, key, "FOR UPDATE")
+
+
+def closed_chunk(cursor: Cursor, key: ChunkKey) -> RolledBackChunk | None:
+    """What became of a chunk that is closed; None of any other."""
+    return _closed_chunk(cursor, key, "")
+
+
+def _closed_chunk(cursor: Cursor, key: ChunkKey, lock: str) -> RolledBackChunk | None:
     cursor.execute(
-        """
+        f"""
         SELECT rolled_back_at IS NOT NULL, deleted, gone, discrepancies, rollback_pass FROM ddb2pg.chunk
-        WHERE (load_id, data_file, first_item) = (%s, %s, %s) FOR UPDATE
+        WHERE (load_id, data_file, first_item) = (%s, %s, %s) {lock}
         """,
-        [load_id, data_file, first_item],
+        [key.load_id, key.data_file, key.first_item],
     )
     is_closed, deleted, gone, discrepancies, pass_number = cursor.fetchone()
     return RolledBackChunk(deleted, gone, mismatches_of_json(discrepancies), pass_number) if is_closed else None
 
 
-def close_chunk(cursor: Cursor, load_id: int, data_file: str, first_item: int, chunk: RolledBackChunk) -> None:
+def close_chunk(cursor: Cursor, key: ChunkKey, chunk: RolledBackChunk) -> None:
     """Note what became of a chunk's rows, in the transaction that deletes them."""
     cursor.execute(
         """
@@ -97,9 +109,9 @@ def close_chunk(cursor: Cursor, load_id: int, data_file: str, first_item: int, c
             chunk.kept,
             Json(mismatches_to_json(chunk.discrepancies)),
             chunk.pass_number,
-            load_id,
-            data_file,
-            first_item,
+            key.load_id,
+            key.data_file,
+            key.first_item,
         ],
     )
 

@@ -1,0 +1,108 @@
+"""One chunk of a load taken back: its rows deleted and its ledger row closed, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.checks.chunk_check import CheckChunk
+from pipeline.checks.mismatch_records import mismatch_batch
+from pipeline.dead_letters.files import RecordBatch
+from pipeline.errors import Stopped
+from pipeline.export.chunks import Chunk
+from pipeline.loading import CommittedChunks, LoadPlan, convert_chunk, refused_before
+from pipeline.postgres import ledger
+from pipeline.postgres.compare import compare_rows
+from pipeline.postgres.delete import DeleteRows, delete_row_by_row, delete_rows
+from pipeline.postgres.ledger import ChunkKey, ComparedChunk, Comparing, RolledBackChunk
+from pipeline.postgres.mismatch import Mismatch, MismatchKind
+from pipeline.postgres.references import Reference
+from pipeline.postgres.rows import Rows
+from pipeline.postgres.session import Cursor, RowsRefused, Session
+from transforms.compilation import compile_table
+
+_WAYS: Final[Sequence[DeleteRows]] = (delete_rows, delete_row_by_row)
+
+TRIED_AGAIN: Final = frozenset([MismatchKind.REFERENCED, MismatchKind.REFUSED])
+"""What kept these rows may be a row that goes later: of the same table, in another chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPlan:
+    """All that a worker needs to take chunks back. Travels with the job."""
+
+    load_plan: LoadPlan
+    pass_number: int
+    """A later pass tries again what an earlier one could not delete; one that was done already is only told again."""
+    references: tuple[Reference, ...]
+    """Those that deleting would reach."""
+    is_dry: bool
+
+    @property
+    def comparing(self) -> Comparing:
+        """Where a dry run keeps its counts."""
+        return Comparing(self.load_plan.load.load_id, self.load_plan.run_id, 0)
+
+    def worker(self, session: Session) -> CheckChunk:
+        """See `ChunkPlan`."""
+        return ChunkRollback(self, session).roll_back
+
+
+class ChunkRollback:
+    """Takes chunks of one load back through one session. One that is closed is only told of again."""
+
+    def __init__(self, plan: RollbackPlan, session: Session) -> None:
+        self._plan = plan
+        self._session = session
+        self._load = load = plan.load_plan
+        self._committed = CommittedChunks(load.load, session)
+        self._to_row = compile_table(load.table, migration_time=load.load.migration_microseconds, unmapped=load.load.unmapped)
+
+    def roll_back(self, chunk: Chunk) -> RecordBatch:
+        """What there is to tell of its rows that are kept."""
+        committed = self._committed.find(chunk)
+        if committed is None:
+            return self._batch(chunk, ())
+        converted = convert_chunk(chunk, self._to_row)
+        rows = converted.without(refused_before(chunk, converted, committed)).loaded_rows
+        key = ChunkKey(self._load.load.load_id, chunk.split.data_file.name, chunk.first_item)
+        if self._plan.is_dry:
+            return self._batch(chunk, self._session.transact(lambda cursor: self._look_in(cursor, key, len(chunk.lines), rows)))
+        for way in _WAYS:
+            try:
+                return self._batch(chunk, self._session.transact(lambda cursor, way=way: self._roll_back_in(cursor, way, key, rows)))  # type: ignore[misc]
+            except RowsRefused as refused:
+                sqlstate = refused.sqlstate
+        message = f"{chunk.split.data_file.name}: PostgreSQL refused to delete rows, though one by one (SQLSTATE {sqlstate})"
+        raise Stopped(message)
+
+    def _roll_back_in(self, cursor: Cursor, way: DeleteRows, key: ChunkKey, rows: Rows) -> Sequence[Mismatch]:
+        """The transaction: lock the ledger's row, delete, and close it."""
+        before = ledger.lock_chunk(cursor, key)
+        again = {one.item_number for one in before.discrepancies if one.kind in TRIED_AGAIN} if before else set()
+        if before and (not again or before.pass_number >= self._plan.pass_number):
+            return before.discrepancies
+        if before:
+            rows = rows.only(again)
+        done = way(cursor, self._load.target, self._load.table, rows, self._plan.references)
+        before = before or RolledBackChunk(0, 0, ())
+        kept = [one for one in before.discrepancies if one.item_number not in again] + list(done.kept)
+        kept.sort(key=lambda one: one.item_number)
+        after = RolledBackChunk(before.deleted + done.deleted, before.gone + done.gone, tuple(kept), self._plan.pass_number)
+        ledger.close_chunk(cursor, key, after)
+        return after.discrepancies
+
+    def _look_in(self, cursor: Cursor, key: ChunkKey, items: int, rows: Rows) -> Sequence[Mismatch]:
+        """What a rollback would come upon; changes nothing."""
+        before = ledger.closed_chunk(cursor, key)
+        if before:
+            return before.discrepancies
+        found = compare_rows(cursor, self._load.target, self._load.table, rows, self._plan.comparing.seed)
+        mismatches = [Mismatch(number, MismatchKind.MISSING) for number in sorted(found.missing)]
+        mismatches += [Mismatch(number, MismatchKind.DIFFERENT, columns) for number, columns in found.different.items()]
+        told = ledger.note_compared(cursor, self._plan.comparing, key, ComparedChunk(items, mismatches, found.found_keys))
+        return [one for one in told if one.kind is not MismatchKind.MISSING]
+
+    def _batch(self, chunk: Chunk, mismatches: Sequence[Mismatch]) -> RecordBatch:
+        return mismatch_batch(self._load.origin, chunk, self._load.table.key, mismatches)

@@ -1,0 +1,199 @@
+"""`rollback`: takes back what the loads of some exports put into their targets, the last table first; without --yes it only looks."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.rollback.chunk import TRIED_AGAIN, RollbackPlan
+from pipeline.dead_letters.files import count_records
+from pipeline.engine import run_pipeline, worker_count
+from pipeline.errors import Stopped
+from pipeline.export.chunks import plan_splits
+from pipeline.job import define_check
+from pipeline.postgres import ledger
+from pipeline.postgres.ledger import Load, RollbackTotals, Totals
+from pipeline.postgres.mismatch import MismatchKind
+from pipeline.postgres.references import Reference, find_references
+from pipeline.postgres.session import Cursor, RetryLimit, Session
+from pipeline.postgres.target import Target, count_rows, may_delete
+from pipeline.report.check_results import RollbackResult
+from pipeline.report.check_terminal import print_rollback
+from pipeline.report.progress import shown_progress
+from pipeline.run_id import new_run_id
+from transforms.table import Table
+
+FOLDER: Final = "discrepancies"
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackOptions:
+    """What `rollback` was asked for."""
+
+    check: CheckOptions
+    is_dry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One table's rollback, as far as it is the same in each of its passes."""
+
+    load: BegunLoad
+    options: RollbackOptions
+    references: tuple[Reference, ...]
+    folder: Path
+    console: Console
+
+
+def roll_back(options: RollbackOptions, console: Console) -> tuple[Path, list[RollbackResult]]:
+    """Take back all loads, or look what that would do; returns the run's folder and the results.
+
+    Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
+    """
+    run_id = new_run_id()
+    begun = find_begun_loads(options.check, run_id, _find_load, _problems)
+    run_folder = options.check.output / run_id
+    run_folder.mkdir(parents=True)
+    if not options.is_dry:
+        with Session(options.check.database) as session:
+            # All of them first: from here on no run of migrate goes on with any.
+            session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [load.plan.load.load_id for load in begun]))
+    results = []
+    # Rows of a later table may refer to those of an earlier one.
+    for load in reversed(begun):
+        with Session(options.check.database) as session:
+            references = tuple(session.transact(lambda cursor, load=load: find_references(cursor, load.plan.target)))  # type: ignore[misc]
+        job = _Job(load, options, references, run_folder / FOLDER / load.plan.table.source, console)
+        results.append(_roll_back_table(job))
+        print_rollback(console, results[-1])
+    return run_folder, results
+
+
+def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
+    """Of an export that was loaded and rolled back again and again, the load that is open, or else the last one."""
+    return ledger.find_load(cursor, export_id, target) or ledger.find_rolled_back_load(cursor, export_id, target)
+
+
+def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iterator[str]:
+    if not may_delete(cursor, target):
+        yield f"{table.target}: this role may not DELETE; let its owner GRANT DELETE ON {table.target}"
+    for reference in find_references(cursor, target):
+        if reference.is_cascading and not reference.sees_all_rows:
+            yield (
+                f"{table.target}: {reference.qualified} refers to it, and deleting a row would delete or change rows there, which this "
+                "role may not see; roll back as a role that may"
+            )
+
+
+def _roll_back_table(job: _Job) -> RollbackResult:
+    load, database = job.load, job.options.check.database
+    load_id = load.plan.load.load_id
+    started = time.monotonic()
+    with Session(database) as session:
+        before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
+        plan = _run_passes(job, session, before)
+        result = session.transact(lambda cursor: _conclude(cursor, job, plan, before, started))
+    if plan.is_dry:
+        with contextlib.suppress(Stopped), Session(database, RetryLimit(tries=2)) as session:
+            session.transact(lambda cursor: ledger.forget_comparison(cursor, plan.comparing))
+    return result
+
+
+def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> RollbackPlan:
+    """One pass; then another as long as rows went that may have kept others from going. Returns the last one's plan."""
+    load_id = job.load.plan.load.load_id
+    is_closed = job.load.plan.load.rolled_back_at is not None
+    cascading = tuple(reference for reference in job.references if reference.is_cascading)
+    # What is closed for good is told again and not tried again: by now the rows may be those of another load.
+    number = 0 if is_closed else before.last_pass + 1
+    deleted = before.deleted
+    while True:
+        plan = RollbackPlan(job.load.plan, number, cascading, job.options.is_dry)
+        shutil.rmtree(job.folder, ignore_errors=True)  # of the pass before: this one tells all of it again
+        _run_pass(job, session, plan)
+        after = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
+        kinds = session.transact(lambda cursor: ledger.discrepancy_counts(cursor, load_id))
+        if plan.is_dry or is_closed or after.deleted == deleted or TRIED_AGAIN.isdisjoint(kinds):
+            return plan
+        deleted, number = after.deleted, number + 1
+
+
+def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
+    load = job.load.plan.load
+    files = session.transact(lambda cursor: ledger.files_to_roll_back(cursor, load.load_id))
+    splits = plan_splits([file for file in job.load.export.data_files if file.name in files], load.split_size)
+    if not splits:
+        return
+    define = partial(define_check, splits=splits, plan=plan, folder=job.folder)
+
+    def done(cursor: Cursor) -> Totals:
+        if plan.is_dry:
+            items, mismatches = ledger.compared_items(cursor, plan.comparing)
+            return Totals(items=items, dead_letters=mismatches)
+        totals = ledger.rollback_totals(cursor, load.load_id)
+        return Totals(items=totals.deleted + totals.gone + totals.kept, dead_letters=totals.kept)
+
+    options = job.options.check
+    with shown_progress(job.console, options.database, load, 0, read=done, found="discrepancies"):
+        run_pipeline(define, options.beam_arguments, worker_count(sum(split.items for split in splits), len(splits)))
+
+
+def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTotals, started: float) -> RollbackResult:
+    """Add up what is in the ledger, and close the load if all of it is done."""
+    # Counting a large table takes what it takes.
+    cursor.execute("SET LOCAL statement_timeout = 0")
+    load = job.load.plan.load
+    totals = ledger.rollback_totals(cursor, load.load_id)
+    kept = ledger.discrepancy_counts(cursor, load.load_id)
+    deleted, gone = totals.deleted, totals.gone
+    problems = ledger.refused_files(cursor, load.load_id, plan.load_plan.run_id)
+    if plan.is_dry:
+        compared = ledger.compared_totals(cursor, plan.comparing)
+        different = compared.kinds.get(MismatchKind.DIFFERENT, 0)
+        deleted += compared.found - different
+        gone += compared.kinds.get(MismatchKind.MISSING, 0)
+        kept = _summed(kept, {MismatchKind.DIFFERENT.value: different})
+        if not problems and deleted + gone + sum(kept.values()) != totals.rows:
+            problems.append(f"of {totals.rows:,} rows not all were looked at; run the same command again")
+    elif not problems and totals.open_chunks:
+        problems.append(f"{totals.open_chunks:,} of {totals.chunks:,} chunks are not rolled back; run the same command again")
+    written = count_records(job.folder)
+    if not problems and written != sum(kept.values()):
+        problems.append(f"{job.folder}: holds {written:,} records, but {sum(kept.values()):,} were found; run the same command again")
+    is_finished = load.rolled_back_at is not None
+    if not plan.is_dry and not problems:
+        is_finished = ledger.finish_rollback(cursor, load.load_id)
+    return RollbackResult(
+        source_table=plan.load_plan.table.source,
+        target_table=load.target_table,
+        export_id=load.export_id,
+        is_dry=plan.is_dry,
+        loaded_rows=totals.rows,
+        deleted=deleted,
+        deleted_now=totals.deleted - before.deleted,
+        gone=gone,
+        kept=kept,
+        is_finished=is_finished,
+        target_rows=count_rows(cursor, plan.load_plan.target),
+        referring=tuple(_referring(job.references)),
+        seconds=time.monotonic() - started,
+        problems=tuple(problems),
+    )
+
+
+def _summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    summed = {name: counts.get(name, 0) + more.get(name, 0) for name in (*counts, *more)}
+    return {name: count for name, count in summed.items() if count}
+
+
+def _referring(references: Sequence[Reference]) -> list[str]:
+    return sorted({reference.qualified for reference in references})
