@@ -103,6 +103,13 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         subparsers, "migrate", "check, load and prove; the same command resumes a broken load and does nothing to a finished one"
     )
     _add_load(command)
+    command.add_argument(
+        "--validate",
+        choices=["full", "quick", "none"],
+        default="quick",
+        help="what must be equal to a table's export before the next table is begun: every row, or the number of rows and the content of "
+        "some 2,000 (default: %(default)s)",
+    )
     command.set_defaults(run=commands.run_migrate)
 
 
@@ -116,7 +123,7 @@ def _add_preflight(subparsers: argparse._SubParsersAction[argparse.ArgumentParse
     )
     command.add_argument("--show_values", action="store_true", help="show the values of the sample, patient data, in place of their shapes")
     command.add_argument("--json", action="store_true", help="for other programs")
-    command.set_defaults(run=commands.run_preflight)
+    command.set_defaults(run=commands.run_preflight, validate="none")
 
 
 def _add_load(command: argparse.ArgumentParser) -> None:

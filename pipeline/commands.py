@@ -67,12 +67,13 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
         split_size=SplitSize(arguments.split_items, arguments.most_splits or min(MOST_SPLITS, most_workers(beam_arguments) or MOST_SPLITS)),
         storage=Storage(aws_settings(arguments)),
         beam_arguments=beam_arguments,
+        gate=None if arguments.validate == "none" else ledger.Validated(arguments.validate),
     )
     return options, psql
 
 
 def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
-    if not all(result.is_proved for result in results):
+    if not all(result.may_go_on for result in results):
         return ExitCode.FAILED
     return ExitCode.DEAD_LETTERS if any(result.totals.dead_letters for result in results) else ExitCode.DONE
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.checks.begun_loads import BegunLoad, CheckOptions
 from pipeline.checks.equation import prove
 from pipeline.checks.preflight.check import PreflightRequest, check, table_findings
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
+from pipeline.checks.validation.gate import pass_gate
+from pipeline.checks.validation.validate import FOLDER
 from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -24,12 +27,13 @@ from pipeline.job import define_pipeline
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
 from pipeline.postgres.database_url import DatabaseReference
-from pipeline.postgres.ledger import Load, Totals
+from pipeline.postgres.ledger import Load, Totals, Validated
 from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, find_target
+from pipeline.report.check_terminal import print_gate
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
-from pipeline.report.terminal import print_result
+from pipeline.report.terminal import print_not_begun, print_result
 from pipeline.run_id import new_run_id
 from pipeline.storage import Storage
 from transforms.table import Table, Unmapped
@@ -48,6 +52,13 @@ class MigrateOptions:
     split_size: SplitSize
     storage: Storage
     beam_arguments: Sequence[str]
+    gate: Validated | None = Validated.QUICK
+    """How thoroughly a table that is loaded is held against its export."""
+
+    @property
+    def check(self) -> CheckOptions:
+        """What of it the gate is asked for."""
+        return CheckOptions(self.exports, self.database, self.output, self.tables, self.unmapped, self.storage, self.beam_arguments)
 
     @property
     def preflight(self) -> PreflightRequest:
@@ -64,16 +75,8 @@ class MigrateOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """One table, checked and entered in the ledger."""
-
-    export: Export
-    plan: LoadPlan
-
-
 def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult]]:
-    """Load all exports; returns the run's folder and the results, the last of which is not proved if the run ended there.
+    """Load all exports; returns the run's folder and the results, the last of which may not go on if the run ended there.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
     preflight are printed; `ddb2pg preflight` shows the facts, too.
@@ -89,9 +92,14 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     run_folder.mkdir(parents=True)
     results = []
     for table in prepared:
-        results.append(_load_table(table, options, run_folder, console))
-        print_result(console, results[-1])
-        if not results[-1].is_proved:
+        result = _load_table(table, options, run_folder, console)
+        print_result(console, result)
+        if result.is_proved and options.gate is not None:
+            result = replace(result, gate=pass_gate(table, result, options.gate, options.check, run_folder, console))
+            print_gate(console, result.gate, run_folder / FOLDER)
+        results.append(result)
+        if not result.may_go_on:
+            print_not_begun(console, [table.plan.table.source for table in prepared[len(results) :]])
             break
     return run_folder, results
 
@@ -99,13 +107,13 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
 
 
-def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -> list[_Prepared]:
+def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -> list[BegunLoad]:
     """Enter the loads in the ledger, all or none.
 
     Somebody may have changed a target or started a load since we looked: under the ledger's lock, look again.
     """
 
-    def work(cursor: Cursor) -> list[_Prepared]:
+    def work(cursor: Cursor) -> list[BegunLoad]:
         ledger.bring_up_to_date(cursor)
         ledger.create(cursor)
         targets = [(one, find_target(cursor, one.table.target)) for one in planned]
@@ -118,18 +126,18 @@ def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -
         return session.transact(work)
 
 
-def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planned, target: Target) -> _Prepared:
+def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planned, target: Target) -> BegunLoad:
     """Find or start the load."""
     table, export = planned.table, planned.export
     load = ledger.find_load(cursor, export.export_id, target.qualified)
     load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size)
-    return _Prepared(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
+    return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
 
 
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, console: Console) -> TableResult:
+def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Path, console: Console) -> TableResult:
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:

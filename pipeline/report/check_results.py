@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.postgres.ledger import Validated
 from pipeline.postgres.mismatch import MismatchKind
 
 
@@ -41,6 +42,29 @@ class ValidationResult:
     def is_equal(self) -> bool:
         """Whether all of it is as the export makes it, now."""
         return not self.mismatches.keys() - {MismatchKind.REPAIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What the gate of `migrate` found of one table, after its equation held."""
+
+    level: Validated
+    compared_items: int
+    mismatches: Mapping[str, int]
+    """How many, by kind; of a sample, but for rows without an item."""
+    columns: Mapping[str, int]
+    """How many rows are different in a column."""
+    sees_all_rows: bool
+    """Whether row security hides none from this role."""
+    is_of_before: bool = False
+    """Whether an earlier run had compared it, and this one did not."""
+    problems: tuple[str, ...] = field(default=())
+    """Why the comparison is not whole; empty when it is."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the next table may be begun."""
+        return not self.mismatches and not self.problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table as Grid
 
+from pipeline.postgres.ledger import Validated
 from pipeline.postgres.mismatch import MismatchKind
-from pipeline.report.check_results import RollbackResult, ValidationResult
+from pipeline.report.check_results import GateResult, RollbackResult, ValidationResult
 
 _KINDS: Final = {
     MismatchKind.NOT_LOADED: "items that were not loaded: run migrate again to go on",
@@ -23,6 +25,10 @@ _KINDS: Final = {
     MismatchKind.NOT_DELETED: "rows that a trigger or a policy kept",
     MismatchKind.NOT_SEEN: "rows that are gone, or that row security hides from this role",
 }
+
+_HIDDEN: Final = (
+    "row security applies to this role, so it may not see all rows; validate as the table's owner, or as a role with BYPASSRLS, to see them"
+)
 
 
 def print_validation(console: Console, result: ValidationResult) -> None:
@@ -38,12 +44,7 @@ def print_validation(console: Console, result: ValidationResult) -> None:
         highlight=False,
     )
     if not result.sees_all_rows:
-        console.print(
-            "  row security applies to this role: rows that it hides count as missing, or are not seen at all; "
-            "validate as the table's owner, or as a role with BYPASSRLS, to see all",
-            style="bold yellow",
-            highlight=False,
-        )
+        console.print(f"  {_HIDDEN}: those that it hides count as missing, or are not seen at all", style="bold yellow", highlight=False)
     for kind, count in result.mismatches.items():
         style = None if kind == MismatchKind.REPAIRED else "bold red"
         console.print(f"  {count:,} {_KINDS[MismatchKind(kind)]} ({kind})", style=style, highlight=False)
@@ -51,6 +52,32 @@ def print_validation(console: Console, result: ValidationResult) -> None:
         console.print(f"    {column}: {count:,}", highlight=False, markup=False)
     for problem in result.problems:
         console.print(f"  NOT WHOLE: {problem}", style="bold red", highlight=False, markup=False)
+
+
+def print_gate(console: Console, gate: GateResult | None, folder: Path) -> None:
+    """One table's gate; `folder` has the mismatches."""
+    if gate is None:
+        return
+    if gate.is_of_before:
+        console.print("  compared with the export by an earlier run", highlight=False)
+        return
+    what = "every item" if gate.level is Validated.FULL else f"{gate.compared_items:,} items of all over the export"
+    console.print(f"  {what} compared with the target: {'equal' if gate.holds else 'NOT equal'}", highlight=False)
+    for kind, count in gate.mismatches.items():
+        console.print(f"  NOT VALIDATED: {count:,} {_KINDS[MismatchKind(kind)]} ({kind})", style="bold red", highlight=False)
+    for column, count in gate.columns.items():
+        console.print(f"    {column}: {count:,}", highlight=False, markup=False)
+    for problem in gate.problems:
+        console.print(f"  NOT VALIDATED: {problem}", style="bold red", highlight=False, markup=False)
+    if not gate.holds:
+        console.print(
+            f"  see {folder}; `ddb2pg validate` compares every item. Mend the rows, or what changes them, and run the same command again; "
+            "--validate=none goes on without",
+            highlight=False,
+            markup=False,
+        )
+    if not gate.sees_all_rows:
+        console.print(f"  {_HIDDEN}", style="bold yellow", highlight=False)
 
 
 def print_rollback(console: Console, result: RollbackResult) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.postgres.ledger import Load, RollbackTotals, Totals
+from pipeline.report.check_results import GateResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,18 @@ class TableResult:
     seconds: float
     problems: tuple[str, ...] = field(default=())
     """Why the equation does not hold; empty when it does."""
+    gate: GateResult | None = None
+    """None where it was not asked for, or the equation does not hold."""
 
     @property
     def is_proved(self) -> bool:
         """Whether every item is accounted for."""
         return not self.problems
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it is proved, and the gate holds where there is one."""
+        return self.is_proved and (self.gate is None or self.gate.holds)
 
 
 @dataclass(frozen=True, slots=True)

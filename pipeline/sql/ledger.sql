@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS ddb2pg.load (
 ALTER TABLE ddb2pg.load
     ADD COLUMN IF NOT EXISTS rollback_started_at timestamptz,
     ADD COLUMN IF NOT EXISTS rolled_back_at      timestamptz,
+    -- How thoroughly the rows were last found to be as the export makes them, quick or full, and when
+    ADD COLUMN IF NOT EXISTS validated           text,
+    ADD COLUMN IF NOT EXISTS validated_at        timestamptz,
     DROP CONSTRAINT IF EXISTS load_export_id_target_table_key;
 CREATE UNIQUE INDEX IF NOT EXISTS load_is_open ON ddb2pg.load (export_id, target_table) WHERE rolled_back_at IS NULL;
 

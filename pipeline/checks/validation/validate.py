@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
 from pipeline.job import define_check
 from pipeline.postgres import ledger
-from pipeline.postgres.ledger import Load, Totals
+from pipeline.postgres.ledger import Load, Totals, Validated
 from pipeline.postgres.session import Cursor, RetryLimit, Session
 from pipeline.postgres.target import Target, may_insert
 from pipeline.report.check_results import ValidationResult
@@ -53,9 +52,12 @@ def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[Val
     run_folder.mkdir(parents=True)
     results = []
     for load in begun:
-        plan = ValidationPlan(load.plan, secrets.randbits(62), options.repair, options.show_values)
+        plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)
         results.append(validate_table(load, plan, options.check, run_folder, console))
         print_validation(console, results[-1])
+        if results[-1].is_whole and results[-1].is_equal:
+            with Session(options.check.database) as session:
+                session.transact(lambda cursor, load=load: ledger.note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
     return run_folder, results
 
 

@@ -27,6 +27,7 @@ from pipeline.postgres.ledger.comparisons import (
 from pipeline.postgres.ledger.keys import ChunkKey
 from pipeline.postgres.ledger.loads import (
     Load,
+    Validated,
     all_loads,
     bring_up_to_date,
     create,
@@ -36,6 +37,7 @@ from pipeline.postgres.ledger.loads import (
     finish_load,
     is_current,
     is_ours,
+    note_validated,
     other_loads,
     start_load,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "RollbackTotals",
     "RolledBackChunk",
     "Totals",
+    "Validated",
     "all_loads",
     "begin_rollbacks",
     "bring_up_to_date",
@@ -99,6 +102,7 @@ __all__ = [
     "note_compared",
     "note_refused",
     "note_refused_file",
+    "note_validated",
     "other_loads",
     "refused_files",
     "rollback_totals",
