@@ -22,6 +22,7 @@ TEST = [
     *EMBEDDED,
     "pytest>=8",
     "pytest-timeout",
+    "pytest-xdist>=3",
     "hypothesis>=6",
     "moto[server]>=5",
     "cryptography",  # a certificate, for the tests of TLS
