@@ -107,9 +107,7 @@ def test_a_pooler_whose_server_is_gone_is_not_reachable(look: Look, database: Da
 
 @MODES
 def test_a_migration_works_through_a_pooler(database: Database, tmp_path: Path, mode: str) -> None:
-    """With two workers, conflicts that are isolated through temp tables, and a second run that has nothing to do; then it is compared, and
-    taken back.
-    """
+    """With two workers and conflicts that are isolated through temp tables; run again, compared, and taken back."""
     write_sample_exports(tmp_path / "export", items=2_000, seed=21, faulty=0.2, odd=0.2, items_per_file=300)
     with PgBouncer(database.url, mode, pool_size=3) as pooler:
         run = CommandLine(pooler.url, tmp_path)
