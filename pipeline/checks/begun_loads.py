@@ -98,10 +98,15 @@ def _find(cursor: Cursor, options: CheckOptions, run_id: str, table: Table, expo
     return problems or BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
 
 
+def has_key_of_items(target: Target, table: Table) -> bool:
+    """Whether the primary key tells of which item a row is: there is one, and the load fills its columns."""
+    return bool(target.primary_key) and set(target.primary_key) <= set(table.column_names)
+
+
 def _problems_of_load(cursor: Cursor, options: CheckOptions, table: Table, export: Export, target: Target, load: Load) -> Iterator[str]:
     if not may_read(cursor, target):
         yield f"{table.target}: this role may not SELECT; let its owner GRANT SELECT ON {table.target}"
-    if not target.primary_key or not set(target.primary_key) <= set(table.column_names):
+    if not has_key_of_items(target, table):
         yield f"{table.target}: has no primary key of columns that the load fills, so no row can be told to be that of an item"
     if load.export_digest != export.digest:
         yield f"{export.uri}: its manifest is not the one that the load of export {export.export_id} was begun with; give that one"

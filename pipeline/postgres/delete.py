@@ -39,23 +39,27 @@ class Deletion:
     kept: tuple[Mismatch, ...]
 
 
-DeleteRows = Callable[[Cursor, Target, Table, Rows, Sequence[Reference]], Deletion]
+DeleteRows = Callable[[Cursor, Target, Table, Sequence[int], Sequence[Reference]], Deletion]
+"""Of rows that are in `STAGED_ROWS`, by their item numbers."""
 
 
-def delete_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, references: Sequence[Reference]) -> Deletion:
-    """Delete all rows that are equal, in one statement; raises where PostgreSQL refuses one of them."""
-    if not rows:
-        return Deletion(0, 0, ())
+def stage_rows(cursor: Cursor, table: Table, rows: Rows) -> None:
+    """Stage rows as the export makes them, for one of the ways."""
     stage_parsed(cursor, STAGED_ROWS, table, rows)
+
+
+def delete_rows(cursor: Cursor, target: Target, table: Table, items: Sequence[int], references: Sequence[Reference]) -> Deletion:
+    """Delete all rows that are equal, in one statement; raises where PostgreSQL refuses one of them."""
+    if not items:
+        return Deletion(0, 0, ())
     referenced = _lock_referenced(cursor, target, references)
     cursor.execute(sql.SQL(PLANNING + "{} RETURNING {}").format(_delete(target, table, referenced, sql.SQL("true")), ITEM))
-    return _deletion(cursor, target, table, rows, {row[0] for row in cursor.fetchall()}, referenced, {})
+    return _deletion(cursor, target, table, items, {row[0] for row in cursor.fetchall()}, referenced, {})
 
 
-def delete_row_by_row(cursor: Cursor, target: Target, table: Table, rows: Rows, references: Sequence[Reference]) -> Deletion:
+def delete_row_by_row(cursor: Cursor, target: Target, table: Table, items: Sequence[int], references: Sequence[Reference]) -> Deletion:
     """Delete each equal row in a subtransaction, in the file's order, all in one statement."""
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    stage_parsed(cursor, STAGED_ROWS, table, rows)
     cursor.execute(
         sql.SQL(
             "CREATE UNIQUE INDEX ON {staging} ({item}); ANALYZE {staging}; "
@@ -78,7 +82,7 @@ def delete_row_by_row(cursor: Cursor, target: Target, table: Table, rows: Rows, 
             deleted.add(number)
         else:
             refused[number] = RefusedRow(number, code_of(sqlstate, violated, ()), sqlstate, violated)
-    return _deletion(cursor, target, table, rows, deleted, referenced, refused)
+    return _deletion(cursor, target, table, items, deleted, referenced, refused)
 
 
 # The conditions are those of `write.py`.
@@ -146,7 +150,7 @@ def _deletion(
     cursor: Cursor,
     target: Target,
     table: Table,
-    rows: Rows,
+    items: Sequence[int],
     said_deleted: set[int],
     referenced: set[int],
     refused: dict[int, RefusedRow],
@@ -154,7 +158,7 @@ def _deletion(
     """What is true after the DELETE: of each row whether it is there, and why."""
     after = compare_staged_rows(cursor, target, table, _NO_SEED)
     kept = []
-    for number in rows.item_numbers:
+    for number in items:
         if number in after.missing:
             if target.has_row_security and number not in said_deleted:
                 kept.append(Mismatch(number, MismatchKind.NOT_SEEN))
@@ -165,4 +169,4 @@ def _deletion(
         else:
             kept.append(Mismatch(number, MismatchKind.REFERENCED if number in referenced else MismatchKind.NOT_DELETED))
     deleted = len(after.missing & said_deleted)
-    return Deletion(deleted, len(rows) - deleted - len(kept), tuple(kept))
+    return Deletion(deleted, len(items) - deleted - len(kept), tuple(kept))

@@ -56,6 +56,8 @@ class GateResult:
     """How many rows are different in a column."""
     sees_all_rows: bool
     """Whether row security hides none from this role."""
+    is_comparable: bool = True
+    """Whether a row can be told to be that of an item, by its primary key; if not, nothing was compared."""
     is_of_before: bool = False
     """Whether an earlier run had compared it, and this one did not."""
     problems: tuple[str, ...] = field(default=())

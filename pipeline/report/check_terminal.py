@@ -58,6 +58,9 @@ def print_gate(console: Console, gate: GateResult | None, folder: Path) -> None:
     """One table's gate; `folder` has the mismatches."""
     if gate is None:
         return
+    if not gate.is_comparable:
+        console.print("  rows are not compared: the primary key does not tell of which item they are", style="bold yellow", highlight=False)
+        return
     if gate.is_of_before:
         console.print("  compared with the export by an earlier run", highlight=False)
         return

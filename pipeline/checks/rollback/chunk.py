@@ -14,18 +14,15 @@ from pipeline.export.chunks import Chunk
 from pipeline.loading import CommittedChunks, LoadPlan, convert_chunk, refused_before
 from pipeline.postgres import ledger
 from pipeline.postgres.compare import compare_rows
-from pipeline.postgres.delete import DeleteRows, delete_row_by_row, delete_rows
+from pipeline.postgres.delete import DeleteRows, delete_row_by_row, delete_rows, stage_rows
 from pipeline.postgres.ledger import ChunkKey, ComparedChunk, Comparing, RolledBackChunk
-from pipeline.postgres.mismatch import Mismatch, MismatchKind
+from pipeline.postgres.mismatch import TRIED_AGAIN, Mismatch, MismatchKind
 from pipeline.postgres.references import Reference
 from pipeline.postgres.rows import Rows
 from pipeline.postgres.session import Cursor, RowsRefused, Session
 from transforms.compilation import compile_table
 
 _WAYS: Final[Sequence[DeleteRows]] = (delete_rows, delete_row_by_row)
-
-TRIED_AGAIN: Final = frozenset([MismatchKind.REFERENCED, MismatchKind.REFUSED])
-"""What kept these rows may be a row that goes later: of the same table, in another chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,8 @@ class ChunkRollback:
             return before.discrepancies
         if before:
             rows = rows.only(again)
-        done = way(cursor, self._load.target, self._load.table, rows, self._plan.references)
+        stage_rows(cursor, self._load.table, rows)
+        done = way(cursor, self._load.target, self._load.table, rows.item_numbers, self._plan.references)
         before = before or RolledBackChunk(0, 0, ())
         kept = [one for one in before.discrepancies if one.item_number not in again] + list(done.kept)
         kept.sort(key=lambda one: one.item_number)

@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
-from pipeline.checks.rollback.chunk import TRIED_AGAIN, RollbackPlan
+from pipeline.checks.rollback.chunk import RollbackPlan
 from pipeline.dead_letters.files import count_records
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Stopped
@@ -22,7 +22,7 @@ from pipeline.export.chunks import plan_splits
 from pipeline.job import define_check
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import Load, RollbackTotals, Totals
-from pipeline.postgres.mismatch import MismatchKind
+from pipeline.postgres.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.postgres.references import Reference, find_references
 from pipeline.postgres.session import Cursor, RetryLimit, Session
 from pipeline.postgres.target import Target, count_rows, may_delete

@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.checks.begun_loads import BegunLoad, CheckOptions
+from pipeline.checks.begun_loads import BegunLoad, CheckOptions, has_key_of_items
 from pipeline.checks.mismatch_records import mismatch_batch
 from pipeline.checks.validation.chunk import ValidationPlan, mismatches_of
 from pipeline.checks.validation.validate import FOLDER, validate_table
@@ -42,6 +42,8 @@ def pass_gate(
 
     Mismatches go to the files that `validate` writes. Raises `Stopped`.
     """
+    if not has_key_of_items(load.plan.target, load.plan.table):
+        return GateResult(asked, 0, {}, {}, sees_all_rows=True, is_comparable=False)
     if load.plan.load.is_validated(asked):
         return GateResult(asked, 0, {}, {}, sees_all_rows=True, is_of_before=True)
     is_full = asked is Validated.FULL
@@ -92,7 +94,7 @@ def _compare_sample(load: BegunLoad, result: TableResult, run_folder: Path) -> G
         problems.append(str(failed))
     more = result.target_rows - result.totals.rows
     if more > 0:
-        kinds[MismatchKind.ROW_WITHOUT_ITEM] = more
+        kinds[MismatchKind.ROW_WITHOUT_ITEM.value] = more
     return GateResult(Validated.QUICK, items, kinds, columns, sees_all_rows, problems=tuple(problems))
 
 

@@ -1,4 +1,4 @@
-"""What names a chunk in the ledger."""
+"""What names a chunk, and an item, in the ledger."""
 
 from __future__ import annotations
 
@@ -12,3 +12,11 @@ class ChunkKey:
     load_id: int
     data_file: str
     first_item: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKey:
+    """An item of an export: its number from 0 in its data file."""
+
+    data_file: str
+    item_number: int

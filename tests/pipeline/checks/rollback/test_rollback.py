@@ -210,7 +210,7 @@ def test_rows_of_others_with_the_key_of_a_dead_letter_are_not_touched(tmp_path: 
         "INSERT INTO video_call_sessions SELECT * FROM kept ON CONFLICT DO NOTHING; END IF; RETURN NULL; END $$; "
         "CREATE TRIGGER come BEFORE INSERT ON video_call_sessions FOR EACH STATEMENT EXECUTE FUNCTION come()"
     )
-    assert run.migrate(tmp_path / "export").exit_code == 3
+    assert run.migrate(tmp_path / "export", "--validate=none").exit_code == 3
     database.execute("DROP TRIGGER come ON video_call_sessions")
 
     finished = run.roll_back(tmp_path / "export", "--yes")
