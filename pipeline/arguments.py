@@ -59,6 +59,16 @@ def add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")
 
 
+def add_dead_letters(command: argparse.ArgumentParser) -> None:
+    """What becomes of items that do not become rows."""
+    command.add_argument(
+        "--dead_letter_format",
+        choices=["jsonl", "parquet"],
+        default="jsonl",
+        help="the files of dead letters and notices: JSON Lines, compressed with gzip, or Parquet (default: %(default)s)",
+    )
+
+
 def add_aws(command: argparse.ArgumentParser) -> None:
     """How AWS is reached."""
     command.add_argument("--endpoint_url", metavar="URL", help="another endpoint than AWS's (default: as AWS_ENDPOINT_URL says)")

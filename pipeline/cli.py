@@ -20,7 +20,18 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline import __version__, commands
-from pipeline.arguments import EPILOG, add_aws, add_command, add_database, add_export, add_output, point_in_time, positive, up_to
+from pipeline.arguments import (
+    EPILOG,
+    add_aws,
+    add_command,
+    add_database,
+    add_dead_letters,
+    add_export,
+    add_output,
+    point_in_time,
+    positive,
+    up_to,
+)
 from pipeline.command_objects import ExitCode
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
@@ -156,6 +167,7 @@ def _add_load(command: argparse.ArgumentParser) -> None:
         type=up_to(100),
         help="but into no more than N (default: the number of workers, at most 4); of all these sizes, those of a load's first run count",
     )
+    add_dead_letters(command)
 
 
 def _add_export_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

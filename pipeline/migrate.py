@@ -15,6 +15,8 @@ from pipeline.checks.preflight.check import PreflightRequest, check, table_findi
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
+from pipeline.dead_letters.files import make_private_folder
+from pipeline.dead_letters.forms import RecordFormat
 from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -47,6 +49,7 @@ class MigrateOptions:
     chunk_size: ChunkSize
     split_size: SplitSize
     storage: Storage
+    dead_letter_format: RecordFormat
     beam_arguments: Sequence[str]
 
     @property
@@ -86,7 +89,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     print_warnings(console, checked.findings)
     prepared = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
-    run_folder.mkdir(parents=True)
+    make_private_folder(run_folder)
     results = []
     for table in prepared:
         results.append(_load_table(table, options, run_folder, console))
@@ -138,7 +141,7 @@ def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, 
     splits = _splits_to_do(prepared.export, plan.load, before)
     if splits:
         items = sum(split.items for split in splits)
-        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder)
+        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
         with shown_progress(console, options.database, plan.load, loaded_before):
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
     with Session(options.database) as session:
