@@ -63,8 +63,8 @@ class RecordFiles:
     def abandon(self) -> None:
         """Remove the files of splits that did not come to their end."""
         for file in self._open.values():
-            # What is left in the buffers may not fit on the disk.
-            with contextlib.suppress(OSError):
+            # What is left in the buffers may not fit on the disk; a writer that failed before says so with a ValueError.
+            with contextlib.suppress(OSError, ValueError):
                 file.writer.close()
             with contextlib.suppress(OSError):
                 file.stream.close()
