@@ -33,6 +33,7 @@ from pipeline.arguments import (
     up_to,
 )
 from pipeline.command_objects import ExitCode
+from pipeline.dead_letters.commands import add_dead_letters_commands
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
 
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export_command(subparsers)
     _add_inspect(subparsers)
     _add_validate(subparsers)
+    add_dead_letters_commands(subparsers)
     _add_status(subparsers)
     _add_sample_export(subparsers)
     return parser

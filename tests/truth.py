@@ -38,11 +38,17 @@ def text_of(path: Path) -> str:
 
 def records(folder: Path) -> Iterator[dict[str, Any]]:
     """All records of a folder of dead letters, notices or mismatches, in whichever form, read without our code."""
-    for path in sorted(folder.glob("*.jsonl.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
-    for path in sorted(folder.glob("*.parquet")):
+    for path in [*sorted(folder.glob("*.jsonl.gz")), *sorted(folder.glob("*.parquet"))]:
+        yield from records_in(path)
+
+
+def records_in(path: Path) -> Iterator[dict[str, Any]]:
+    """Those of one file."""
+    if path.suffix == ".parquet":
         yield from pq.read_table(path).to_pylist()
+        return
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
 
 
 def lines_of_export(root: Path, source_table: str) -> dict[Place, bytes]:

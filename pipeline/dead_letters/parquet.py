@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,13 +60,18 @@ class Parquet:
 
     def read(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
         """See `RecordForm`."""
-        for batch in pq.ParquetFile(stream).iter_batches(batch_size=_ROWS_READ):
+        for batch in pq.ParquetFile(_seekable(stream)).iter_batches(batch_size=_ROWS_READ):
             yield from map(_row_to_record, batch.to_pylist())
 
     def count(self, stream: BinaryIO) -> int:
         """See `RecordForm`; the file's end knows."""
-        count: int = pq.ParquetFile(stream).metadata.num_rows
+        count: int = pq.ParquetFile(_seekable(stream)).metadata.num_rows
         return count
+
+
+def _seekable(stream: BinaryIO) -> BinaryIO:
+    """The form is read from its end. What comes over a network cannot be, so one file is held in memory, compressed as it is."""
+    return stream if stream.seekable() else io.BytesIO(stream.read())
 
 
 class ParquetWriter:

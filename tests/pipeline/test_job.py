@@ -8,7 +8,6 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,22 +16,16 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline.export.chunks import ChunkSize, SplitSize, plan_splits
-from pipeline.export.given import find_exports
-from pipeline.export.manifest import read_export
 from pipeline.job import define_pipeline
-from pipeline.loading import LoadPlan, load_plainly
-from pipeline.postgres import ledger
+from pipeline.loading import load_plainly
 from pipeline.postgres.database_url import DatabaseReference
-from pipeline.postgres.session import Session
-from pipeline.postgres.target import find_target
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.postgres_server import Database, Server
 from tests.plain_loads import plans_of
+from tests.postgres_server import Database, Server
 from tests.truth import records
-from transforms.table import Unmapped
 from transforms.tables import TABLES
+
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -109,7 +109,7 @@ def test_a_disk_that_is_full_is_a_sentence_without_values(tmp_path: Path, form: 
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
     try:
-        with pytest.raises(Stopped, match="cannot be written.*give another --output") as stopped:
+        with pytest.raises(Stopped, match=r"cannot be written.*give another --output") as stopped:
             files.write(RecordBatch("a", (_dead_letter(1, noise),), is_last=True))
         files.abandon()
     finally:
@@ -141,9 +141,9 @@ def test_parquet_has_types(loaded: LoadedExport) -> None:
     )
 
 
-def test_any_text_survives(tmp_path: Path) -> None:
+def test_any_text_survives() -> None:
     """U+0000, line breaks of Unicode, quotes, emoji; a time without a fraction, too."""
-    text = "\0 \u2028 \r\n \" \\ 😀 \ufeff"
+    text = '\0 \u2028 \r\n " \\ 😀 \ufeff'
     line = _dead_letter(1, text).replace(b"02:00:00.000001", b"02:00:00")
     for record_format in RecordFormat:
         form = form_of(RecordKind.DEAD_LETTERS, record_format)
