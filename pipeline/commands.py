@@ -68,6 +68,7 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
         split_size=SplitSize(arguments.split_items, arguments.most_splits or min(MOST_SPLITS, most_workers(beam_arguments) or MOST_SPLITS)),
         storage=Storage(aws_settings(arguments)),
         dead_letter_format=RecordFormat(arguments.dead_letter_format),
+        threshold=arguments.max_dead_letters,
         beam_arguments=beam_arguments,
     )
     return options, psql

@@ -17,6 +17,8 @@ from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
 from pipeline.dead_letters.files import make_private_folder
 from pipeline.dead_letters.forms import RecordFormat
+from pipeline.dead_letters.guard import stop_if_exceeded
+from pipeline.dead_letters.threshold import Threshold
 from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -50,6 +52,7 @@ class MigrateOptions:
     split_size: SplitSize
     storage: Storage
     dead_letter_format: RecordFormat
+    threshold: Threshold
     beam_arguments: Sequence[str]
 
     @property
@@ -126,7 +129,7 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
     table, export = planned.table, planned.export
     load = ledger.find_load(cursor, export.export_id, target.qualified)
     load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size)
-    return _Prepared(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
+    return _Prepared(export, LoadPlan(load, table, target, options.database, run_id, options.storage, options.threshold))
 
 
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
@@ -136,7 +139,7 @@ def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, 
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:
-        before = session.transact(lambda cursor: dict(ledger.file_totals(cursor, plan.load.load_id)))
+        before = session.transact(lambda cursor: _committed_before(cursor, plan))
     loaded_before = sum(totals.items for totals in before.values())
     splits = _splits_to_do(prepared.export, plan.load, before)
     if splits:
@@ -146,6 +149,12 @@ def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, 
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
     with Session(options.database) as session:
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
+
+
+def _committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:
+    """Of each data file. Raises `Stopped` if those have too many dead letters for the load to go on."""
+    stop_if_exceeded(cursor, plan.threshold, plan.load, ledger.load_totals(cursor, plan.load.load_id))
+    return dict(ledger.file_totals(cursor, plan.load.load_id))
 
 
 def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:
