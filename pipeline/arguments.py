@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from pipeline.dead_letters.threshold import Threshold, parse_threshold
+
 EPILOG: Final = (
     "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
     "1 failed, resume by running it again."
@@ -57,6 +59,31 @@ def add_output(command: argparse.ArgumentParser) -> None:
         "--output", metavar="DIR", type=Path, default=Path("ddb2pg-output"), help="where each run gets a folder (default: ./%(default)s)"
     )
     command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")
+
+
+def add_dead_letters(command: argparse.ArgumentParser) -> None:
+    """What becomes of items that do not become rows."""
+    command.add_argument(
+        "--dead_letter_format",
+        choices=["jsonl", "parquet"],
+        default="jsonl",
+        help="the files of dead letters and notices: JSON Lines, compressed with gzip, or Parquet (default: %(default)s)",
+    )
+    command.add_argument(
+        "--max_dead_letters",
+        metavar="N|SHARE",
+        type=_threshold,
+        default=Threshold(),
+        help="stop when a table has more than N dead letters, or more than a share of its items, as 5%% or 0.05; what is committed stays "
+        "(default: when more than half of 20,000 or more items are dead letters; 100%% is no limit)",
+    )
+
+
+def _threshold(text: str) -> Threshold:
+    try:
+        return parse_threshold(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_aws(command: argparse.ArgumentParser) -> None:

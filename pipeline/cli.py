@@ -20,8 +20,20 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline import __version__, commands
-from pipeline.arguments import EPILOG, add_aws, add_command, add_database, add_export, add_output, point_in_time, positive, up_to
+from pipeline.arguments import (
+    EPILOG,
+    add_aws,
+    add_command,
+    add_database,
+    add_dead_letters,
+    add_export,
+    add_output,
+    point_in_time,
+    positive,
+    up_to,
+)
 from pipeline.command_objects import ExitCode
+from pipeline.dead_letters.commands import add_dead_letters_commands
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
 
@@ -93,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_inspect(subparsers)
     _add_validate(subparsers)
     _add_rollback(subparsers)
+    add_dead_letters_commands(subparsers)
     _add_status(subparsers)
     _add_sample_export(subparsers)
     return parser
@@ -164,6 +177,7 @@ def _add_load(command: argparse.ArgumentParser) -> None:
         type=up_to(100),
         help="but into no more than N (default: the number of workers, at most 4); of all these sizes, those of a load's first run count",
     )
+    add_dead_letters(command)
 
 
 def _add_export_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

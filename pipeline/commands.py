@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pipeline.checks.begun_loads import CheckOptions
 from pipeline.command_objects import ExitCode, aws_settings, export_arguments, find_database, print_json, refuse_leftovers
+from pipeline.dead_letters.forms import RecordFormat
 from pipeline.errors import Refused
 from pipeline.export.chunks import MOST_SPLITS, ChunkSize, SplitSize
 from pipeline.export.given import read_given_exports
@@ -66,6 +67,8 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
         # Who has one of more splits than workers skips the others for nothing.
         split_size=SplitSize(arguments.split_items, arguments.most_splits or min(MOST_SPLITS, most_workers(beam_arguments) or MOST_SPLITS)),
         storage=Storage(aws_settings(arguments)),
+        dead_letter_format=RecordFormat(arguments.dead_letter_format),
+        threshold=arguments.max_dead_letters,
         beam_arguments=beam_arguments,
         gate=None if arguments.validate == "none" else ledger.Validated(arguments.validate),
     )

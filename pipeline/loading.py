@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pipeline.dead_letters.files import RecordBatch
+from pipeline.dead_letters.guard import DeadLetterGuard
 from pipeline.dead_letters.records import Origin, Place, dead_letter_record, notice_records
+from pipeline.dead_letters.threshold import UNLIMITED, Threshold
 from pipeline.errors import Stopped
 from pipeline.export.chunks import Chunk, Split, data_files_of, read_chunks
 from pipeline.export.data_file import CheckedFile, check_file
@@ -54,6 +56,8 @@ class LoadPlan:
     database: DatabaseReference
     run_id: str
     storage: Storage = LOCAL_AND_AWS
+    threshold: Threshold = UNLIMITED
+    """Of dead letters."""
 
     @property
     def origin(self) -> Origin:
@@ -184,15 +188,22 @@ class ChunkLoader:
         self._to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
         self._ways = ways_to_write(plan.target, plan.table)
         self._committed = CommittedChunks(plan.load, session)
+        self._guard = DeadLetterGuard(plan.threshold, plan.load, session)
 
     def load(self, chunk: Chunk) -> tuple[RecordBatch, RecordBatch]:
-        """Its dead letters and its notices, once its rows are committed."""
+        """Its dead letters and its notices, once its rows are committed. Raises `Stopped`."""
         committed = self._committed.find(chunk)
         if committed is not None and committed.is_clean and committed.items == len(chunk.lines):
             return _batch(chunk, []), _batch(chunk, [])
+        if committed is None:
+            self._guard.check()
         converted = convert_chunk(chunk, self._to_row)
         refused = self._write(chunk, converted) if committed is None else refused_before(chunk, converted, committed)
-        return self._records(chunk, converted.without(refused) if refused else converted)
+        if refused:
+            converted = converted.without(refused)
+        if committed is None:
+            self._guard.note(len(chunk.lines), len(converted.refusals))
+        return self._records(chunk, converted)
 
     def _write(self, chunk: Chunk, converted: ConvertedChunk) -> Sequence[RefusedRow]:
         for way in self._ways:

@@ -18,6 +18,10 @@ from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
 from pipeline.checks.validation.gate import pass_gate
 from pipeline.checks.validation.validate import FOLDER
+from pipeline.dead_letters.files import make_private_folder
+from pipeline.dead_letters.forms import RecordFormat
+from pipeline.dead_letters.guard import stop_if_exceeded
+from pipeline.dead_letters.threshold import Threshold
 from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -51,6 +55,8 @@ class MigrateOptions:
     chunk_size: ChunkSize
     split_size: SplitSize
     storage: Storage
+    dead_letter_format: RecordFormat
+    threshold: Threshold
     beam_arguments: Sequence[str]
     gate: Validated | None = Validated.QUICK
     """How thoroughly a table that is loaded is held against its export."""
@@ -89,7 +95,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     print_warnings(console, checked.findings)
     prepared = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
-    run_folder.mkdir(parents=True)
+    make_private_folder(run_folder)
     results = []
     for table in prepared:
         result = _load_table(table, options, run_folder, console)
@@ -131,7 +137,7 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
     table, export = planned.table, planned.export
     load = ledger.find_load(cursor, export.export_id, target.qualified)
     load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size)
-    return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
+    return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage, options.threshold))
 
 
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
@@ -141,16 +147,22 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Path, 
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:
-        before = session.transact(lambda cursor: dict(ledger.file_totals(cursor, plan.load.load_id)))
+        before = session.transact(lambda cursor: _committed_before(cursor, plan))
     loaded_before = sum(totals.items for totals in before.values())
     splits = _splits_to_do(prepared.export, plan.load, before)
     if splits:
         items = sum(split.items for split in splits)
-        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder)
+        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
         with shown_progress(console, options.database, plan.load, loaded_before):
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
     with Session(options.database) as session:
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
+
+
+def _committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:
+    """Of each data file. Raises `Stopped` if those have too many dead letters for the load to go on."""
+    stop_if_exceeded(cursor, plan.threshold, plan.load, ledger.load_totals(cursor, plan.load.load_id))
+    return dict(ledger.file_totals(cursor, plan.load.load_id))
 
 
 def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:

@@ -15,6 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.checks.chunk_check import ChunkPlan
 from pipeline.dead_letters.files import RecordBatch, RecordFiles
+from pipeline.dead_letters.forms import JSON_LINES, RecordForm
 from pipeline.export.chunks import Chunk, Split
 from pipeline.export.data_file import CheckedFile, DataFileRefused
 from pipeline.export.manifest import DataFile
@@ -102,12 +103,13 @@ class CheckChunks(beam.DoFn):
 class WriteRecords(beam.DoFn):
     """Batches of records -> files of a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, form: RecordForm = JSON_LINES) -> None:
         self._folder = folder
+        self._form = form
 
     def start_bundle(self) -> None:
         """A bundle's splits are whole, so its files are."""
-        self._files = RecordFiles(self._folder)
+        self._files = RecordFiles(self._folder, self._form)
 
     def process(self, batch: RecordBatch) -> None:
         """Add one batch."""

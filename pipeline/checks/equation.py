@@ -13,6 +13,7 @@ from typing import Final
 
 from pipeline.checks.preflight.loads import BEGIN_ANEW
 from pipeline.dead_letters.files import count_records
+from pipeline.dead_letters.forms import RecordKind
 from pipeline.export.manifest import Export
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
@@ -40,7 +41,7 @@ def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: Path, load
             f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: "
             f"rows were deleted since; {BEGIN_ANEW.format(table=plan.table.target, export=export.export_id)}"
         )
-    for kind, expected in (("dead_letters", totals.dead_letters), ("notices", totals.notices)):
+    for kind, expected in ((RecordKind.DEAD_LETTERS, totals.dead_letters), (RecordKind.NOTICES, totals.notices)):
         written = count_records(run_folder / kind / plan.table.source)
         if not problems and written != expected:
             problems.append(

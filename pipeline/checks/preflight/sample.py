@@ -12,10 +12,11 @@ import orjson
 
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.fields import row_to_texts
+from pipeline.dead_letters.mask import shape_of_value
 from pipeline.export.data_file import DataFileRefused, read_lines
 from pipeline.inspection.shapes import shape_of
 from pipeline.storage import Storage
-from transforms.attribute_value import is_attribute_value, is_missing, line_to_item
+from transforms.attribute_value import line_to_item
 from transforms.compilation import ToRow, compile_table
 from transforms.reject import ItemRefused, ReadRefused
 from transforms.table import Column, LaterOf, Table, Unmapped
@@ -170,24 +171,7 @@ def _place(table: Table, attribute: str | None, show_values: bool) -> str | None
 def _shown_source(value: Any, show_values: bool) -> str | None:
     if value is None:
         return None
-    return orjson.dumps(value).decode() if show_values else source_shape(value)
-
-
-def source_shape(value: Any) -> str:
-    """What kind of attribute value it is: `S(36) uuid`, `N(13) digits`, `M(4)`."""
-    if not is_attribute_value(value):
-        return "not an attribute value"
-    if is_missing(value):
-        return "NULL"
-    [(tag, content)] = value.items()
-    match content:
-        case bool():
-            return tag
-        case str():
-            return f"{tag}({len(content)})" if tag == "B" else f"{tag}({len(content)}) {shape_of(content)}"
-        case dict() | list():
-            return f"{tag}({len(content)})"
-    return tag
+    return orjson.dumps(value).decode() if show_values else str(shape_of_value(value))
 
 
 def row_shape(text: str, sql_type: str) -> str:

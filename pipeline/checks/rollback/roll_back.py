@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
 from pipeline.checks.rollback.chunk import RollbackPlan
-from pipeline.dead_letters.files import count_records
+from pipeline.dead_letters.files import count_records, make_private_folder
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
@@ -62,7 +62,7 @@ def roll_back(options: RollbackOptions, console: Console) -> tuple[Path, list[Ro
     run_id = new_run_id()
     begun = find_begun_loads(options.check, run_id, _find_load, _problems)
     run_folder = options.check.output / run_id
-    run_folder.mkdir(parents=True)
+    make_private_folder(run_folder)
     if not options.is_dry:
         with Session(options.check.database) as session:
             # All of them first: from here on no run of migrate goes on with any.

@@ -14,6 +14,7 @@ from rich.console import Console
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
+from pipeline.dead_letters.files import make_private_folder
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
@@ -49,7 +50,7 @@ def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[Val
     problems = partial(_problems, repair=options.repair)
     begun = find_begun_loads(options.check, run_id, ledger.find_load, problems)
     run_folder = options.check.output / run_id
-    run_folder.mkdir(parents=True)
+    make_private_folder(run_folder)
     results = []
     for load in begun:
         plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)
