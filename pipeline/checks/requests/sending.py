@@ -94,7 +94,8 @@ class Sender:
 
 def _blocks(response: requests.Response, deadline: float) -> Iterator[bytes]:
     size = 0
-    for block in response.iter_content(_BLOCK):
+    # What is there, at once: a whole block of a server that sends byte by byte would take for ever.
+    while block := response.raw.read1(_BLOCK, decode_content=True):
         size += len(block)
         if size > _MOST_BYTES:
             raise NotAnswered(f"its answer is larger than {_MOST_BYTES:,} bytes")

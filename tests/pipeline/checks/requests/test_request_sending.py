@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import logging
 import socket
 import threading
 import time
@@ -268,18 +270,15 @@ def test_redirects_in_a_circle_end(file: RequestFile, web: WebServer) -> None:
 # -- servers that do not answer ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("is_headers_only", [True, False])
-def test_a_slow_server_hits_the_timeout(file: RequestFile, web: WebServer, is_headers_only: bool) -> None:
-    """Whether nothing comes, or a body that never ends."""
+@pytest.mark.parametrize("how", ["no answer", "no body", "byte by byte"])
+def test_a_slow_server_hits_the_timeout(file: RequestFile, web: WebServer, how: str) -> None:
+    """Whether nothing comes, or always something."""
     release = threading.Event()
 
-    def wait() -> None:
-        release.wait(30)
-
     def answer(_: object) -> Reply:
-        if not is_headers_only:
-            wait()
-        return Reply(body=b"x", before_body=wait)
+        if how == "no answer":
+            release.wait(30)
+        return Reply(body=b" " * 10_000, between_bytes=lambda: not release.wait(30 if how == "no body" else 0.02))
 
     web.answer = answer
     started = time.monotonic()
@@ -290,6 +289,29 @@ def test_a_slow_server_hits_the_timeout(file: RequestFile, web: WebServer, is_he
     assert failures(result) == [("not_sent", None, 1)]
     assert result.failures[0].sentence == "there was no whole answer within 0.3 seconds"
     assert seconds < 5
+
+
+def test_an_answer_that_is_cut_short_is_none(file: RequestFile, web: WebServer) -> None:
+    """Although what came of it is JSON."""
+    web.answer = lambda _: Reply(body=b"1234", between_bytes=lambda: False)
+
+    assert failures(file.send_one(REDIRECTED.format("GET", 200))) == [("not_sent", None, 1)]
+
+
+def test_an_answer_may_be_compressed(file: RequestFile, web: WebServer) -> None:
+    """As most servers do."""
+    web.answer = lambda _: Reply(body=gzip.compress(b'{"id": "' + b"x" * 300_000 + b'", "n": 1}'), headers={"Content-Encoding": "gzip"})
+
+    assert file.send_one('[[request]]\nname = "one"\nurl = "http://APP/"\nexpect = { status = 200, json = { "/n" = 1 } }').is_as_expected
+
+
+def test_nothing_is_logged(file: RequestFile, web: WebServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the level: the client's library quotes URLs."""
+    caplog.set_level(logging.DEBUG)
+
+    assert file.send_one(REDIRECTED.format("GET", 200)).is_as_expected
+    assert web.received
+    assert caplog.records == []
 
 
 def test_nobody_there_is_told_and_not_asked_for_every_row(file: RequestFile, web: WebServer) -> None:

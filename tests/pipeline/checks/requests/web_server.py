@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -27,7 +28,8 @@ class Reply:
     status: int = 200
     body: Any = b""
     headers: dict[str, str] = field(default_factory=dict)
-    before_body: Callable[[], object] = lambda: None
+    between_bytes: Callable[[], object] | None = None
+    """Called after each byte of the body; False ends the body there, and the connection."""
 
     @property
     def content(self) -> bytes:
@@ -55,8 +57,18 @@ class WebServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.content)))
                 self.end_headers()
-                reply.before_body()
-                self.wfile.write(reply.content if self.command != "HEAD" else b"")
+                with contextlib.suppress(ConnectionError):  # who asked may have gone
+                    self._send(reply)
+
+            def _send(self, reply: Reply) -> None:
+                if reply.between_bytes is None:
+                    self.wfile.write(reply.content if self.command != "HEAD" else b"")
+                    return
+                self.close_connection = True
+                for byte in reply.content:
+                    self.wfile.write(bytes([byte]))
+                    if reply.between_bytes() is False:
+                        return
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the library's names
 
