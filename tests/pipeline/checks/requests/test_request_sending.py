@@ -278,7 +278,7 @@ def test_a_slow_server_hits_the_timeout(file: RequestFile, web: WebServer, how: 
     def answer(_: object) -> Reply:
         if how == "no answer":
             release.wait(30)
-        return Reply(body=b" " * 10_000, between_bytes=lambda: not release.wait(30 if how == "no body" else 0.02))
+        return Reply(body=b" " * 400, between_bytes=lambda: not release.wait(30 if how == "no body" else 0.02))
 
     web.answer = answer
     started = time.monotonic()
