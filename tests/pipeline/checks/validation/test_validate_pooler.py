@@ -29,7 +29,6 @@ def test_each_command_does_through_a_pooler_what_it_does_without(database: Datab
         looked = pooled("preflight", "--export", export, "--output", pooled.output, "--direct_num_workers=2", "--json")
         migrated = pooled.migrate(export, "--chunk_items=40")
         assert_equals_truth(export, database, pooled.run_folders[0])
-        equal = pooled.validate(export)
         planted = plant(database)
         different = pooled.validate(export, "--direct_num_workers=2")
         with Session(reference_to(pooler.url)) as session:
@@ -39,7 +38,6 @@ def test_each_command_does_through_a_pooler_what_it_does_without(database: Datab
     assert findings(looked) - findings(direct) == {(f"pooler_in_{mode}_mode", None)}
     assert findings(direct) - findings(looked) == {("no_pooler", None)}
     assert migrated.exit_code == 3, migrated.output
-    assert equal.exit_code == 0, equal.output
     assert different.exit_code == 3, different.output
     assert found_in(pooled.run_folders[-1] / "mismatches") == {"planted": planted, "others": {}}
     assert len(notes.rows) == database.value("SELECT count(*) FROM clinical_notes")
