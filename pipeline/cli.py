@@ -3,7 +3,7 @@
 0    everything is a row (validate: and equal)
 1    failed; what is committed stays, the same command resumes
 2    refused before anything was written
-3    finished, with dead letters to review (validate: with differences)
+3    finished, with dead letters to review (validate: with differences, or requests not answered as expected)
 """
 
 from __future__ import annotations
@@ -247,13 +247,19 @@ def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         subparsers,
         "validate",
         "compare every item of the exports with its row, and every row with the items",
-        "Exit codes: 0 every row is as the export makes it; 3 there are differences; 2 refused, nothing was compared; 1 stopped, or not "
-        "all was compared: run it again.",
+        "Exit codes: 0 every row is as the export makes it; 3 there are differences, or a request was not answered as expected; 2 refused, "
+        "nothing was compared; 1 stopped, or not all was compared: run it again.",
     )
     _add_check(command)
     command.add_argument("--repair", action="store_true", help="insert rows that are missing; never changes one that is there")
     command.add_argument(
         "--show_values", action="store_true", help="write the values of different columns into the mismatch files: they are patient data"
+    )
+    command.add_argument(
+        "--requests",
+        metavar="FILE",
+        type=Path,
+        help="requests of the application (TOML), sent when all is compared, whose answers must be as the file says; docs/validation.md",
     )
     command.set_defaults(run=commands.run_validate)
 

@@ -107,18 +107,20 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
 
     if arguments.json:
         console = Console(stderr=True, highlight=False)
-    options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values)
-    run_folder, results = validate(options, console)
+    options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values, arguments.requests)
+    validated = validate(options, console)
+    results, requests = validated.tables, validated.requests
     if not all(result.is_whole for result in results):
         exit_code = ExitCode.FAILED
     else:
-        exit_code = ExitCode.DONE if all(result.is_equal for result in results) else ExitCode.DIFFERENCES
+        is_all_well = all(result.is_equal for result in results) and all(request.is_as_expected for request in requests or ())
+        exit_code = ExitCode.DONE if is_all_well else ExitCode.DIFFERENCES
     check_terminal.print_validation_summary(console, results)
-    report = write_report(run_folder, exit_code, results)
-    console.print(f"mismatches     {run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
+    report = write_report(validated.run_folder, exit_code, results, requests)
+    console.print(f"mismatches     {validated.run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
     console.print(f"report         {report}")
     if arguments.json:
-        print_json(results)
+        print_json(results if requests is None else {"tables": results, "requests": requests})
     return exit_code
 
 

@@ -108,11 +108,7 @@ def print_rollback(console: Console, result: RollbackResult) -> None:
 
 def print_validation_summary(console: Console, results: Sequence[ValidationResult]) -> None:
     """All tables."""
-    if not all(result.is_whole for result in results):
-        title = "NOT everything was compared"
-    else:
-        title = "Every row is as the export makes it" if all(result.is_equal for result in results) else "There are DIFFERENCES"
-    grid = Grid(title=title)
+    grid = Grid(title=_title(results))
     grid.add_column("table")
     for heading in ("items", "dead letters", "equal rows", "differences"):
         grid.add_column(heading, justify="right")
@@ -121,3 +117,13 @@ def print_validation_summary(console: Console, results: Sequence[ValidationResul
         figures = (result.compared_items, result.dead_letters, result.equal_rows, differences)
         grid.add_row(result.source_table, *(f"{figure:,}" for figure in figures))
     console.print(grid)
+
+
+def _title(results: Sequence[ValidationResult]) -> str:
+    if not all(result.is_whole for result in results):
+        return "NOT everything was compared"
+    if not all(result.is_equal for result in results):
+        return "There are DIFFERENCES"
+    if not all(result.sees_all_rows for result in results):
+        return "NO DIFFERENCES as far as this role sees: row security may hide rows from it"
+    return "Every row is as the export makes it"

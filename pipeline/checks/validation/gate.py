@@ -48,7 +48,7 @@ def pass_gate(
         return GateResult(asked, 0, {}, {}, sees_all_rows=True, is_of_before=True)
     is_full = asked is Validated.FULL
     gate = _compare_all(load, options, run_folder, console) if is_full else _compare_sample(load, result, run_folder)
-    if gate.holds:
+    if gate.holds and gate.sees_all_rows:
         with Session(options.database) as session:
             session.transact(lambda cursor: ledger.note_validated(cursor, load.plan.load.load_id, asked))
     return gate

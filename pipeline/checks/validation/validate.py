@@ -12,11 +12,15 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.requests.check import check_requests, send_requests
+from pipeline.checks.requests.request import Request
+from pipeline.checks.requests.result import RequestResult
+from pipeline.checks.requests.terminal import print_request
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
 from pipeline.dead_letters.files import make_private_folder
 from pipeline.engine import run_pipeline, worker_count
-from pipeline.errors import Stopped
+from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import plan_splits
 from pipeline.job import define_check
 from pipeline.postgres import ledger
@@ -39,16 +43,26 @@ class ValidateOptions:
     check: CheckOptions
     repair: bool
     show_values: bool
+    requests: Path | None = None
+    """A file of requests to the application, sent when all is compared."""
 
 
-def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult]]:
-    """Compare all exports; returns the run's folder and the results.
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a run of `validate` found; `requests` is None where none were asked for."""
+
+    run_folder: Path
+    tables: list[ValidationResult]
+    requests: list[RequestResult] | None
+
+
+def validate(options: ValidateOptions, console: Console) -> Validation:
+    """Compare all exports, then send the requests.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
     run_id = new_run_id()
-    problems = partial(_problems, repair=options.repair)
-    begun = find_begun_loads(options.check, run_id, ledger.find_load, problems)
+    begun, requests = _find_all(options, run_id)
     run_folder = options.check.output / run_id
     make_private_folder(run_folder)
     results = []
@@ -56,10 +70,23 @@ def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[Val
         plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)
         results.append(validate_table(load, plan, options.check, run_folder, console))
         print_validation(console, results[-1])
-        if results[-1].is_whole and results[-1].is_equal:
+        if results[-1].is_whole and results[-1].is_equal and results[-1].sees_all_rows:
             with Session(options.check.database) as session:
                 session.transact(lambda cursor, load=load: ledger.note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
-    return run_folder, results
+    database, tell = options.check.database, partial(print_request, console)
+    return Validation(run_folder, results, None if requests is None else send_requests(requests, database, tell))
+
+
+def _find_all(options: ValidateOptions, run_id: str) -> tuple[list[BegunLoad], list[Request] | None]:
+    """The loads and the requests. Raises `Refused` with what is wrong with either."""
+    requests, of_requests = check_requests(options.requests, options.check.database) if options.requests else (None, [])
+    try:
+        begun = find_begun_loads(options.check, run_id, ledger.find_load, partial(_problems, repair=options.repair))
+    except Refused as refused:
+        raise Refused([*refused.problems, *of_requests]) from None
+    if of_requests:
+        raise Refused(of_requests)
+    return begun, requests
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:
