@@ -36,6 +36,7 @@ from pipeline.command_objects import ExitCode
 from pipeline.dead_letters.commands import add_dead_letters_commands
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
+from pipeline.replay.command import add_replay_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("stopped", str(stopped).splitlines())
         return ExitCode.FAILED
     except KeyboardInterrupt:
-        writes = arguments.command in ("migrate", "rollback")
+        writes = arguments.command in ("migrate", "rollback", "dead-letters")
         _complain("interrupted", ["what is committed stays: run the same command again to go on"] if writes else [])
         return 130
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_inspect(subparsers)
     _add_validate(subparsers)
     _add_rollback(subparsers)
-    add_dead_letters_commands(subparsers)
+    add_replay_command(add_dead_letters_commands(subparsers))
     _add_status(subparsers)
     _add_sample_export(subparsers)
     return parser

@@ -10,14 +10,14 @@ load_plainly     the whole load as a loop, without Beam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from pipeline.dead_letters.files import RecordBatch
 from pipeline.dead_letters.guard import DeadLetterGuard
-from pipeline.dead_letters.records import Origin, Place, dead_letter_record, notice_records
+from pipeline.dead_letters.records import Origin, Place, Rejection, dead_letter_record, notice_records
 from pipeline.dead_letters.threshold import UNLIMITED, Threshold
 from pipeline.errors import Stopped
 from pipeline.export.chunks import Chunk, Split, data_files_of, read_chunks
@@ -132,11 +132,16 @@ def _error_of(row: RefusedRow) -> ItemError:
 
 def convert_chunk(chunk: Chunk, to_row: ToRow) -> ConvertedChunk:
     """Each line to a row or a refusal."""
+    return convert_lines(chunk.lines, chunk.first_item, to_row)
+
+
+def convert_lines(lines: Iterable[bytes], first_item: int, to_row: ToRow) -> ConvertedChunk:
+    """The same of lines that are no chunk, numbered from `first_item`."""
     numbers: list[int] = []
     encoded: list[bytes] = []
     refusals: dict[int, Refusal] = {}
     notices: dict[int, Sequence[Notice]] = {}
-    for number, line in enumerate(chunk.lines, chunk.first_item):
+    for number, line in enumerate(lines, first_item):
         try:
             row, found = to_row(line)
         except ItemRefused as refused:
@@ -203,7 +208,7 @@ class ChunkLoader:
             converted = converted.without(refused)
         if committed is None:
             self._guard.note(len(chunk.lines), len(converted.refusals))
-        return self._records(chunk, converted)
+        return self._records(chunk, converted, committed.replayed if committed else frozenset())
 
     def _write(self, chunk: Chunk, converted: ConvertedChunk) -> Sequence[RefusedRow]:
         for way in self._ways:
@@ -225,16 +230,18 @@ class ChunkLoader:
             ledger.note_refused(cursor, key, refused, converted.without(refused).counts(items))
         return refused
 
-    def _records(self, chunk: Chunk, converted: ConvertedChunk) -> tuple[RecordBatch, RecordBatch]:
+    def _records(self, chunk: Chunk, converted: ConvertedChunk, replayed: Collection[int]) -> tuple[RecordBatch, RecordBatch]:
+        """What was brought in later is no dead letter any more."""
         origin, data_file = self._plan.origin, chunk.split.data_file.name
-        now = datetime.now(UTC).isoformat()
+        rejection = Rejection(datetime.now(UTC).isoformat(), attempt=1, first_run_id=origin.run_id)
 
         def line(number: int) -> bytes:
             return chunk.lines[number - chunk.first_item]
 
         dead_letters = [
-            dead_letter_record(origin, Place(data_file, number), line(number), refusal.stage, refusal.errors, now)
+            dead_letter_record(origin, Place(data_file, number), line(number), refusal.stage, refusal.errors, rejection)
             for number, refusal in sorted(converted.refusals.items())
+            if number not in replayed
         ]
         notices = [
             record

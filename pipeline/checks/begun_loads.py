@@ -108,6 +108,11 @@ def _problems_of_load(cursor: Cursor, options: CheckOptions, table: Table, expor
         yield f"{table.target}: this role may not SELECT; let its owner GRANT SELECT ON {table.target}"
     if not has_key_of_items(target, table):
         yield f"{table.target}: has no primary key of columns that the load fills, so no row can be told to be that of an item"
+    if ledger.is_key_another(cursor, load.load_id, target):
+        yield (
+            f"{table.target}: its primary key is not the one that it had when dead letters were brought in, so those cannot be told; "
+            "change it back"
+        )
     if load.export_digest != export.digest:
         yield f"{export.uri}: its manifest is not the one that the load of export {export.export_id} was begun with; give that one"
     if load.definition != table.fingerprint:

@@ -24,9 +24,11 @@ from transforms.tables import TABLES
 _EPILOG = "Exit codes: 0 done; 2 there are no such files, or they cannot be read."
 
 
-def add_dead_letters_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The group, beside the other commands."""
-    sentence = "look at the dead letters of a run"
+def add_dead_letters_commands(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    """The group, beside the other commands; returns it, for more of its kind."""
+    sentence = "look at the dead letters of a run, and bring them in after their cause was mended"
     group = subparsers.add_parser("dead-letters", help=sentence, description=sentence, allow_abbrev=False)
     commands = group.add_subparsers(dest="dead_letters_command", metavar="COMMAND", required=True)
     summary = add_command(commands, "summary", "what was refused and why, by table, code and attribute; shows no value of an item", _EPILOG)
@@ -42,6 +44,7 @@ def add_dead_letters_commands(subparsers: argparse._SubParsersAction[argparse.Ar
     show.add_argument("--limit", metavar="N", type=positive, default=10, help="most of them to show (default: %(default)s)")
     show.add_argument("--show_values", action="store_true", help="show values, patient data, in place of their shapes")
     show.set_defaults(run=run_show)
+    return commands
 
 
 def _add_place(command: argparse.ArgumentParser) -> None:

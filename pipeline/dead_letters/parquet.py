@@ -33,6 +33,8 @@ SCHEMAS: Final = {
             ("item", pa.string()),
             ("item_encoding", pa.string()),
             ("rejected_at", pa.timestamp("us", tz="UTC")),
+            ("attempt", pa.int32()),
+            ("first_run_id", pa.string()),
         ]
     ),
     # The attributes of a key are other ones in every table, so they are JSON in a column of text.

@@ -34,9 +34,14 @@ _NO_SEED: Final = 0
 class Deletion:
     """What became of rows: each is in one of the three."""
 
-    deleted: int
+    deleted_items: frozenset[int]
     gone: int
     kept: tuple[Mismatch, ...]
+
+    @property
+    def deleted(self) -> int:
+        """How many."""
+        return len(self.deleted_items)
 
 
 DeleteRows = Callable[[Cursor, Target, Table, Sequence[int], Sequence[Reference]], Deletion]
@@ -51,7 +56,7 @@ def stage_rows(cursor: Cursor, table: Table, rows: Rows) -> None:
 def delete_rows(cursor: Cursor, target: Target, table: Table, items: Sequence[int], references: Sequence[Reference]) -> Deletion:
     """Delete all rows that are equal, in one statement; raises where PostgreSQL refuses one of them."""
     if not items:
-        return Deletion(0, 0, ())
+        return Deletion(frozenset(), 0, ())
     referenced = _lock_referenced(cursor, target, references)
     cursor.execute(sql.SQL(PLANNING + "{} RETURNING {}").format(_delete(target, table, referenced, sql.SQL("true")), ITEM))
     return _deletion(cursor, target, table, items, {row[0] for row in cursor.fetchall()}, referenced, {})
@@ -84,6 +89,9 @@ def delete_row_by_row(cursor: Cursor, target: Target, table: Table, items: Seque
             refused[number] = RefusedRow(number, code_of(sqlstate, violated, ()), sqlstate, violated)
     return _deletion(cursor, target, table, items, deleted, referenced, refused)
 
+
+WAYS_TO_DELETE: Final[Sequence[DeleteRows]] = (delete_rows, delete_row_by_row)
+"""In the order in which they are tried."""
 
 # The conditions are those of `write.py`.
 _LOOP: Final = """
@@ -168,5 +176,5 @@ def _deletion(
             kept.append(Mismatch(number, MismatchKind.REFUSED, refused=refused[number]))
         else:
             kept.append(Mismatch(number, MismatchKind.REFERENCED if number in referenced else MismatchKind.NOT_DELETED))
-    deleted = len(after.missing & said_deleted)
-    return Deletion(deleted, len(items) - deleted - len(kept), tuple(kept))
+    deleted = after.missing & said_deleted
+    return Deletion(deleted, len(items) - len(deleted) - len(kept), tuple(kept))

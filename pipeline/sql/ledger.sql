@@ -76,6 +76,8 @@ CREATE TABLE IF NOT EXISTS ddb2pg.replayed_item (
     codes          jsonb NOT NULL,
     key_hash       bigint,
     row_hash       bigint,
+    -- The primary key that was hashed
+    key_columns    text[],
     replayed_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- By a rollback: deleted, gone (deleted by somebody before), or why it is kept
     rolled_back_at timestamptz,

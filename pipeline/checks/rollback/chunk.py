@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from pipeline.checks.chunk_check import CheckChunk
 from pipeline.checks.mismatch_records import mismatch_batch
@@ -14,15 +13,13 @@ from pipeline.export.chunks import Chunk
 from pipeline.loading import CommittedChunks, LoadPlan, convert_chunk, refused_before
 from pipeline.postgres import ledger
 from pipeline.postgres.compare import compare_rows
-from pipeline.postgres.delete import DeleteRows, delete_row_by_row, delete_rows, stage_rows
+from pipeline.postgres.delete import WAYS_TO_DELETE, DeleteRows, stage_rows
 from pipeline.postgres.ledger import ChunkKey, ComparedChunk, Comparing, RolledBackChunk
 from pipeline.postgres.mismatch import TRIED_AGAIN, Mismatch, MismatchKind
 from pipeline.postgres.references import Reference
 from pipeline.postgres.rows import Rows
 from pipeline.postgres.session import Cursor, RowsRefused, Session
 from transforms.compilation import compile_table
-
-_WAYS: Final[Sequence[DeleteRows]] = (delete_rows, delete_row_by_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class ChunkRollback:
         key = ChunkKey(self._load.load.load_id, chunk.split.data_file.name, chunk.first_item)
         if self._plan.is_dry:
             return self._batch(chunk, self._session.transact(lambda cursor: self._look_in(cursor, key, len(chunk.lines), rows)))
-        for way in _WAYS:
+        for way in WAYS_TO_DELETE:
             try:
                 return self._batch(chunk, self._session.transact(lambda cursor, way=way: self._roll_back_in(cursor, way, key, rows)))  # type: ignore[misc]
             except RowsRefused as refused:

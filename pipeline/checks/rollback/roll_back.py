@@ -14,8 +14,12 @@ from typing import Final
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.mismatch_records import row_record
+from pipeline.checks.rollback import replayed
 from pipeline.checks.rollback.chunk import RollbackPlan
-from pipeline.dead_letters.files import count_records, make_private_folder
+from pipeline.checks.rollback.replayed import FoundReplayed
+from pipeline.dead_letters.files import RecordBatch, RecordFiles, count_records, make_private_folder
+from pipeline.dead_letters.records import Place
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
@@ -33,6 +37,7 @@ from pipeline.run_id import new_run_id
 from transforms.table import Table
 
 FOLDER: Final = "discrepancies"
+_REPLAYED_FILE: Final = "replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> Rollback
     while True:
         plan = RollbackPlan(job.load.plan, number, cascading, job.options.is_dry)
         shutil.rmtree(job.folder, ignore_errors=True)  # of the pass before: this one tells all of it again
+        if not plan.is_dry and not is_closed:
+            replayed.take_back(session, plan.load_plan, cascading)
         _run_pass(job, session, plan)
         after = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
         kinds = session.transact(lambda cursor: ledger.discrepancy_counts(cursor, load_id))
@@ -155,17 +162,24 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
     totals = ledger.rollback_totals(cursor, load.load_id)
     kept = ledger.discrepancy_counts(cursor, load.load_id)
     deleted, gone = totals.deleted, totals.gone
+    found = FoundReplayed()
     problems = ledger.refused_files(cursor, load.load_id, plan.load_plan.run_id)
     if plan.is_dry:
         compared = ledger.compared_totals(cursor, plan.comparing)
         different = compared.kinds.get(MismatchKind.DIFFERENT, 0)
         deleted += compared.found - different
         gone += compared.kinds.get(MismatchKind.MISSING, 0)
-        kept = _summed(kept, {MismatchKind.DIFFERENT.value: different})
+        found = replayed.look(cursor, plan.load_plan)
+        deleted += found.deletable
+        gone += found.gone
+        kept = _summed(kept, {MismatchKind.DIFFERENT.value: different + len(found.changed)})
         if not problems and deleted + gone + sum(kept.values()) != totals.rows:
             problems.append(f"of {totals.rows:,} rows not all were looked at; run the same command again")
+    elif not problems and totals.open_items:
+        problems.append(f"{totals.open_items:,} dead letters that were brought in later are not rolled back; run the same command again")
     elif not problems and totals.open_chunks:
         problems.append(f"{totals.open_chunks:,} of {totals.chunks:,} chunks are not rolled back; run the same command again")
+    _tell_replayed(cursor, job, plan, found)
     written = count_records(job.folder)
     if not problems and written != sum(kept.values()):
         problems.append(f"{job.folder}: holds {written:,} records, but {sum(kept.values()):,} were found; run the same command again")
@@ -188,6 +202,14 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
         seconds=time.monotonic() - started,
         problems=tuple(problems),
     )
+
+
+def _tell_replayed(cursor: Cursor, job: _Job, plan: RollbackPlan, found: FoundReplayed) -> None:
+    """The records of rows that were brought in later and are left, or would be."""
+    kept = [*ledger.kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in found.changed)]
+    origin = plan.load_plan.origin
+    records = tuple(row_record(origin, Place(key.data_file, key.item_number), kind, {}) for key, kind in kept)
+    RecordFiles(job.folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
 
 
 def _summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from psycopg2.extras import Json
 
 from pipeline.postgres.ledger.keys import ChunkKey
+from pipeline.postgres.ledger.replays import replayed_numbers
 from pipeline.postgres.ledger.rollbacks import HOLD_OPEN, stop_if_rollback_began
 from pipeline.postgres.rows import RefusedRow
 from pipeline.postgres.session import Cursor
@@ -35,11 +36,13 @@ class CommittedChunk:
     rows: int
     notices: int
     refused: tuple[RefusedRow, ...]
+    replayed: frozenset[int] = frozenset()
+    """The numbers of dead letters that were brought in later."""
 
     @property
     def is_clean(self) -> bool:
         """Whether it has nothing to tell: no dead letter, no notice."""
-        return self.items == self.rows and not self.notices
+        return self.items == self.rows + len(self.replayed) and not self.notices
 
 
 _CHUNK_COLUMNS: Final = "first_item, items, rows, notices, write_rejects"
@@ -120,4 +123,10 @@ def committed_chunk(cursor: Cursor, key: ChunkKey) -> CommittedChunk:
 def committed_chunks(cursor: Cursor, load_id: int, data_file: str) -> dict[int, CommittedChunk]:
     """All committed chunks of a data file, by their first item."""
     cursor.execute(f"SELECT {_CHUNK_COLUMNS} FROM ddb2pg.chunk WHERE (load_id, data_file) = (%s, %s)", [load_id, data_file])
-    return {row[0]: _committed_chunk(row) for row in cursor.fetchall()}
+    chunks = {row[0]: _committed_chunk(row) for row in cursor.fetchall()}
+    replayed = replayed_numbers(cursor, load_id, data_file)
+    return {first: replace(chunk, replayed=_those_in(chunk, replayed)) for first, chunk in chunks.items()} if replayed else chunks
+
+
+def _those_in(chunk: CommittedChunk, numbers: set[int]) -> frozenset[int]:
+    return frozenset(numbers.intersection(range(chunk.first_item, chunk.first_item + chunk.items)))

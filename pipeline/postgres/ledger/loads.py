@@ -18,6 +18,17 @@ _START_LOCK: Final = 0x6464_6232_7067
 
 _USUAL_SPLITS: Final = SplitSize()
 
+# Of each change to the ledger the last column that it brought; `ledger.sql` adds what an older ledger lacks.
+_NEWER_COLUMNS: Final = (
+    ("load", "rolled_back_at"),
+    ("load", "validated_at"),
+    ("load", "hash_seed"),
+    ("chunk", "rolled_back_at"),
+    ("chunk", "discrepancies"),
+    ("compared_chunk", "found_keys"),
+    ("replayed_item", "rolled_back"),
+)
+
 
 class Validated(StrEnum):
     """How thoroughly the rows of a load were held against its export, and found equal."""
@@ -122,13 +133,12 @@ def is_current(cursor: Cursor) -> bool:
     """Whether the ledger that there is has all that this version asks of it."""
     cursor.execute(
         """
-        SELECT count(*) = 5 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = to_regnamespace('ddb2pg')
-          AND (c.relname, a.attname) IN (('load', 'rolled_back_at'), ('load', 'validated_at'), ('chunk', 'rolled_back_at'),
-                                         ('chunk', 'discrepancies'), ('compared_chunk', 'found_keys'))
-        """
+        SELECT count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = to_regnamespace('ddb2pg') AND (c.relname, a.attname) IN %s AND NOT a.attisdropped
+        """,
+        [_NEWER_COLUMNS],
     )
-    return bool(cursor.fetchone()[0])
+    return bool(cursor.fetchone()[0] == len(_NEWER_COLUMNS))
 
 
 def bring_up_to_date(cursor: Cursor) -> None:

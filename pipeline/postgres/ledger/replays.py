@@ -61,6 +61,19 @@ def claim_items(cursor: Cursor, load_id: int, run_id: str, items: Mapping[ItemKe
     return {ItemKey(*row) for row in cursor.fetchall()}
 
 
+def brought_in(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> set[ItemKey]:
+    """Those of some items that were brought in before."""
+    cursor.execute(
+        """
+        SELECT data_file, item_number FROM ddb2pg.replayed_item r JOIN unnest(%s::text[], %s::bigint[]) given (data_file, item_number)
+            USING (data_file, item_number)
+        WHERE r.load_id = %s
+        """,
+        [[key.data_file for key in items], [key.item_number for key in items], load_id],
+    )
+    return {ItemKey(*row) for row in cursor.fetchall()}
+
+
 def release_items(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> None:
     """Take claims back: PostgreSQL refused the rows."""
     cursor.execute(
@@ -72,15 +85,16 @@ def release_items(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> Non
     )
 
 
-def note_hashes(cursor: Cursor, load_id: int, hashes: Mapping[ItemKey, RowHashes]) -> None:
+def note_hashes(cursor: Cursor, load_id: int, target: Target, hashes: Mapping[ItemKey, RowHashes]) -> None:
     """Note how the rows of claimed items are known."""
     cursor.execute(
         """
-        UPDATE ddb2pg.replayed_item r SET key_hash = given.key_hash, row_hash = given.row_hash
+        UPDATE ddb2pg.replayed_item r SET key_hash = given.key_hash, row_hash = given.row_hash, key_columns = %s
         FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) given (data_file, item_number, key_hash, row_hash)
         WHERE r.load_id = %s AND r.data_file = given.data_file AND r.item_number = given.item_number
         """,
         [
+            list(target.primary_key),
             [key.data_file for key in hashes],
             [key.item_number for key in hashes],
             [one.key for one in hashes.values()],
@@ -105,20 +119,24 @@ def replayed_numbers(cursor: Cursor, load_id: int, data_file: str) -> set[int]:
     return {row[0] for row in cursor.fetchall()}
 
 
-def count_replayed(cursor: Cursor, load_id: int, run_id: str) -> int:
-    """How many items a run brought in."""
-    cursor.execute("SELECT count(*) FROM ddb2pg.replayed_item WHERE (load_id, run_id) = (%s, %s)", [load_id, run_id])
+def count_all_replayed(cursor: Cursor, load_id: int) -> int:
+    """How many items of a load were brought in."""
+    cursor.execute("SELECT count(*) FROM ddb2pg.replayed_item WHERE load_id = %s", [load_id])
     return int(cursor.fetchone()[0])
 
 
-def has_replayed(cursor: Cursor, load_id: int) -> bool:
-    """Whether any item was brought in."""
-    cursor.execute("SELECT EXISTS (SELECT FROM ddb2pg.replayed_item WHERE load_id = %s)", [load_id])
+def is_key_another(cursor: Cursor, load_id: int, target: Target) -> bool:
+    """Whether rows were brought in while the target had another primary key, so that they cannot be told by this one."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM ddb2pg.replayed_item WHERE load_id = %s AND key_columns <> %s)", [load_id, list(target.primary_key)]
+    )
     return bool(cursor.fetchone()[0])
 
 
 def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterator[tuple[ItemKey, MismatchKind]]:
     """Of the rows that were brought in, those that are missing now, or another than they were."""
+    if not count_all_replayed(cursor, load_id):
+        return
     cursor.execute(
         sql.SQL(
             """

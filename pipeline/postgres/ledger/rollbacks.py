@@ -36,10 +36,12 @@ class RolledBackChunk:
 
 @dataclass(frozen=True, slots=True)
 class RollbackTotals:
-    """Sums over the chunks of a load."""
+    """Sums over the chunks of a load, and over the dead letters that were brought in later."""
 
     open_chunks: int
     chunks: int
+    open_items: int
+    """Of those that were brought in later."""
     rows: int
     deleted: int
     gone: int
@@ -120,12 +122,19 @@ def rollback_totals(cursor: Cursor, load_id: int) -> RollbackTotals:
     """How far the rollback of a load is."""
     cursor.execute(
         """
-        SELECT count(*) FILTER (WHERE rolled_back_at IS NULL), count(*), coalesce(sum(rows), 0)::bigint,
-               coalesce(sum(deleted), 0)::bigint, coalesce(sum(gone), 0)::bigint, coalesce(sum(kept), 0)::bigint,
-               coalesce(max(rollback_pass), 0)
-        FROM ddb2pg.chunk WHERE load_id = %s
+        SELECT c.open, c.all, r.open, c.rows + r.rows, c.deleted + r.deleted, c.gone + r.gone, c.kept + r.kept, c.last_pass FROM (
+            SELECT count(*) FILTER (WHERE rolled_back_at IS NULL) AS open, count(*) AS all, coalesce(sum(rows), 0)::bigint AS rows,
+                   coalesce(sum(deleted), 0)::bigint AS deleted, coalesce(sum(gone), 0)::bigint AS gone,
+                   coalesce(sum(kept), 0)::bigint AS kept, coalesce(max(rollback_pass), 0) AS last_pass
+            FROM ddb2pg.chunk WHERE load_id = %(load_id)s
+        ) c, (
+            SELECT count(*) FILTER (WHERE rolled_back IS NULL) AS open, count(*) AS rows,
+                   count(*) FILTER (WHERE rolled_back = 'deleted') AS deleted, count(*) FILTER (WHERE rolled_back = 'gone') AS gone,
+                   count(*) FILTER (WHERE rolled_back NOT IN ('deleted', 'gone')) AS kept
+            FROM ddb2pg.replayed_item WHERE load_id = %(load_id)s
+        ) r
         """,
-        [load_id],
+        {"load_id": load_id},
     )
     return RollbackTotals(*cursor.fetchone())
 
@@ -140,10 +149,13 @@ def discrepancy_counts(cursor: Cursor, load_id: int) -> dict[str, int]:
     """How many rows are kept, by kind, the most frequent first."""
     cursor.execute(
         """
-        SELECT one ->> 1, count(*) FROM ddb2pg.chunk, jsonb_array_elements(discrepancies) one
-        WHERE load_id = %s GROUP BY 1 ORDER BY 2 DESC, 1
+        SELECT kind, count(*) FROM (
+            SELECT one ->> 1 AS kind FROM ddb2pg.chunk, jsonb_array_elements(discrepancies) one WHERE load_id = %(load_id)s
+            UNION ALL
+            SELECT rolled_back FROM ddb2pg.replayed_item WHERE load_id = %(load_id)s AND rolled_back NOT IN ('deleted', 'gone')
+        ) kept GROUP BY kind ORDER BY 2 DESC, 1
         """,
-        [load_id],
+        {"load_id": load_id},
     )
     return dict(cursor.fetchall())
 
@@ -154,6 +166,7 @@ def finish_rollback(cursor: Cursor, load_id: int) -> bool:
         """
         UPDATE ddb2pg.load SET rolled_back_at = coalesce(rolled_back_at, now())
         WHERE load_id = %s AND NOT EXISTS (SELECT FROM ddb2pg.chunk c WHERE c.load_id = load.load_id AND c.rolled_back_at IS NULL)
+          AND NOT EXISTS (SELECT FROM ddb2pg.replayed_item r WHERE r.load_id = load.load_id AND r.rolled_back IS NULL)
         """,
         [load_id],
     )

@@ -40,6 +40,8 @@ def _dead_letter(number: int, item: str = "{}") -> bytes:
         "item": item,
         "item_encoding": "utf-8",
         "rejected_at": "2026-11-23T02:00:00.000001+00:00",
+        "attempt": 1,
+        "first_run_id": "run",
     }
     return json.dumps(record).encode() + b"\n"
 
