@@ -36,6 +36,7 @@ from pipeline.command_objects import ExitCode
 from pipeline.dead_letters.commands import add_dead_letters_commands
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
+from pipeline.storage import StorageFailed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.REFUSED
     except Stopped as stopped:
         _complain("stopped", str(stopped).splitlines())
+        return ExitCode.FAILED
+    except StorageFailed as failed:
+        _complain("stopped", [str(failed)])
         return ExitCode.FAILED
     except KeyboardInterrupt:
         writes = arguments.command == "migrate"

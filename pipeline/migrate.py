@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -15,7 +14,6 @@ from pipeline.checks.preflight.check import PreflightRequest, check, table_findi
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
-from pipeline.dead_letters.files import make_private_folder
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
 from pipeline.dead_letters.threshold import Threshold
@@ -36,6 +34,7 @@ from pipeline.report.result import TableResult
 from pipeline.report.terminal import print_result
 from pipeline.run_id import new_run_id
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table, Unmapped
 
 
@@ -45,7 +44,7 @@ class MigrateOptions:
 
     exports: Sequence[ExportArgument]
     database: DatabaseReference
-    output: Path
+    output: OutputFolder
     tables: Sequence[Table]
     unmapped: Unmapped
     chunk_size: ChunkSize
@@ -78,7 +77,7 @@ class _Prepared:
     plan: LoadPlan
 
 
-def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult]]:
+def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, list[TableResult]]:
     """Load all exports; returns the run's folder and the results, the last of which is not proved if the run ended there.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
@@ -92,7 +91,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     print_warnings(console, checked.findings)
     prepared = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
-    make_private_folder(run_folder)
+    make_folder(run_folder)
     results = []
     for table in prepared:
         results.append(_load_table(table, options, run_folder, console))
@@ -135,7 +134,7 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, console: Console) -> TableResult:
+def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> TableResult:
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:

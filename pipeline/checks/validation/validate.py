@@ -8,14 +8,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
-from pipeline.dead_letters.files import make_private_folder
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
@@ -28,6 +26,7 @@ from pipeline.report.check_results import ValidationResult
 from pipeline.report.check_terminal import print_validation
 from pipeline.report.progress import shown_progress
 from pipeline.run_id import new_run_id
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
 
 FOLDER = "mismatches"
@@ -42,7 +41,7 @@ class ValidateOptions:
     show_values: bool
 
 
-def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult]]:
+def validate(options: ValidateOptions, console: Console) -> tuple[OutputFolder, list[ValidationResult]]:
     """Compare all exports; returns the run's folder and the results.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
@@ -51,7 +50,7 @@ def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[Val
     problems = partial(_problems, repair=options.repair)
     begun = find_begun_loads(options.check, run_id, ledger.find_load, problems)
     run_folder = options.check.output / run_id
-    make_private_folder(run_folder)
+    make_folder(run_folder)
     results = []
     for load in begun:
         plan = ValidationPlan(load.plan, secrets.randbits(62), options.repair, options.show_values)
@@ -67,7 +66,9 @@ def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repai
         yield f"{table.target}: --repair inserts rows, but this role may not; let its owner GRANT INSERT ON {table.target}"
 
 
-def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: Path, console: Console) -> ValidationResult:
+def validate_table(
+    load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: OutputFolder, console: Console
+) -> ValidationResult:
     """Compare one table, and add up what was found."""
     folder = run_folder / FOLDER / load.plan.table.source
     started = time.monotonic()
@@ -79,7 +80,7 @@ def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions,
         forget(plan)
 
 
-def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: Path, console: Console) -> None:
+def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: OutputFolder, console: Console) -> None:
     """Run the job that compares every chunk of an export; what it finds is in the ledger, and in files of the folder."""
     splits = plan_splits(load.export.data_files, load.plan.load.split_size)
     if not splits:
