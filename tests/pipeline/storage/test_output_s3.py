@@ -22,11 +22,12 @@ from pipeline.storage.output import new_file
 from pipeline.storage.s3_folder import S3Folder
 from tests.aws_server import AwsServer, environment
 from tests.command_line import CommandLine
-from tests.fault_proxy import ACCESS_DENIED, INTERNAL_ERROR, Cut, Fault, FaultProxy, Request
+from tests.fault_proxy import ACCESS_DENIED, INTERNAL_ERROR, Answer, Cut, Fault, FaultProxy, Request
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
 from transforms.tables.video_sessions import VIDEO_SESSIONS
 
+NO_SUCH_UPLOAD = Answer(404, "NoSuchUpload", "The specified multipart upload does not exist.")
 FORMS = [JsonLines(), Parquet(RecordKind.DEAD_LETTERS)]
 
 
@@ -148,11 +149,11 @@ def test_who_may_not_write_is_told_what_to_allow(folder: S3Folder, proxy: FaultP
 
 
 def test_what_passes_is_tried_again_and_a_lost_answer_does_no_harm(aws_server: AwsServer, folder: S3Folder, proxy: FaultProxy) -> None:
-    """Each request fails once; and the answer that says that all is there is cut off."""
+    """Each request fails once; the answer that says that all is there is lost, and asked again S3 knows nothing of the upload."""
 
     def plan(request: Request) -> Fault | None:
         if request.method == "POST" and "uploadId" in request.query:
-            return Cut(0.3, is_reset=True) if request.times <= 3 else None
+            return Cut(0, is_reset=True) if request.times == 1 else NO_SUCH_UPLOAD
         return INTERNAL_ERROR if request.times == 1 else None
 
     proxy.plan = plan
