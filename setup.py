@@ -26,6 +26,8 @@ TEST = [
     "pytest-xdist>=3",
     "hypothesis>=6",
     "moto[server]>=5",
+    "duckdb",  # reads the files of dead letters, as the documentation says
+    "pandas",  # as well
     "cryptography",  # a certificate, for the tests of TLS
     "ruff==0.17.6",  # another version finds other things
     "mypy==2.4.1",

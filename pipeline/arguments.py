@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from pipeline.dead_letters.threshold import Threshold, parse_threshold
+from pipeline.storage.output import OutputFolder
+from pipeline.storage.s3_folder import S3Folder
 
 EPILOG: Final = (
     "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
@@ -56,9 +59,29 @@ def add_export(command: argparse.ArgumentParser) -> None:
 def add_output(command: argparse.ArgumentParser) -> None:
     """Where a run writes, and whose tables it is about."""
     command.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("ddb2pg-output"), help="where each run gets a folder (default: ./%(default)s)"
+        "--output",
+        metavar="DIR",
+        type=_output,
+        default=Path("ddb2pg-output"),
+        help="where each run gets a folder, on disk or s3:// (default: ./%(default)s)",
     )
+    command.add_argument(
+        "--output_kms_key", metavar="KEY", help="id or ARN of the KMS key to encrypt an --output in S3 with (default: as the bucket says)"
+    )
+    add_tables(command)
+
+
+def add_tables(command: argparse.ArgumentParser) -> None:
+    """Whose tables it is about."""
     command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")
+
+
+def _output(text: str) -> OutputFolder:
+    if "://" not in text:
+        return Path(text)
+    if re.fullmatch(r"s3://[^/]+(/[^/]+)*/?", text):
+        return S3Folder(text.rstrip("/"))
+    raise argparse.ArgumentTypeError("must be a folder, or s3://BUCKET/PREFIX")
 
 
 def add_dead_letters(command: argparse.ArgumentParser) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipeline.checks.begun_loads import CheckOptions
-from pipeline.command_objects import ExitCode, aws_settings, export_arguments, find_database, print_json, refuse_leftovers
+from pipeline.command_objects import (
+    ExitCode,
+    aws_settings,
+    export_arguments,
+    find_database,
+    output_folder,
+    print_json,
+    refuse_leftovers,
+)
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.errors import Refused
 from pipeline.export.chunks import MOST_SPLITS, ChunkSize, SplitSize
@@ -60,7 +68,7 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
     options = MigrateOptions(
         exports=exports,
         database=database,
-        output=arguments.output,
+        output=output_folder(arguments),
         tables=tables,
         unmapped=Unmapped(arguments.unmapped),
         chunk_size=ChunkSize(arguments.chunk_items, arguments.chunk_bytes),
@@ -163,7 +171,7 @@ def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str])
     return CheckOptions(
         exports=exports,
         database=database,
-        output=arguments.output,
+        output=output_folder(arguments),
         tables=tables,
         unmapped=arguments.unmapped and Unmapped(arguments.unmapped),
         storage=Storage(aws_settings(arguments)),

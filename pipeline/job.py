@@ -13,7 +13,6 @@ The bracket is one fused stage; a test holds that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import apache_beam as beam
 
@@ -32,10 +31,11 @@ from pipeline.steps import (
     ReadChunks,
     WriteRecords,
 )
+from pipeline.storage.output import OutputFolder
 
 
 def define_pipeline(
-    root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan, run_folder: Path, record_format: RecordFormat = RecordFormat.JSONL
+    root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan, run_folder: OutputFolder, record_format: RecordFormat = RecordFormat.JSONL
 ) -> None:
     """Add the load of one table to a pipeline. Takes ready objects, never arguments of a command line."""
     loaded = _read(root, splits, plan) | "LoadChunks" >> beam.ParDo(LoadChunks(plan)).with_outputs(DEAD_LETTERS, NOTICES)
@@ -47,7 +47,7 @@ def define_pipeline(
     _ = loaded[NOTICES] | "WriteNotices" >> write(RecordKind.NOTICES)
 
 
-def define_check(root: beam.Pipeline, splits: Sequence[Split], plan: ChunkPlan, folder: Path) -> None:
+def define_check(root: beam.Pipeline, splits: Sequence[Split], plan: ChunkPlan, folder: OutputFolder) -> None:
     """Add a check of one table's chunks to a pipeline; what there is to tell goes to files of a folder."""
     mismatches = _read(root, splits, plan.load_plan) | "CheckChunks" >> beam.ParDo(CheckChunks(plan))
     _ = mismatches | "WriteMismatches" >> beam.ParDo(WriteRecords(folder))

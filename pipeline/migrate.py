@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -18,7 +17,6 @@ from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
 from pipeline.checks.validation.gate import pass_gate
 from pipeline.checks.validation.validate import FOLDER
-from pipeline.dead_letters.files import make_private_folder
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
 from pipeline.dead_letters.threshold import Threshold
@@ -40,6 +38,7 @@ from pipeline.report.result import TableResult
 from pipeline.report.terminal import print_not_begun, print_result
 from pipeline.run_id import new_run_id
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table, Unmapped
 
 
@@ -49,7 +48,7 @@ class MigrateOptions:
 
     exports: Sequence[ExportArgument]
     database: DatabaseReference
-    output: Path
+    output: OutputFolder
     tables: Sequence[Table]
     unmapped: Unmapped
     chunk_size: ChunkSize
@@ -81,7 +80,7 @@ class MigrateOptions:
         )
 
 
-def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult]]:
+def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, list[TableResult]]:
     """Load all exports; returns the run's folder and the results, the last of which may not go on if the run ended there.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
@@ -95,7 +94,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     print_warnings(console, checked.findings)
     prepared = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
-    make_private_folder(run_folder)
+    make_folder(run_folder)
     results = []
     for table in prepared:
         result = _load_table(table, options, run_folder, console)
@@ -143,7 +142,7 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Path, console: Console) -> TableResult:
+def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> TableResult:
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:

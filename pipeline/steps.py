@@ -7,7 +7,6 @@ notices or mismatches. CheckFiles comes before them, in a stage of its own: a fi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import apache_beam as beam
@@ -22,6 +21,7 @@ from pipeline.export.manifest import DataFile
 from pipeline.loading import ChunkLoader, LoadPlan, check_data_file, read_split
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Session
+from pipeline.storage.output import OutputFolder
 
 DEAD_LETTERS: Final = "dead_letters"
 NOTICES: Final = "notices"
@@ -103,7 +103,7 @@ class CheckChunks(beam.DoFn):
 class WriteRecords(beam.DoFn):
     """Batches of records -> files of a folder."""
 
-    def __init__(self, folder: Path, form: RecordForm = JSON_LINES) -> None:
+    def __init__(self, folder: OutputFolder, form: RecordForm = JSON_LINES) -> None:
         self._folder = folder
         self._form = form
 

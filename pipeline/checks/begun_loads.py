@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.checks.preflight.exports import find_exports, output_findings
 from pipeline.checks.preflight.findings import problems_in
@@ -18,6 +17,7 @@ from pipeline.postgres.ledger import Load
 from pipeline.postgres.session import Cursor, Session, why_not_connected
 from pipeline.postgres.target import Target, find_target, may_read
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder
 from transforms.table import Table, Unmapped
 
 
@@ -27,7 +27,7 @@ class CheckOptions:
 
     exports: Sequence[ExportArgument]
     database: DatabaseReference
-    output: Path
+    output: OutputFolder
     tables: Sequence[Table]
     unmapped: Unmapped | None
     """None: as the load was begun."""

@@ -8,7 +8,6 @@ and what the ledger says is really there: the rows in the target, the dead lette
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from pipeline.checks.preflight.loads import BEGIN_ANEW
@@ -21,11 +20,12 @@ from pipeline.postgres.ledger import Totals
 from pipeline.postgres.session import Cursor
 from pipeline.postgres.target import count_rows
 from pipeline.report.result import TableResult
+from pipeline.storage.output import OutputFolder
 
 _MOST_PROBLEMS: Final = 20  # of one table, in words; the rest as a number
 
 
-def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: Path, loaded_before: int, seconds: float) -> TableResult:
+def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: OutputFolder, loaded_before: int, seconds: float) -> TableResult:
     """The equation, per file and for the table, from the ledger, the target, and the files of this run."""
     totals = ledger.load_totals(cursor, plan.load.load_id)
     # Counting a large table takes what it takes.

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import orjson
 from rich.console import Console
 
-from pipeline.arguments import add_aws, add_command, add_output, positive
+from pipeline.arguments import add_aws, add_command, add_tables, positive
 from pipeline.command_objects import ExitCode, aws_settings, print_json, refuse_leftovers
 from pipeline.dead_letters.mask import named_paths
 from pipeline.dead_letters.reading import DeadLetterFiles, find_dead_letters, read_dead_letters
@@ -51,7 +51,8 @@ def _add_place(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "folder", metavar="FOLDER_OR_RUN", help="the folder of a run, a folder of dead letters, one file, or the id of a run below --output"
     )
-    add_output(command)
+    command.add_argument("--output", metavar="DIR", default="ddb2pg-output", help="where the runs are (default: ./%(default)s)")
+    add_tables(command)
     add_aws(command)
     command.add_argument("--json", action="store_true", help="for other programs")
 
@@ -90,7 +91,7 @@ def run_show(arguments: argparse.Namespace, beam_arguments: Sequence[str], conso
 
 def _find(arguments: argparse.Namespace) -> tuple[Storage, DeadLetterFiles]:
     storage = Storage(aws_settings(arguments))
-    files = find_dead_letters(arguments.folder, str(arguments.output), storage)
+    files = find_dead_letters(arguments.folder, arguments.output, storage)
     if not files.is_whole_run:
         sys.stderr.write(f"ddb2pg: {arguments.folder}: the run did not come to its end, so this may not be all; run its command again\n")
     return storage, files

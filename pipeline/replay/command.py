@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.arguments import add_aws, add_command, add_database, add_output
-from pipeline.command_objects import ExitCode, aws_settings, find_database, print_json, refuse_leftovers
+from pipeline.command_objects import ExitCode, aws_settings, find_database, output_folder, print_json, refuse_leftovers
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.reading import find_dead_letters
 from pipeline.errors import Refused
@@ -61,7 +61,7 @@ def run_replay(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
         raise Refused([sentence])
     if not files.is_whole_run:
         console.print("warning: the run did not come to its end, so these may not be all of its dead letters", style="bold yellow")
-    run_folder, results = replay(ReplayOptions(files, storage, database, arguments.output, tables, arguments.dead_letter_format))
+    run_folder, results = replay(ReplayOptions(files, storage, database, output_folder(arguments), tables, arguments.dead_letter_format))
     if any(result.problems for result in results):
         exit_code = ExitCode.FAILED
     else:

@@ -6,10 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from pipeline.dead_letters.files import RecordBatch, RecordFiles, count_records, make_private_folder
+from pipeline.dead_letters.files import RecordBatch, RecordFiles, count_records
 from pipeline.dead_letters.forms import RecordFormat, RecordKind, form_of
 from pipeline.dead_letters.reading import DeadLetterFiles
 from pipeline.errors import Stopped
@@ -25,6 +24,7 @@ from pipeline.replay.loads import GivenLoad, find_plans, gather
 from pipeline.report.replay_result import ReplayResult
 from pipeline.run_id import new_run_id
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
 
 _BATCH_ITEMS: Final = 2_000
@@ -40,12 +40,12 @@ class ReplayOptions:
     files: DeadLetterFiles
     storage: Storage
     database: DatabaseReference
-    output: Path
+    output: OutputFolder
     tables: Sequence[Table]
     dead_letter_format: RecordFormat
 
 
-def replay(options: ReplayOptions) -> tuple[Path, list[ReplayResult]]:
+def replay(options: ReplayOptions) -> tuple[OutputFolder, list[ReplayResult]]:
     """Bring in what can be; returns the run's folder and the results, one a load.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when it ended early: the same command goes on.
@@ -58,7 +58,7 @@ def replay(options: ReplayOptions) -> tuple[Path, list[ReplayResult]]:
             lambda cursor: find_plans(cursor, loads.values(), options.tables, run_id, options.database, options.storage)
         )
         run_folder = options.output / run_id
-        make_private_folder(run_folder)
+        make_folder(run_folder)
         replays = {key: _LoadReplay(plan, session, run_folder, options.dead_letter_format) for key, plan in plans.items()}
         for batch in _batches(read_items(options.files.uris, options.storage)):
             if batch[0].load not in replays:
@@ -89,7 +89,7 @@ def _batches(items: Iterator[GivenItem | str]) -> Iterator[list[GivenItem]]:
 class _LoadReplay:
     """One load: what brings its items in, the files of what is refused again, and what it came to so far."""
 
-    def __init__(self, plan: LoadPlan, session: Session, run_folder: Path, record_format: RecordFormat) -> None:
+    def __init__(self, plan: LoadPlan, session: Session, run_folder: OutputFolder, record_format: RecordFormat) -> None:
         self._plan = plan
         self._loader = ReplayLoader(plan, session)
         self._started = time.monotonic()

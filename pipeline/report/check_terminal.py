@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.table import Table as Grid
 from pipeline.postgres.ledger import Validated
 from pipeline.postgres.mismatch import MismatchKind
 from pipeline.report.check_results import GateResult, RollbackResult, ValidationResult
+from pipeline.storage.output import OutputFolder
 
 _KINDS: Final = {
     MismatchKind.NOT_LOADED: "items that were not loaded: run migrate again to go on",
@@ -54,7 +54,7 @@ def print_validation(console: Console, result: ValidationResult) -> None:
         console.print(f"  NOT WHOLE: {problem}", style="bold red", highlight=False, markup=False)
 
 
-def print_gate(console: Console, gate: GateResult | None, folder: Path) -> None:
+def print_gate(console: Console, gate: GateResult | None, folder: OutputFolder) -> None:
     """One table's gate; `folder` has the mismatches."""
     if gate is None:
         return

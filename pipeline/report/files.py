@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import orjson
 
 from pipeline import __version__
+from pipeline.storage.output import OutputFolder
 
 
-def write_report(run_folder: Path, exit_code: int, results: Sequence[object], requests: Sequence[object] | None = None) -> Path:
+def write_report(
+    run_folder: OutputFolder, exit_code: int, results: Sequence[object], requests: Sequence[object] | None = None
+) -> OutputFolder:
     """Write the report of a run into its folder; a result is a dataclass, one a table, and so is that of a request."""
     path = run_folder / "report.json"
     report = {"ddb2pg": __version__, "run_id": run_folder.name, "exit_code": exit_code, "tables": results}

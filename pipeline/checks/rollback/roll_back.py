@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from pipeline.checks.mismatch_records import row_record
 from pipeline.checks.rollback import replayed
 from pipeline.checks.rollback.chunk import RollbackPlan
 from pipeline.checks.rollback.replayed import FoundReplayed
-from pipeline.dead_letters.files import RecordBatch, RecordFiles, count_records, make_private_folder
+from pipeline.dead_letters.files import RecordBatch, RecordFiles, count_records
 from pipeline.dead_letters.records import Place
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Stopped
@@ -34,6 +34,7 @@ from pipeline.report.check_results import RollbackResult
 from pipeline.report.check_terminal import print_rollback
 from pipeline.report.progress import shown_progress
 from pipeline.run_id import new_run_id
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
 
 FOLDER: Final = "discrepancies"
@@ -55,11 +56,11 @@ class _Job:
     load: BegunLoad
     options: RollbackOptions
     references: tuple[Reference, ...]
-    folder: Path
+    folder: OutputFolder
     console: Console
 
 
-def roll_back(options: RollbackOptions, console: Console) -> tuple[Path, list[RollbackResult]]:
+def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder, list[RollbackResult]]:
     """Take back all loads, or look what that would do; returns the run's folder and the results.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
@@ -67,7 +68,7 @@ def roll_back(options: RollbackOptions, console: Console) -> tuple[Path, list[Ro
     run_id = new_run_id()
     begun = find_begun_loads(options.check, run_id, _find_load, _problems)
     run_folder = options.check.output / run_id
-    make_private_folder(run_folder)
+    make_folder(run_folder)
     if not options.is_dry:
         with Session(options.check.database) as session:
             # All of them first: from here on no run of migrate goes on with any.
@@ -105,16 +106,16 @@ def _roll_back_table(job: _Job) -> RollbackResult:
     started = time.monotonic()
     with Session(database) as session:
         before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
-        plan = _run_passes(job, session, before)
-        result = session.transact(lambda cursor: _conclude(cursor, job, plan, before, started))
+        plan, folder = _run_passes(job, session, before)
+        result = session.transact(lambda cursor: _conclude(cursor, replace(job, folder=folder), plan, before, started))
     if plan.is_dry:
         with contextlib.suppress(Stopped), Session(database, RetryLimit(tries=2)) as session:
             session.transact(lambda cursor: ledger.forget_comparison(cursor, plan.comparing))
     return result
 
 
-def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> RollbackPlan:
-    """One pass; then another as long as rows went that may have kept others from going. Returns the last one's plan."""
+def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[RollbackPlan, OutputFolder]:
+    """One pass; then another as long as rows went that may have kept others from going. Returns the last one's plan and folder."""
     load_id = job.load.plan.load.load_id
     is_closed = job.load.plan.load.rolled_back_at is not None
     cascading = tuple(reference for reference in job.references if reference.is_cascading)
@@ -123,15 +124,23 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> Rollback
     deleted = before.deleted
     while True:
         plan = RollbackPlan(job.load.plan, number, cascading, job.options.is_dry)
-        shutil.rmtree(job.folder, ignore_errors=True)  # of the pass before: this one tells all of it again
         if not plan.is_dry and not is_closed:
             replayed.take_back(session, plan.load_plan, cascading)
         _run_pass(job, session, plan)
         after = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
         kinds = session.transact(lambda cursor: ledger.discrepancy_counts(cursor, load_id))
         if plan.is_dry or is_closed or after.deleted == deleted or TRIED_AGAIN.isdisjoint(kinds):
-            return plan
+            return plan, job.folder
         deleted, number = after.deleted, number + 1
+        job = replace(job, folder=_next_folder(job.folder, number))
+
+
+def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
+    """Where the next pass tells all of it again. In S3 nothing is deleted: it gets a folder of its own there."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+    return folder / f"pass-{number}"
 
 
 def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:

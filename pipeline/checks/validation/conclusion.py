@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from pipeline.checks.begun_loads import BegunLoad
@@ -18,6 +17,7 @@ from pipeline.postgres.ledger import ComparedTotals, ItemKey
 from pipeline.postgres.mismatch import MismatchKind
 from pipeline.postgres.session import Cursor
 from pipeline.report.check_results import ValidationResult
+from pipeline.storage.output import OutputFolder
 
 MOST_ROWS: Final = 1_000
 """Rows without an item that are listed; all are counted."""
@@ -26,7 +26,7 @@ _REPLAYED_FILE: Final = "replayed"
 _BATCH: Final = 10_000
 
 
-def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: Path, seconds: float) -> ValidationResult:
+def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: OutputFolder, seconds: float) -> ValidationResult:
     """Add up what is in the ledger, look at the target as a whole, and see that all records are in the files."""
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
@@ -64,7 +64,7 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: Path
     )
 
 
-def _tell_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemKey, MismatchKind]], folder: Path) -> None:
+def _tell_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemKey, MismatchKind]], folder: OutputFolder) -> None:
     """The records of rows that were brought in later and are not as they were written: which columns, nobody knows."""
     records = tuple(row_record(plan.origin, Place(key.data_file, key.item_number), kind, {}) for key, kind in mismatches)
     RecordFiles(folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
@@ -77,7 +77,7 @@ def _problems_of_files(cursor: Cursor, load: BegunLoad, compared: ComparedTotals
         yield f"the manifest has {load.export.items:,} items, but {compared.items:,} were compared; run the same command again"
 
 
-def _tell_unaccounted(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: Path) -> tuple[dict[str, int], int]:
+def _tell_unaccounted(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: OutputFolder) -> tuple[dict[str, int], int]:
     """Write the records of rows that no loaded item accounts for; how many there are by kind, and how many of the last are listed."""
     ledger.find_unaccounted(cursor, plan.comparing, load.plan.target)
     origin = load.plan.origin

@@ -6,7 +6,6 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -28,6 +27,7 @@ from pipeline.postgres.session import Session
 from pipeline.report.check_results import GateResult
 from pipeline.report.result import TableResult
 from pipeline.storage import StorageFailed
+from pipeline.storage.output import OutputFolder
 from transforms.compilation import compile_table
 
 MOST_FILES: Final = 20
@@ -36,7 +36,7 @@ _NO_SEED: Final = 0
 
 
 def pass_gate(
-    load: BegunLoad, result: TableResult, asked: Validated, options: CheckOptions, run_folder: Path, console: Console
+    load: BegunLoad, result: TableResult, asked: Validated, options: CheckOptions, run_folder: OutputFolder, console: Console
 ) -> GateResult:
     """Compare a proved load with its export as thoroughly as is asked, unless an earlier run did; what holds is noted in the ledger.
 
@@ -54,7 +54,7 @@ def pass_gate(
     return gate
 
 
-def _compare_all(load: BegunLoad, options: CheckOptions, run_folder: Path, console: Console) -> GateResult:
+def _compare_all(load: BegunLoad, options: CheckOptions, run_folder: OutputFolder, console: Console) -> GateResult:
     found = validate_table(load, ValidationPlan(load.plan), options, run_folder, console)
     mismatches = _seen(found.mismatches, sees_all_rows=found.sees_all_rows)
     return GateResult(Validated.FULL, found.compared_items, mismatches, found.columns, found.sees_all_rows, problems=found.problems)
@@ -76,7 +76,7 @@ class _Compared:
     mismatches: tuple[Mismatch, ...]
 
 
-def _compare_sample(load: BegunLoad, result: TableResult, run_folder: Path) -> GateResult:
+def _compare_sample(load: BegunLoad, result: TableResult, run_folder: OutputFolder) -> GateResult:
     """The number of all rows, and the content of those from the beginnings of data files spread over the export."""
     plan = load.plan
     files = RecordFiles(run_folder / FOLDER / plan.table.source)

@@ -18,7 +18,6 @@ from pipeline.checks.requests.result import RequestResult
 from pipeline.checks.requests.terminal import print_request
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
-from pipeline.dead_letters.files import make_private_folder
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import plan_splits
@@ -31,6 +30,7 @@ from pipeline.report.check_results import ValidationResult
 from pipeline.report.check_terminal import print_validation
 from pipeline.report.progress import shown_progress
 from pipeline.run_id import new_run_id
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
 
 FOLDER = "mismatches"
@@ -51,7 +51,7 @@ class ValidateOptions:
 class Validation:
     """What a run of `validate` found; `requests` is None where none were asked for."""
 
-    run_folder: Path
+    run_folder: OutputFolder
     tables: list[ValidationResult]
     requests: list[RequestResult] | None
 
@@ -64,7 +64,7 @@ def validate(options: ValidateOptions, console: Console) -> Validation:
     run_id = new_run_id()
     begun, requests = _find_all(options, run_id)
     run_folder = options.check.output / run_id
-    make_private_folder(run_folder)
+    make_folder(run_folder)
     results = []
     for load in begun:
         plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)
@@ -96,7 +96,9 @@ def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repai
         yield f"{table.target}: --repair inserts rows, but this role may not; let its owner GRANT INSERT ON {table.target}"
 
 
-def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: Path, console: Console) -> ValidationResult:
+def validate_table(
+    load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: OutputFolder, console: Console
+) -> ValidationResult:
     """Compare one table, and add up what was found."""
     folder = run_folder / FOLDER / load.plan.table.source
     started = time.monotonic()
@@ -108,7 +110,7 @@ def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions,
         forget(plan)
 
 
-def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: Path, console: Console) -> None:
+def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: OutputFolder, console: Console) -> None:
     """Run the job that compares every chunk of an export; what it finds is in the ledger, and in files of the folder."""
     splits = plan_splits(load.export.data_files, load.plan.load.split_size)
     if not splits:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.dead_letters.mask import masked_item, named_paths, shape_of_value, shown_place, steps_to, value_at
+from pipeline.dead_letters.mask import ValueShape, masked_item, named_paths, shape_of_value, shown_place, steps_to, value_at
 from pipeline.dead_letters.patterns import Patterns
 from pipeline.dead_letters.show import Names, record_to_json
 from pipeline.dead_letters.summary import summarise
@@ -181,6 +181,25 @@ def _patterns(*values: Any) -> Iterator[str]:
     for value in values:
         patterns.add(shape_of_value(value))
     return (f"{pattern.count} x {pattern.shape}" for pattern in patterns.most_common())
+
+
+def test_an_item_counts_once_for_a_code_and_a_place() -> None:
+    """However many values inside of one attribute have the fault; their shapes are all counted."""
+    item = {"eventData": {"M": {"a": {"N": "x"}, "b": {"N": "yy"}}}}
+    errors = [_error("invalid_number", f"eventData.{name}") for name in "ab"]
+    [table] = summarise([_record(json.dumps({"Item": item}).encode(), "medzen-meeting-audit", errors)], NAMED)
+    [error] = table.errors
+    assert (error.attribute, error.items, error.share, len(error.first_places)) == ("eventData (inside)", 1, 1.0, 1)
+    assert sum(pattern.count for pattern in error.patterns) == 2
+
+
+def test_patterns_keep_little_of_many_lengths() -> None:
+    patterns = Patterns()
+    for size in range(10_000):
+        patterns.add(ValueShape("S", size, "text"))
+    [sizes] = patterns._sizes.values()
+    assert len(sizes.counts) <= 64
+    assert [(pattern.shape, pattern.count) for pattern in patterns.most_common()] == [("S(0 to 9999) text", 10_000)]
 
 
 def test_patterns_are_few_and_add_up() -> None:

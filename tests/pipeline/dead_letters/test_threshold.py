@@ -186,7 +186,12 @@ def test_two_workers_are_stopped_and_go_on_with_a_higher_threshold(tmp_path: Pat
         os.killpg(process.pid, 0)
     chunks, dead_letters = database.query("SELECT count(*), sum(dead_letters) FROM ddb2pg.chunk")[0]
     assert 100 < dead_letters < 400
+    contents = {path: path.read_bytes() for path in export.glob("*/AWSDynamoDB/*/data/*")}
+    for path in contents:
+        path.write_bytes(b"must not even be read")
     again = run.migrate(export, *options, "--max_dead_letters=3%")
+    for path, content in contents.items():
+        path.write_bytes(content)
     assert again.exit_code == 1, again.output
     assert f"{dead_letters:,} of " in again.stderr
     assert database.value("SELECT count(*) FROM ddb2pg.chunk") == chunks
