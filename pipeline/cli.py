@@ -224,14 +224,21 @@ def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     command = add_command(
         subparsers,
         "validate",
-        "compare every item of the exports with its row, and every row with the items",
-        "Exit codes: 0 every row is as the export makes it; 3 there are differences; 2 refused, nothing was compared; 1 stopped, or not "
-        "all was compared: run it again.",
+        "compare every item of the exports with its row, and every row with the items; then run the checks of validate_migration.sql",
+        "Exit codes: 0 every row is as the export makes it, and no check failed; 3 there are differences, or a check failed; 2 refused, "
+        "nothing was compared; 1 stopped, or not all was compared: run it again.",
     )
     _add_check(command)
     command.add_argument("--repair", action="store_true", help="insert rows that are missing; never changes one that is there")
     command.add_argument(
         "--show_values", action="store_true", help="write the values of different columns into the mismatch files: they are patient data"
+    )
+    command.add_argument(
+        "--emit_sql",
+        metavar="FILE",
+        type=Path,
+        help="compare nothing, but write validate_migration.sql with 20 rows of each table for its spot checks, to be run with psql: FILE "
+        "must be new, and holds patient data",
     )
     command.set_defaults(run=commands.run_validate)
 

@@ -99,18 +99,25 @@ def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], 
 
 def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/checks/validation/validate.py`."""
-    from pipeline.checks.validation.validate import FOLDER, ValidateOptions, validate  # noqa: PLC0415
+    from pipeline.checks.validation.validate import FOLDER, ValidateOptions, emit_script, validate  # noqa: PLC0415
 
     if arguments.json:
         console = Console(stderr=True, highlight=False)
     options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values)
-    run_folder, results = validate(options, console)
+    if arguments.emit_sql:
+        if arguments.repair or arguments.show_values:
+            raise Refused(["--emit_sql writes a script and compares nothing; leave out --repair and --show_values"])
+        check_terminal.print_emitted(console, arguments.emit_sql, emit_script(options.check, arguments.emit_sql))
+        return ExitCode.DONE
+    run_folder, results, checks = validate(options, console)
     if not all(result.is_whole for result in results):
         exit_code = ExitCode.FAILED
     else:
-        exit_code = ExitCode.DONE if all(result.is_equal for result in results) else ExitCode.DIFFERENCES
+        is_right = all(result.is_equal for result in results) and not any(check.is_failed for check in checks)
+        exit_code = ExitCode.DONE if is_right else ExitCode.DIFFERENCES
     check_terminal.print_validation_summary(console, results)
-    report = write_report(run_folder, exit_code, results)
+    check_terminal.print_sql_checks(console, checks)
+    report = write_report(run_folder, exit_code, results, checks)
     console.print(f"mismatches     {run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
     console.print(f"report         {report}")
     if arguments.json:

@@ -41,3 +41,20 @@ class ValidationResult:
     def is_equal(self) -> bool:
         """Whether all of it is as the export makes it, now."""
         return not self.mismatches.keys() - {MismatchKind.REPAIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCheck:
+    """One line of what `validate_migration.sql` says."""
+
+    check: str
+    table: str | None
+    """None: of the database."""
+    verdict: str
+    """PASS, FAIL, WARN or SKIP."""
+    detail: str
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether something is wrong, rather than to be looked at."""
+        return self.verdict == "FAIL"

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS ddb2pg.load (
 ALTER TABLE ddb2pg.load
     ADD COLUMN IF NOT EXISTS rollback_started_at timestamptz,
     ADD COLUMN IF NOT EXISTS rolled_back_at      timestamptz,
+    -- Row security of the target when the load began, as `read_row_security` tells it; NULL where an older version began it.
+    ADD COLUMN IF NOT EXISTS row_security        jsonb,
     DROP CONSTRAINT IF EXISTS load_export_id_target_table_key;
 CREATE UNIQUE INDEX IF NOT EXISTS load_is_open ON ddb2pg.load (export_id, target_table) WHERE rolled_back_at IS NULL;
 

@@ -13,17 +13,20 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.sql_checks.script import refuse_script_file, run_script, write_script
+from pipeline.checks.sql_checks.spot_checks import pick_spot_checks
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
 from pipeline.engine import run_pipeline, worker_count
-from pipeline.errors import Stopped
+from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import plan_splits
+from pipeline.export.data_file import DataFileRefused
 from pipeline.job import define_check
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import Load, Totals
 from pipeline.postgres.session import Cursor, RetryLimit, Session
 from pipeline.postgres.target import Target, may_insert
-from pipeline.report.check_results import ValidationResult
+from pipeline.report.check_results import SqlCheck, ValidationResult
 from pipeline.report.check_terminal import print_validation
 from pipeline.report.progress import shown_progress
 from pipeline.run_id import new_run_id
@@ -41,8 +44,8 @@ class ValidateOptions:
     show_values: bool
 
 
-def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult]]:
-    """Compare all exports; returns the run's folder and the results.
+def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult], list[SqlCheck]]:
+    """Compare all exports, then run the SQL checks; returns the run's folder, the results, and those checks that are of these tables.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
@@ -56,7 +59,25 @@ def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[Val
         plan = ValidationPlan(load.plan, secrets.randbits(62), options.repair, options.show_values)
         results.append(validate_table(load, plan, options.check, run_folder, console))
         print_validation(console, results[-1])
-    return run_folder, results
+    whole = [load for load, result in zip(begun, results, strict=True) if result.is_whole]
+    checks = run_script(options.check.database, map(pick_spot_checks, whole))
+    targets = {None, *(load.plan.load.target_table for load in begun)}
+    return run_folder, results, [check for check in checks if check.table in targets]
+
+
+def emit_script(options: CheckOptions, path: Path) -> int:
+    """Write the SQL checks with rows of the exports in them; returns how many rows those are.
+
+    Raises `Refused` before anything is written, with every problem that there is; `Stopped`.
+    """
+    refuse_script_file(path)
+    begun = find_begun_loads(options, new_run_id(), ledger.find_load, partial(_problems, repair=False))
+    try:
+        spot_checks = [pick_spot_checks(load) for load in begun]
+    except DataFileRefused as refused:
+        raise Refused([str(refused)]) from None
+    write_script(path, spot_checks)
+    return sum(len(one.rows) for one in spot_checks)
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:

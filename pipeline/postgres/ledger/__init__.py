@@ -11,6 +11,7 @@ from pipeline.postgres.ledger.chunks import (
     committed_chunk,
     committed_chunks,
     note_refused,
+    spread_rows,
 )
 from pipeline.postgres.ledger.comparisons import (
     ComparedChunk,
@@ -101,5 +102,6 @@ __all__ = [
     "refused_files",
     "rollback_totals",
     "rows_without_item",
+    "spread_rows",
     "start_load",
 ]

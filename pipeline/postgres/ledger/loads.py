@@ -101,10 +101,10 @@ def is_current(cursor: Cursor) -> bool:
     """Whether the ledger that there is has all that this version asks of it."""
     cursor.execute(
         """
-        SELECT count(*) = 4 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        SELECT count(*) = 5 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = to_regnamespace('ddb2pg')
-          AND (c.relname, a.attname) IN (('load', 'rolled_back_at'), ('chunk', 'rolled_back_at'), ('chunk', 'discrepancies'),
-                                         ('compared_chunk', 'found_keys'))
+          AND (c.relname, a.attname) IN (('load', 'rolled_back_at'), ('load', 'row_security'), ('chunk', 'rolled_back_at'),
+                                         ('chunk', 'discrepancies'), ('compared_chunk', 'found_keys'))
         """
     )
     return bool(cursor.fetchone()[0])
@@ -161,13 +161,14 @@ def start_load(
     chunk_size: ChunkSize,
     unmapped: Unmapped,
     split_size: SplitSize = _USUAL_SPLITS,
+    row_security: str | None = None,
 ) -> Load:
-    """Begin a load; its `migration_time` is this transaction's."""
+    """Begin a load; its `migration_time` is this transaction's. `row_security` is that of the target (`read_row_security`)."""
     cursor.execute(
         f"""
         INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
-                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s)
+                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition, row_security)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s)
         RETURNING {_LOAD_COLUMNS}
         """,
         [
@@ -184,6 +185,7 @@ def start_load(
             split_size.most,
             unmapped.value,
             table.fingerprint,
+            row_security,
         ],
     )
     return _load(cursor.fetchone())
