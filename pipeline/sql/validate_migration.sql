@@ -89,7 +89,8 @@ DECLARE
     verdicts jsonb := '[]';
     of_rollback text := 'sum(rows) AS remaining, 0 AS closed, 0 AS deleted, 0 AS gone, 0 AS kept';
 BEGIN
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('ddb2pg.chunk') AND attname = 'rolled_back_at') THEN
+    IF EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE (n.nspname, c.relname, a.attname) = ('ddb2pg', 'chunk', 'rolled_back_at') AND NOT a.attisdropped) THEN
         of_rollback := 'sum(rows) FILTER (WHERE rolled_back_at IS NULL) AS remaining, sum(rows) FILTER (WHERE rolled_back_at IS NOT NULL) AS closed, '
                        'sum(deleted) AS deleted, sum(gone) AS gone, sum(kept) AS kept';
     END IF;
@@ -177,8 +178,10 @@ BEGIN
         BEGIN
             SELECT format($query$
                        SELECT jsonb_agg(jsonb_build_object('place', e.ddb2pg_place, 'columns',
-                                                           CASE WHEN t.%1$I IS NOT NULL THEN to_jsonb(array_remove(ARRAY[%2$s], NULL)) END))
-                       FROM (SELECT format('item %%s of %%s', one ->> 1, one ->> 0) AS ddb2pg_place, %3$s FROM jsonb_array_elements($1) one) e
+                                                           CASE WHEN t.%1$I IS NOT NULL THEN to_jsonb(array_remove(ARRAY[%2$s], NULL)) END)
+                                        ORDER BY e.ddb2pg_number)
+                       FROM (SELECT ddb2pg_number, format('item %%s of %%s', one ->> 1, one ->> 0) AS ddb2pg_place, %3$s
+                             FROM jsonb_array_elements($1) WITH ORDINALITY AS listed (one, ddb2pg_number)) e
                        LEFT JOIN %4$s t ON %5$s
                    $query$,
                    spot -> 'key' ->> 0,
@@ -548,7 +551,7 @@ BEGIN
             SELECT role.rolname AS name, bool_or(0 = ANY (p.polroles)) AND NOT bool_or(role.oid = ANY (p.polroles)) AS is_of_public,
                    bool_or(pg_get_expr(p.polqual, p.polrelid) = 'true') AS is_unconditional,
                    -- Whether the claims that are tried here are all that a condition can ask for.
-                   bool_and(pg_get_expr(p.polqual, p.polrelid) ~* 'uid\(\)|''sub''|request\.jwt\.claim\.sub|^true$'
+                   bool_and(pg_get_expr(p.polqual, p.polrelid) ~* 'uid[(][)]|''sub''|request[.]jwt[.]claim[.]sub|^true$'
                             AND NOT EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_proc f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
                                             WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                                               AND (d.refclassid = 'pg_class'::regclass AND d.refobjid <> ALL (targets)
