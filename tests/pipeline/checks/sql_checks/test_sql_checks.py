@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.postgres import ledger
+from pipeline.postgres.session import Session
 from tests.pipeline.checks.conftest import everything_in
 from tests.pipeline.checks.sql_checks.loaded import AUDIT, NOTES, PLAIN, SESSIONS, Loaded, Verdicts, changed, psql, verdicts_of_psql
 from tests.postgres_server import Server
@@ -115,6 +117,28 @@ def test_what_an_application_may_have_written_is_a_warning(loaded: Loaded, state
     assert verdict == ["WARN"]
 
 
+def test_what_the_ledger_accounts_for_is_no_fault(loaded: Loaded) -> None:
+    """As many missing sessions as dead letters, as many odd event types as notices; one more of either is one. Bounds are inside."""
+    loaded.database.execute("UPDATE video_call_audit_log SET created_at = '2000-01-01 00:00:00+00' WHERE event_type = 'CALL_INITIATED'")
+    plant(loaded, AUDIT, "UPDATE {table} SET event_type = 'CALL_DROPPED' WHERE id = '{other}'")
+    plant(loaded, NOTES, "UPDATE {table} SET updated_at = '2100-01-01 00:00:00+00', session_id = gen_random_uuid() WHERE id = '{other}'")
+    assert {key: value for key, value in changed(CLEAN, loaded.verdicts()).items() if key[0] not in ("spot checks", "instants")} == {
+        ("enumerations", AUDIT): ["FAIL"],
+        ("references", NOTES): ["FAIL"],
+    }
+    first = "WHERE ctid = (SELECT min(ctid) FROM ddb2pg.chunk WHERE load_id = {})"
+    loaded.database.execute("UPDATE ddb2pg.chunk SET rows = rows - 1, dead_letters = 1 " + first.format(1))
+    loaded.database.execute("""UPDATE ddb2pg.chunk SET notice_codes = '{"unknown_event_type": 1}' """ + first.format(3))
+
+    found = loaded.verdicts()
+
+    assert found["enumerations", AUDIT] == ["PASS"]
+    assert found["references", NOTES] == ["WARN"]
+    assert found["references", AUDIT] == found["counts", SESSIONS] == ["PASS"]
+    loaded.database.execute("DELETE FROM video_call_sessions WHERE id = (SELECT session_id FROM clinical_notes ORDER BY id DESC LIMIT 1)")
+    assert loaded.verdicts()["references", NOTES] == ["FAIL"]
+
+
 def test_what_is_said_of_a_fault_holds_places_and_columns_and_no_value(loaded: Loaded) -> None:
     """The place of a row in the export, the columns that differ, and counts."""
     spot = loaded.spot_checks()[0].rows[3]
@@ -199,6 +223,10 @@ def test_an_older_ledger_is_read(loaded: Loaded, server: Server) -> None:
 
     assert changed(CLEAN, found) == {("ledger", None): ["WARN"]}
     assert found["policies", NOTES] == ["SKIP"]
+    with Session(loaded.reference) as session:
+        session.transact(ledger.bring_up_to_date)
+    assert loaded.verdicts() == CLEAN
+    assert loaded.details("policies", NOTES) == ["an older ddb2pg began this load, and did not keep what row security was then"]
 
 
 @pytest.mark.parametrize(
