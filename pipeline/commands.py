@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline.checks.begun_loads import CheckOptions
 from pipeline.command_objects import (
     ExitCode,
     aws_settings,
@@ -24,7 +23,7 @@ from pipeline.export.chunks import MOST_SPLITS, ChunkSize, SplitSize
 from pipeline.export.given import read_given_exports
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor, Session, why_not_connected
-from pipeline.report import check_terminal, terminal
+from pipeline.report import terminal
 from pipeline.report.files import write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
@@ -104,79 +103,6 @@ def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], 
     else:
         print_report(console, report)
     return ExitCode.DONE if report.is_ready else ExitCode.REFUSED
-
-
-# -- validate ------------------------------------------------------------------------------------------------------------------------------
-
-
-def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
-    """See `pipeline/checks/validation/validate.py`."""
-    from pipeline.checks.validation.validate import FOLDER, ValidateOptions, validate  # noqa: PLC0415
-
-    if arguments.json:
-        console = Console(stderr=True, highlight=False)
-    options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values, arguments.requests)
-    validated = validate(options, console)
-    results, requests = validated.tables, validated.requests
-    if not all(result.is_whole for result in results):
-        exit_code = ExitCode.FAILED
-    else:
-        is_all_well = all(result.is_equal for result in results) and all(request.is_as_expected for request in requests or ())
-        exit_code = ExitCode.DONE if is_all_well else ExitCode.DIFFERENCES
-    check_terminal.print_validation_summary(console, results)
-    report = write_report(validated.run_folder, exit_code, results, requests)
-    console.print(f"mismatches     {validated.run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
-    console.print(f"report         {report}")
-    if arguments.json:
-        print_json(results if requests is None else {"tables": results, "requests": requests})
-    return exit_code
-
-
-# -- rollback ------------------------------------------------------------------------------------------------------------------------------
-
-
-def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
-    """See `pipeline/checks/rollback/roll_back.py`."""
-    from pipeline.checks.rollback.roll_back import FOLDER, RollbackOptions, roll_back  # noqa: PLC0415
-
-    if arguments.json:
-        console = Console(stderr=True, highlight=False)
-    options = RollbackOptions(_check_options(arguments, beam_arguments), is_dry=not arguments.yes)
-    run_folder, results = roll_back(options, console)
-    if any(result.problems for result in results):
-        exit_code = ExitCode.FAILED
-    else:
-        exit_code = ExitCode.DIFFERENCES if any(result.kept for result in results) else ExitCode.DONE
-    report = write_report(run_folder, exit_code, results)
-    console.print(f"discrepancies  {run_folder / FOLDER}" if any(result.kept for result in results) else "no discrepancies")
-    console.print(f"report         {report}")
-    if not arguments.yes:
-        console.print("nothing was deleted: the same command with --yes does it", style="bold yellow")
-    if arguments.json:
-        print_json(results)
-    return exit_code
-
-
-# -- of both -------------------------------------------------------------------------------------------------------------------------------
-
-
-def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> CheckOptions:
-    from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import unknown_arguments  # noqa: PLC0415
-
-    refuse_leftovers(unknown_arguments(beam_arguments))
-    tables = find_tables(arguments.tables)
-    exports = export_arguments(arguments)
-    database, _ = find_database(arguments)
-    return CheckOptions(
-        exports=exports,
-        database=database,
-        output=output_folder(arguments),
-        tables=tables,
-        unmapped=arguments.unmapped and Unmapped(arguments.unmapped),
-        storage=Storage(aws_settings(arguments)),
-        beam_arguments=beam_arguments,
-    )
 
 
 # -- export --------------------------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import Load, Totals, Validated
+from pipeline.postgres.row_security import read_row_security
 from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, find_target
 from pipeline.report.check_terminal import print_gate
@@ -135,7 +136,11 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
     """Find or start the load."""
     table, export = planned.table, planned.export
     load = ledger.find_load(cursor, export.export_id, target.qualified)
-    load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size)
+    if load is None:
+        row_security = read_row_security(cursor, target)
+        load = ledger.start_load(
+            cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size, row_security
+        )
     return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage, options.threshold))
 
 

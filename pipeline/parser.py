@@ -19,6 +19,7 @@ from pipeline.arguments import (
     positive,
     up_to,
 )
+from pipeline.checks import commands as check_commands
 from pipeline.dead_letters.commands import add_dead_letters_commands
 from pipeline.export.chunks import CHUNK_BYTES, CHUNK_ITEMS, SPLIT_ITEMS
 from pipeline.replay.command import add_replay_command
@@ -181,9 +182,9 @@ def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     command = add_command(
         subparsers,
         "validate",
-        "compare every item of the exports with its row, and every row with the items",
-        "Exit codes: 0 every row is as the export makes it; 3 there are differences, or a request was not answered as expected; 2 refused, "
-        "nothing was compared; 1 stopped, or not all was compared: run it again.",
+        "compare every item of the exports with its row, and every row with the items; then run the checks of validate_migration.sql",
+        "Exit codes: 0 every row is as the export makes it; 3 there are differences, a SQL check failed, or a request was not "
+        "answered as expected; 2 refused, nothing was compared; 1 stopped, or not all was compared: run it again.",
     )
     _add_check(command)
     command.add_argument("--repair", action="store_true", help="insert rows that are missing; never changes one that is there")
@@ -196,7 +197,14 @@ def _add_validate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         type=Path,
         help="requests of the application (TOML), sent when all is compared, whose answers must be as the file says; docs/validation.md",
     )
-    command.set_defaults(run=commands.run_validate)
+    command.add_argument(
+        "--emit_sql",
+        metavar="FILE",
+        type=Path,
+        help="compare nothing, but write validate_migration.sql with 20 rows of each table for its spot checks, to be run with psql: FILE "
+        "must be new, and holds patient data",
+    )
+    command.set_defaults(run=check_commands.run_validate)
 
 
 def _add_rollback(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -209,7 +217,7 @@ def _add_rollback(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     )
     _add_check(command)
     command.add_argument("--yes", action="store_true", help="do it")
-    command.set_defaults(run=commands.run_rollback)
+    command.set_defaults(run=check_commands.run_rollback)
 
 
 def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -95,3 +95,20 @@ class RollbackResult:
     seconds: float
     problems: tuple[str, ...] = field(default=())
     """Why it is not at its end; empty when it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCheck:
+    """One line of what `validate_migration.sql` says."""
+
+    check: str
+    table: str | None
+    """None: of the database."""
+    verdict: str
+    """PASS, FAIL, WARN or SKIP."""
+    detail: str
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether something is wrong, rather than to be looked at."""
+        return self.verdict == "FAIL"

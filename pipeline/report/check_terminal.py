@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from pipeline.postgres.ledger import Validated
 from pipeline.postgres.mismatch import MismatchKind
-from pipeline.report.check_results import GateResult, RollbackResult, ValidationResult
+from pipeline.report.check_results import GateResult, RollbackResult, SqlCheck, ValidationResult
 from pipeline.storage.output import OutputFolder
 
 _KINDS: Final = {
@@ -127,3 +130,31 @@ def _title(results: Sequence[ValidationResult]) -> str:
     if not all(result.sees_all_rows for result in results):
         return "NO DIFFERENCES as far as this role sees: row security may hide rows from it"
     return "Every row is as the export makes it"
+
+
+_STYLES: Final = {"PASS": "green", "FAIL": "bold red", "WARN": "bold yellow"}
+
+
+def print_sql_checks(console: Console, checks: Sequence[SqlCheck]) -> None:
+    """What the SQL checks say."""
+    failed = sum(check.is_failed for check in checks)
+    grid = Grid(title=f"SQL checks: {failed} FAILED" if failed else "SQL checks: none failed")
+    for heading in ("check", "table", "verdict", "detail"):
+        grid.add_column(heading, overflow="fold")
+    for check in checks:
+        grid.add_row(check.check, _shown(check.table or ""), Text(check.verdict, _STYLES.get(check.verdict, "")), _shown(check.detail))
+    console.print(grid)
+
+
+def _shown(text: str) -> Text:
+    """Names of tables, policies and roles may hold what would draw on a terminal."""
+    return Text("".join(one if one.isprintable() else repr(one)[1:-1] for one in text))
+
+
+def print_emitted(console: Console, path: Path, rows: int) -> None:
+    """Where the script is, and what it is."""
+    console.print(f"checks         {path}", highlight=False, markup=False)
+    console.print(
+        f"  IT HOLDS PATIENT DATA: the values of {rows:,} rows; only you can read it, delete it when it has been run", style="bold yellow"
+    )
+    console.print(f'run it         psql "$DATABASE_URL" -q -f {shlex.quote(str(path))}', highlight=False, markup=False)

@@ -31,6 +31,8 @@ ALTER TABLE ddb2pg.load
     -- How thoroughly the rows were last found to be as the export makes them, quick or full, and when
     ADD COLUMN IF NOT EXISTS validated           text,
     ADD COLUMN IF NOT EXISTS validated_at        timestamptz,
+    -- Row security of the target when the load began, as `read_row_security` tells it; NULL where an older version began it.
+    ADD COLUMN IF NOT EXISTS row_security        jsonb,
     DROP CONSTRAINT IF EXISTS load_export_id_target_table_key;
 CREATE UNIQUE INDEX IF NOT EXISTS load_is_open ON ddb2pg.load (export_id, target_table) WHERE rolled_back_at IS NULL;
 

@@ -16,17 +16,20 @@ from pipeline.checks.requests.check import check_requests, send_requests
 from pipeline.checks.requests.request import Request
 from pipeline.checks.requests.result import RequestResult
 from pipeline.checks.requests.terminal import print_request
+from pipeline.checks.sql_checks.script import refuse_script_file, run_script, write_script
+from pipeline.checks.sql_checks.spot_checks import pick_spot_checks
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
 from pipeline.engine import run_pipeline, worker_count
 from pipeline.errors import Refused, Stopped
 from pipeline.export.chunks import plan_splits
+from pipeline.export.data_file import DataFileRefused
 from pipeline.job import define_check
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import Load, Totals, Validated
 from pipeline.postgres.session import Cursor, RetryLimit, Session
 from pipeline.postgres.target import Target, may_insert
-from pipeline.report.check_results import ValidationResult
+from pipeline.report.check_results import SqlCheck, ValidationResult
 from pipeline.report.check_terminal import print_validation
 from pipeline.report.progress import shown_progress
 from pipeline.run_id import new_run_id
@@ -53,11 +56,12 @@ class Validation:
 
     run_folder: OutputFolder
     tables: list[ValidationResult]
+    checks: list[SqlCheck]
     requests: list[RequestResult] | None
 
 
 def validate(options: ValidateOptions, console: Console) -> Validation:
-    """Compare all exports, then send the requests.
+    """Compare all exports, run the SQL checks, then send the requests.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
@@ -73,8 +77,16 @@ def validate(options: ValidateOptions, console: Console) -> Validation:
         if results[-1].is_whole and results[-1].is_equal and results[-1].sees_all_rows:
             with Session(options.check.database) as session:
                 session.transact(lambda cursor, load=load: ledger.note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
+    whole = [load for load, result in zip(begun, results, strict=True) if result.is_whole]
+    checks = run_script(options.check.database, map(pick_spot_checks, whole))
+    targets = {None, *(load.plan.load.target_table for load in begun)}
     database, tell = options.check.database, partial(print_request, console)
-    return Validation(run_folder, results, None if requests is None else send_requests(requests, database, tell))
+    return Validation(
+        run_folder,
+        results,
+        [check for check in checks if check.table in targets],
+        None if requests is None else send_requests(requests, database, tell),
+    )
 
 
 def _find_all(options: ValidateOptions, run_id: str) -> tuple[list[BegunLoad], list[Request] | None]:
@@ -87,6 +99,21 @@ def _find_all(options: ValidateOptions, run_id: str) -> tuple[list[BegunLoad], l
     if of_requests:
         raise Refused(of_requests)
     return begun, requests
+
+
+def emit_script(options: CheckOptions, path: Path) -> int:
+    """Write the SQL checks with rows of the exports in them; returns how many rows those are.
+
+    Raises `Refused` before anything is written, with every problem that there is; `Stopped`.
+    """
+    refuse_script_file(path)
+    begun = find_begun_loads(options, new_run_id(), ledger.find_load, partial(_problems, repair=False))
+    try:
+        spot_checks = [pick_spot_checks(load) for load in begun]
+    except DataFileRefused as refused:
+        raise Refused([str(refused)]) from None
+    write_script(path, spot_checks)
+    return sum(len(one.rows) for one in spot_checks)
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:

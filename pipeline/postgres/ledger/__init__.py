@@ -10,6 +10,7 @@ from pipeline.postgres.ledger.chunks import (
     committed_chunk,
     committed_chunks,
     note_refused,
+    spread_rows,
 )
 from pipeline.postgres.ledger.comparisons import (
     ComparedChunk,
@@ -143,6 +144,7 @@ __all__ = [
     "replayed_numbers",
     "rollback_totals",
     "rows_without_item",
+    "spread_rows",
     "stage_replayed",
     "start_load",
 ]

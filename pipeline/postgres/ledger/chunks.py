@@ -130,3 +130,25 @@ def committed_chunks(cursor: Cursor, load_id: int, data_file: str) -> dict[int, 
 
 def _those_in(chunk: CommittedChunk, numbers: set[int]) -> frozenset[int]:
     return frozenset(numbers.intersection(range(chunk.first_item, chunk.first_item + chunk.items)))
+
+
+def spread_rows(cursor: Cursor, load_id: int, most: int) -> dict[str, dict[int, list[int]]]:
+    """So many of a load's rows at equal distances: data file -> first item of a chunk -> which of its rows, from 0."""
+    cursor.execute(
+        """
+        WITH chunk AS (
+            SELECT data_file, first_item, rows, sum(rows) OVER (ORDER BY data_file, first_item) - rows AS before, sum(rows) OVER () AS total
+            FROM ddb2pg.chunk WHERE load_id = %(load_id)s AND rolled_back_at IS NULL
+        )
+        SELECT data_file, first_item, (place - before)::integer
+        FROM chunk, generate_series(0, least(%(most)s, total) - 1) number,
+             LATERAL (SELECT div((2 * number + 1) * total, 2 * least(%(most)s, total))) AS spread (place)
+        WHERE place >= before AND place < before + rows
+        ORDER BY data_file, place
+        """,
+        {"load_id": load_id, "most": most},
+    )
+    spread: dict[str, dict[int, list[int]]] = {}
+    for data_file, first_item, place in cursor:
+        spread.setdefault(data_file, {}).setdefault(first_item, []).append(place)
+    return spread

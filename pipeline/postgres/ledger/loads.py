@@ -22,6 +22,7 @@ _USUAL_SPLITS: Final = SplitSize()
 _NEWER_COLUMNS: Final = (
     ("load", "rolled_back_at"),
     ("load", "validated_at"),
+    ("load", "row_security"),
     ("load", "hash_seed"),
     ("chunk", "rolled_back_at"),
     ("chunk", "discrepancies"),
@@ -192,13 +193,14 @@ def start_load(
     chunk_size: ChunkSize,
     unmapped: Unmapped,
     split_size: SplitSize = _USUAL_SPLITS,
+    row_security: str | None = None,
 ) -> Load:
-    """Begin a load; its `migration_time` is this transaction's."""
+    """Begin a load; its `migration_time` is this transaction's. `row_security` is that of the target (`read_row_security`)."""
     cursor.execute(
         f"""
         INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
-                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s)
+                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition, row_security)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s)
         RETURNING {_LOAD_COLUMNS}
         """,
         [
@@ -215,6 +217,7 @@ def start_load(
             split_size.most,
             unmapped.value,
             table.fingerprint,
+            row_security,
         ],
     )
     return _load(cursor.fetchone())
