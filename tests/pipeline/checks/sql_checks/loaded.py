@@ -14,6 +14,8 @@ from pipeline.checks.begun_loads import CheckOptions, find_begun_loads
 from pipeline.checks.sql_checks.script import run_script, write_script
 from pipeline.checks.sql_checks.spot_checks import SpotChecks, pick_spot_checks
 from pipeline.checks.validation.validate import emit_script
+from pipeline.dead_letters.forms import RecordFormat
+from pipeline.dead_letters.threshold import UNLIMITED
 from pipeline.export.chunks import ChunkSize, SplitSize
 from pipeline.export.given import ExportArgument
 from pipeline.migrate import MigrateOptions, migrate
@@ -75,6 +77,8 @@ class Loaded:
             chunk_size=ChunkSize(chunk_items),
             split_size=SplitSize(60, 4),
             storage=LOCAL_AND_AWS,
+            dead_letter_format=RecordFormat.JSONL,
+            threshold=UNLIMITED,
             beam_arguments=["--direct_num_workers=1"],
         )
         migrate(options, Console(quiet=True))
