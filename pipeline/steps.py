@@ -106,6 +106,7 @@ class WriteRecords(beam.DoFn):
     def __init__(self, folder: OutputFolder, form: RecordForm = JSON_LINES) -> None:
         self._folder = folder
         self._form = form
+        self._files = RecordFiles(folder, form)
 
     def start_bundle(self) -> None:
         """A bundle's splits are whole, so its files are."""
@@ -117,6 +118,10 @@ class WriteRecords(beam.DoFn):
 
     def finish_bundle(self) -> None:
         """Leave no half file behind of a split that was refused midway."""
+        self._files.abandon()
+
+    def teardown(self) -> None:
+        """Nor of a bundle that was stopped."""
         self._files.abandon()
 
 

@@ -20,6 +20,7 @@ from pipeline.dead_letters.forms import RecordForm, RecordFormat, RecordKind, fo
 from pipeline.dead_letters.json_lines import JsonLines
 from pipeline.dead_letters.parquet import Parquet
 from pipeline.errors import Stopped
+from pipeline.steps import WriteRecords
 from tests.pipeline.dead_letters.conftest import LoadedExport
 from tests.truth import assert_equals_truth, records
 from transforms.tables import TABLES
@@ -101,6 +102,16 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, form: RecordForm) ->
     assert [path.name for path in folder.iterdir()] == [f"a{form.ending}"]
     assert [record["item_number"] for record in records(folder)] == [1, 3]
     assert count_records(folder) == 2
+
+
+def test_a_bundle_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    """Beam tears the step down without having ended its bundle."""
+    step = WriteRecords(tmp_path / "out")
+    step.start_bundle()
+    step.process(RecordBatch("a", (_dead_letter(1),), is_last=False))
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    step.teardown()
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["jsonl", "parquet"])
