@@ -20,6 +20,7 @@ from pipeline.postgres.mismatch import TRIED_AGAIN, Mismatch, MismatchKind
 from pipeline.postgres.references import Reference
 from pipeline.postgres.rows import Rows
 from pipeline.postgres.session import Cursor, RowsRefused, Session
+from pipeline.postgres.unfed import find_further_columns
 from transforms.compilation import compile_table
 
 _WAYS: Final[Sequence[DeleteRows]] = (delete_rows, delete_row_by_row)
@@ -82,8 +83,11 @@ class ChunkRollback:
             return before.discrepancies
         if before:
             rows = rows.only(again)
-        stage_rows(cursor, self._load.table, rows)
-        done = way(cursor, self._load.target, self._load.table, rows.item_numbers, self._plan.references)
+        load = self._load
+        stage_rows(cursor, load.table, rows)
+        # Closing the chunk wrote its row again: then it no longer tells who wrote the rows.
+        further = find_further_columns(cursor, load.target, load.table, None if before else ledger.writer_of_chunk(cursor, key))
+        done = way(cursor, load.target, load.table, rows.item_numbers, self._plan.references, further)
         before = before or RolledBackChunk(0, 0, ())
         kept = [one for one in before.discrepancies if one.item_number not in again] + list(done.kept)
         kept.sort(key=lambda one: one.item_number)
@@ -96,7 +100,9 @@ class ChunkRollback:
         before = ledger.closed_chunk(cursor, key)
         if before:
             return before.discrepancies
-        found = compare_rows(cursor, self._load.target, self._load.table, rows, self._plan.comparing.seed)
+        load = self._load
+        further = find_further_columns(cursor, load.target, load.table, ledger.writer_of_chunk(cursor, key))
+        found = compare_rows(cursor, load.target, load.table, rows, self._plan.comparing.seed, further)
         mismatches = [Mismatch(number, MismatchKind.MISSING) for number in sorted(found.missing)]
         mismatches += [Mismatch(number, MismatchKind.DIFFERENT, columns) for number, columns in found.different.items()]
         told = ledger.note_compared(cursor, self._plan.comparing, key, ComparedChunk(items, mismatches, found.found_keys))

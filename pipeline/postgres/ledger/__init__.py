@@ -54,6 +54,7 @@ from pipeline.postgres.ledger.rollbacks import (
     hold_open,
     lock_chunk,
     rollback_totals,
+    writer_of_chunk,
 )
 from pipeline.postgres.ledger.totals import Totals, code_counts, file_totals, load_totals, note_refused_file, refused_files
 
@@ -108,4 +109,5 @@ __all__ = [
     "rollback_totals",
     "rows_without_item",
     "start_load",
+    "writer_of_chunk",
 ]

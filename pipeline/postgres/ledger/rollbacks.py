@@ -95,6 +95,15 @@ def _closed_chunk(cursor: Cursor, key: ChunkKey, lock: str) -> RolledBackChunk |
     return RolledBackChunk(deleted, gone, mismatches_of_json(discrepancies), pass_number) if is_closed else None
 
 
+def writer_of_chunk(cursor: Cursor, key: ChunkKey) -> str:
+    """The transaction that committed a chunk that is not closed, and its rows with it unless they went in one by one; as `xmin` says it."""
+    cursor.execute(
+        "SELECT xmin::text FROM ddb2pg.chunk WHERE (load_id, data_file, first_item) = (%s, %s, %s)",
+        [key.load_id, key.data_file, key.first_item],
+    )
+    return str(cursor.fetchone()[0])
+
+
 def close_chunk(cursor: Cursor, key: ChunkKey, chunk: RolledBackChunk) -> None:
     """Note what became of a chunk's rows, in the transaction that deletes them."""
     cursor.execute(
