@@ -62,7 +62,10 @@ def delete_rows(
         return Deletion(0, 0, ())
     referenced = _lock_referenced(cursor, target, references)
     cursor.execute(sql.SQL(PLANNING + "{} RETURNING {}").format(_delete(target, table, further, referenced, sql.SQL("true")), ITEM))
-    return _deletion(cursor, target, table, further, items, {row[0] for row in cursor.fetchall()}, referenced, {})
+    said_deleted = {row[0] for row in cursor.fetchall()}
+    # What waits for the end of the transaction comes now: a trigger may put a row in again.
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    return _deletion(cursor, target, table, further, items, said_deleted, referenced, {})
 
 
 def delete_row_by_row(

@@ -81,16 +81,17 @@ def test_a_row_that_a_trigger_refuses_to_delete_is_left(lab: Lab) -> None:
     [
         ("BEFORE DELETE ON thing FOR EACH ROW EXECUTE FUNCTION keep()", "not_deleted", "n3"),
         ("AFTER DELETE ON thing FOR EACH ROW EXECUTE FUNCTION keep()", "different", "again"),
+        ("AFTER DELETE ON thing DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION keep()", "different", "again"),
     ],
 )
 def test_what_a_trigger_keeps_is_not_counted_as_deleted(lab: Lab, trigger: str, kind: str, left: str) -> None:
-    """One that keeps the row without a word, and one that puts another in its place."""
+    """One that keeps the row without a word, and one that puts another in its place, at once or as the transaction ends."""
     lab.database.execute(
         "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.name <> 'n3' THEN RETURN OLD; END IF; "
         "IF TG_WHEN = 'AFTER' THEN INSERT INTO thing (id, name) VALUES (OLD.id, 'again'); END IF; RETURN NULL; END $$"
     )
     rollback = Rollback(lab, LINES)
-    lab.database.execute(f"CREATE TRIGGER keep {trigger}")
+    lab.database.execute(f"CREATE {'CONSTRAINT' * ('DEFERRED' in trigger)} TRIGGER keep {trigger}")
 
     assert rollback.run() == {2: (kind, None)}
     assert rollback.figures == (5, 0, 1)
