@@ -25,7 +25,7 @@ from pipeline.postgres.ledger import Load, RollbackTotals, Totals
 from pipeline.postgres.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.postgres.references import Reference, find_references
 from pipeline.postgres.session import Cursor, RetryLimit, Session
-from pipeline.postgres.target import Target, count_rows, may_delete
+from pipeline.postgres.target import Target, count_rows, has_heirs, may_delete, may_lock
 from pipeline.report.check_results import RollbackResult
 from pipeline.report.check_terminal import print_rollback
 from pipeline.report.progress import shown_progress
@@ -86,8 +86,20 @@ def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
 def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iterator[str]:
     if not may_delete(cursor, target):
         yield f"{table.target}: this role may not DELETE; let its owner GRANT DELETE ON {table.target}"
-    for reference in find_references(cursor, target):
-        if reference.is_cascading and not reference.sees_all_rows:
+    if has_heirs(cursor, target):
+        yield (
+            f"{table.target}: other tables inherit from it, and their rows cannot be told from its own; take them away for the rollback: "
+            f"ALTER TABLE ... NO INHERIT {table.target}"
+        )
+    cascading = [reference for reference in find_references(cursor, target) if reference.is_cascading]
+    if cascading and not may_lock(cursor, target):
+        names = ", ".join(_qualified(cascading))
+        yield (
+            f"{table.target}: {names} may delete or change rows with its own, so rows are locked before they go, which this role may not; "
+            f"let its owner GRANT UPDATE ON {table.target}"
+        )
+    for reference in cascading:
+        if not reference.sees_all_rows:
             yield (
                 f"{table.target}: {reference.qualified} refers to it, and deleting a row would delete or change rows there, which this "
                 "role may not see; roll back as a role that may"
@@ -184,7 +196,7 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
         kept=kept,
         is_finished=is_finished,
         target_rows=count_rows(cursor, plan.load_plan.target),
-        referring=tuple(_referring(job.references)),
+        referring=tuple(_qualified(job.references)),
         seconds=time.monotonic() - started,
         problems=tuple(problems),
     )
@@ -195,5 +207,5 @@ def _summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in summed.items() if count}
 
 
-def _referring(references: Sequence[Reference]) -> list[str]:
+def _qualified(references: Sequence[Reference]) -> list[str]:
     return sorted({reference.qualified for reference in references})
