@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.checks.chunk_check import CheckChunk
@@ -36,11 +37,13 @@ class RollbackPlan:
     references: tuple[Reference, ...]
     """Those that deleting would reach."""
     is_dry: bool
+    seed: int = field(default_factory=lambda: secrets.randbits(62))
+    """Salts the hashes of keys that a dry run keeps; of this run alone."""
 
     @property
     def comparing(self) -> Comparing:
         """Where a dry run keeps its counts."""
-        return Comparing(self.load_plan.load.load_id, self.load_plan.run_id, 0)
+        return Comparing(self.load_plan.load.load_id, self.load_plan.run_id, self.seed)
 
     def worker(self, session: Session) -> CheckChunk:
         """See `ChunkPlan`."""
@@ -102,7 +105,7 @@ class ChunkRollback:
             return before.discrepancies
         load = self._load
         further = find_further_columns(cursor, load.target, load.table, ledger.writer_of_chunk(cursor, key))
-        found = compare_rows(cursor, load.target, load.table, rows, self._plan.comparing.seed, further)
+        found = compare_rows(cursor, load.target, load.table, rows, self._plan.seed, further)
         mismatches = [Mismatch(number, MismatchKind.MISSING) for number in sorted(found.missing)]
         mismatches += [Mismatch(number, MismatchKind.DIFFERENT, columns) for number, columns in found.different.items()]
         told = ledger.note_compared(cursor, self._plan.comparing, key, ComparedChunk(items, mismatches, found.found_keys))

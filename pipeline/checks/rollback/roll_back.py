@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -14,17 +13,17 @@ from typing import Final
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.chunk_check import forget
 from pipeline.checks.rollback.chunk import RollbackPlan
 from pipeline.dead_letters.files import count_records, make_private_folder
 from pipeline.engine import run_pipeline, worker_count
-from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
 from pipeline.job import define_check
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import Load, RollbackTotals, Totals
 from pipeline.postgres.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.postgres.references import Reference, find_references
-from pipeline.postgres.session import Cursor, RetryLimit, Session
+from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, count_rows, has_heirs, may_delete, may_lock
 from pipeline.report.check_results import RollbackResult
 from pipeline.report.check_terminal import print_rollback
@@ -110,14 +109,14 @@ def _roll_back_table(job: _Job) -> RollbackResult:
     load, database = job.load, job.options.check.database
     load_id = load.plan.load.load_id
     started = time.monotonic()
-    with Session(database) as session:
-        before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
-        plan = _run_passes(job, session, before)
-        result = session.transact(lambda cursor: _conclude(cursor, job, plan, before, started))
-    if plan.is_dry:
-        with contextlib.suppress(Stopped), Session(database, RetryLimit(tries=2)) as session:
-            session.transact(lambda cursor: ledger.forget_comparison(cursor, plan.comparing))
-    return result
+    try:
+        with Session(database) as session:
+            before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
+            plan = _run_passes(job, session, before)
+            return session.transact(lambda cursor: _conclude(cursor, job, plan, before, started))
+    finally:
+        if job.options.is_dry:
+            forget(load.plan)
 
 
 def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> RollbackPlan:

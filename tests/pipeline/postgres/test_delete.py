@@ -136,3 +136,14 @@ def test_a_chunk_that_is_closed_is_told_and_not_done_again(lab: Lab) -> None:
     with lab.session() as session:
         key = ledger.ChunkKey(rollback.plan.load.load_id, "some.json.gz", 0)
         assert session.transact(lambda cursor: ledger.closed_chunk(cursor, key)) == RolledBackChunk(2, 0, (), 1)
+
+
+def test_a_look_keeps_no_hash_that_another_run_could_make(lab: Lab) -> None:
+    """Each run salts the hashes of keys with a number of its own."""
+    rollback = Rollback(lab, LINES)
+    rollback.look()
+    rollback.plan = lab.plan(load=rollback.plan.load)
+    rollback.look()
+
+    hashes = lab.database.query("SELECT DISTINCT unnest(found_keys) FROM ddb2pg.compared_chunk")
+    assert len(hashes) == 2 * len(LINES)
