@@ -82,7 +82,7 @@ class ChunkRollback:
         """The transaction: lock the ledger's row, delete, and close it."""
         before = ledger.lock_chunk(cursor, key)
         again = {one.item_number for one in before.discrepancies if one.kind in TRIED_AGAIN} if before else set()
-        if before and (not again or before.pass_number >= self._plan.pass_number):
+        if before and (not again or before.pass_number >= self._plan.pass_number or ledger.is_rolled_back(cursor, key.load_id)):
             return before.discrepancies
         if before:
             rows = rows.only(again)

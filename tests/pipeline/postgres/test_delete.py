@@ -147,3 +147,18 @@ def test_a_look_keeps_no_hash_that_another_run_could_make(lab: Lab) -> None:
 
     hashes = lab.database.query("SELECT DISTINCT unnest(found_keys) FROM ddb2pg.compared_chunk")
     assert len(hashes) == 2 * len(LINES)
+
+
+def test_once_the_load_is_closed_nothing_of_it_is_tried_again(bare: Database) -> None:
+    """Another rollback ended while this one was at a later pass: by now the rows may be those of a new load of the same export."""
+    lab = Lab(bare, PLAIN, CHILDREN.format(""))
+    rollback = Rollback(lab, LINES)
+    bare.execute("INSERT INTO child VALUES (1, %s)", uuid(1))
+    assert rollback.run() == {0: ("refused", "23503")}
+    with lab.session() as session:
+        assert session.transact(lambda cursor: ledger.finish_rollback(cursor, rollback.plan.load.load_id))
+    bare.execute("TRUNCATE child, thing")
+    lab.load(LINES)
+
+    assert rollback.run(2) == {0: ("refused", "23503")}
+    assert len(lab.names()) == 6
