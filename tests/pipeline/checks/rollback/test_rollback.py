@@ -102,6 +102,7 @@ def test_what_is_left_is_what_others_changed_and_added(loaded: Path, run: Comman
             target = result["target_table"].removeprefix("public.")
             assert (result["deleted"], result["gone"], result["kept"]) == (loaded_rows[target] - 15, 5, {"different": 10})
     assert [table["deleted_now"] for table in report_of(run.run_folders[-1])["tables"]] == [0, 0, 0]
+    assert "there is nothing left to do" in again.stdout
     for target in TARGETS:
         assert ids(database, target) == changed[target] | added[target]
     assert MARK not in shown.output + done.output + again.output
