@@ -15,7 +15,7 @@ from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.checks.planted import add_rows, report_of
 from tests.postgres_server import Database
-from tests.truth import assert_equals_truth, records
+from tests.truth import assert_equals_truth, records, text_of
 from transforms.tables import TABLES
 
 TARGETS = [table.target for table in TABLES]
@@ -106,7 +106,7 @@ def test_what_is_left_is_what_others_changed_and_added(loaded: Path, run: Comman
     for target in TARGETS:
         assert ids(database, target) == changed[target] | added[target]
     assert MARK not in shown.output + done.output + again.output
-    assert not any(MARK in path.read_text() for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file())
+    assert not any(MARK in text_of(path) for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file())
     assert database.value("SELECT count(*) FROM ddb2pg.chunk WHERE rolled_back_at IS NULL OR rows <> deleted + gone + kept") == 0
 
 
