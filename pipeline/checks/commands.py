@@ -69,7 +69,9 @@ def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     report = write_report(run_folder, exit_code, results)
     console.print(f"discrepancies  {run_folder / FOLDER}" if any(result.kept for result in results) else "no discrepancies")
     console.print(f"report         {report}")
-    if not arguments.yes:
+    if all(result.is_finished for result in results):
+        console.print("all of it is rolled back: there is nothing left to do")
+    elif not arguments.yes:
         console.print("nothing was deleted: the same command with --yes does it", style="bold yellow")
     if arguments.json:
         print_json(results)

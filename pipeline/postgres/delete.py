@@ -24,6 +24,7 @@ from pipeline.postgres.session import Cursor
 from pipeline.postgres.sqlstate import code_of
 from pipeline.postgres.staging import ITEM, Staging, stage_parsed
 from pipeline.postgres.target import Target
+from pipeline.postgres.unfed import FurtherColumn
 from transforms.table import Table
 
 _OUTCOMES: Final = Staging("ddb2pg_outcomes")
@@ -44,7 +45,7 @@ class Deletion:
         return len(self.deleted_items)
 
 
-DeleteRows = Callable[[Cursor, Target, Table, Sequence[int], Sequence[Reference]], Deletion]
+DeleteRows = Callable[[Cursor, Target, Table, Sequence[int], Sequence[Reference], Sequence[FurtherColumn]], Deletion]
 """Of rows that are in `STAGED_ROWS`, by their item numbers."""
 
 
@@ -53,16 +54,33 @@ def stage_rows(cursor: Cursor, table: Table, rows: Rows) -> None:
     stage_parsed(cursor, STAGED_ROWS, table, rows)
 
 
-def delete_rows(cursor: Cursor, target: Target, table: Table, items: Sequence[int], references: Sequence[Reference]) -> Deletion:
+def delete_rows(
+    cursor: Cursor,
+    target: Target,
+    table: Table,
+    items: Sequence[int],
+    references: Sequence[Reference],
+    further: Sequence[FurtherColumn],
+) -> Deletion:
     """Delete all rows that are equal, in one statement; raises where PostgreSQL refuses one of them."""
     if not items:
         return Deletion(frozenset(), 0, ())
     referenced = _lock_referenced(cursor, target, references)
-    cursor.execute(sql.SQL(PLANNING + "{} RETURNING {}").format(_delete(target, table, referenced, sql.SQL("true")), ITEM))
-    return _deletion(cursor, target, table, items, {row[0] for row in cursor.fetchall()}, referenced, {})
+    cursor.execute(sql.SQL(PLANNING + "{} RETURNING {}").format(_delete(target, table, further, referenced, sql.SQL("true")), ITEM))
+    said_deleted = {row[0] for row in cursor.fetchall()}
+    # What waits for the end of the transaction comes now: a trigger may put a row in again.
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    return _deletion(cursor, target, table, further, items, said_deleted, referenced, {})
 
 
-def delete_row_by_row(cursor: Cursor, target: Target, table: Table, items: Sequence[int], references: Sequence[Reference]) -> Deletion:
+def delete_row_by_row(
+    cursor: Cursor,
+    target: Target,
+    table: Table,
+    items: Sequence[int],
+    references: Sequence[Reference],
+    further: Sequence[FurtherColumn],
+) -> Deletion:
     """Delete each equal row in a subtransaction, in the file's order, all in one statement."""
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     cursor.execute(
@@ -77,7 +95,7 @@ def delete_row_by_row(cursor: Cursor, target: Target, table: Table, items: Seque
         staging=STAGED_ROWS.identifier,
         item=ITEM,
         outcomes=_OUTCOMES.identifier,
-        delete=_delete(target, table, referenced, is_turn),
+        delete=_delete(target, table, further, referenced, is_turn),
     )
     cursor.execute(sql.SQL(PLANNING + "DO {}").format(sql.Literal(body.as_string(cursor))))
     cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {}").format(_OUTCOMES.identifier))
@@ -87,7 +105,7 @@ def delete_row_by_row(cursor: Cursor, target: Target, table: Table, items: Seque
             deleted.add(number)
         else:
             refused[number] = RefusedRow(number, code_of(sqlstate, violated, ()), sqlstate, violated)
-    return _deletion(cursor, target, table, items, deleted, referenced, refused)
+    return _deletion(cursor, target, table, further, items, deleted, referenced, refused)
 
 
 WAYS_TO_DELETE: Final[Sequence[DeleteRows]] = (delete_rows, delete_row_by_row)
@@ -118,7 +136,7 @@ END
 """
 
 
-def _delete(target: Target, table: Table, but: set[int], condition: sql.Composable) -> sql.Composable:
+def _delete(target: Target, table: Table, further: Sequence[FurtherColumn], but: set[int], condition: sql.Composable) -> sql.Composable:
     """Of the rows that are equal, those that meet the condition, but for some items."""
     return sql.SQL(
         "DELETE FROM {target} AS target USING {staging} AS staged "
@@ -128,7 +146,7 @@ def _delete(target: Target, table: Table, but: set[int], condition: sql.Composab
         staging=STAGED_ROWS.identifier,
         condition=condition,
         has_key=has_same_key(target),
-        is_different=is_different(table),
+        is_different=is_different(table, further),
         item=ITEM,
         but=sql.Literal(sorted(but)),
     )
@@ -158,13 +176,14 @@ def _deletion(
     cursor: Cursor,
     target: Target,
     table: Table,
+    further: Sequence[FurtherColumn],
     items: Sequence[int],
     said_deleted: set[int],
     referenced: set[int],
     refused: dict[int, RefusedRow],
 ) -> Deletion:
     """What is true after the DELETE: of each row whether it is there, and why."""
-    after = compare_staged_rows(cursor, target, table, _NO_SEED)
+    after = compare_staged_rows(cursor, target, table, _NO_SEED, further)
     kept = []
     for number in items:
         if number in after.missing:

@@ -40,7 +40,7 @@ class Reference:
         ).format(sql.Identifier(self.schema, self.name), same)
 
 
-# Of a partitioned table the key is that of the whole, not the copies that its partitions have of it.
+# Of a partitioned table the key is that of the whole, not the copies that its partitions have of it. A target may be whole or a partition.
 _FIND: Final = """
     SELECT n.nspname, c.relname,
            (SELECT array_agg(ARRAY[theirs.attname, ours.attname]::text[] ORDER BY k.place)
@@ -51,7 +51,8 @@ _FIND: Final = """
            has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
     FROM pg_constraint con JOIN pg_class c ON c.oid = con.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE con.contype = 'f' AND con.conparentid = 0
-      AND con.confrelid IN (SELECT %(target)s::oid UNION SELECT relid FROM pg_partition_tree(%(target)s::oid))
+      AND con.confrelid IN (SELECT %(target)s::oid UNION SELECT relid FROM pg_partition_tree(%(target)s::oid)
+                            UNION SELECT relid FROM pg_partition_ancestors(%(target)s::oid))
     ORDER BY 1, 2, con.conname
 """
 

@@ -81,7 +81,7 @@ class RollbackResult:
     loaded_rows: int
     deleted: int
     deleted_now: int
-    """By this run."""
+    """By this run; of a look, what a run would delete."""
     gone: int
     """Rows that somebody had deleted before."""
     kept: Mapping[str, int]
@@ -92,6 +92,8 @@ class RollbackResult:
     """Rows in the target table, whoever wrote them."""
     referring: Sequence[str]
     """Tables with foreign keys to the target."""
+    sees_all_rows: bool
+    """Whether row security hides none from this role."""
     seconds: float
     problems: tuple[str, ...] = field(default=())
     """Why it is not at its end; empty when it is."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.inspection.names import printable
 from pipeline.postgres.ledger import Validated
 from pipeline.postgres.mismatch import MismatchKind
 from pipeline.report.check_results import GateResult, RollbackResult, SqlCheck, ValidationResult
@@ -31,6 +32,12 @@ _KINDS: Final = {
 
 _HIDDEN: Final = (
     "row security applies to this role, so it may not see all rows; validate as the table's owner, or as a role with BYPASSRLS, to see them"
+)
+
+
+_HIDDEN_FROM_ROLLBACK: Final = (
+    "row security applies to this role: rows that it hides count as gone here, and with --yes are left for good (not_seen); "
+    "roll back as the table's owner, or as a role with BYPASSRLS, instead"
 )
 
 
@@ -89,22 +96,32 @@ def print_gate(console: Console, gate: GateResult | None, folder: OutputFolder) 
 def print_rollback(console: Console, result: RollbackResult) -> None:
     """One table, as soon as it is done."""
     is_to_do = result.is_dry and not result.is_finished
-    did = "would be deleted" if is_to_do else "are deleted"
+    if is_to_do:
+        before = result.deleted - result.deleted_now
+        deleted = f"{result.deleted_now:,} would be deleted" + (f", {before:,} are deleted already" if before else "")
+    else:
+        deleted = f"{result.deleted:,} are deleted" + ("" if result.is_dry else f" ({result.deleted_now:,} now, in {result.seconds:.1f} s)")
     console.print(
-        f"{result.source_table} -> {result.target_table}: of {result.loaded_rows:,} rows that were loaded {result.deleted:,} {did}"
-        + ("" if result.is_dry else f" ({result.deleted_now:,} now, in {result.seconds:.1f} s)"),
+        f"{result.source_table} -> {result.target_table}: of {result.loaded_rows:,} rows that were loaded {deleted}",
         highlight=False,
+        markup=False,
     )
+    if not result.sees_all_rows and not result.is_finished:
+        console.print(f"  {_HIDDEN_FROM_ROLLBACK}", style="bold yellow", highlight=False)
     if result.gone:
         console.print(f"  {result.gone:,} were gone before", highlight=False)
     for kind, count in result.kept.items():
         what = "rows that were changed since" if kind == MismatchKind.DIFFERENT else _KINDS[MismatchKind(kind)]
-        console.print(f"  {count:,} are left: {what} ({kind})", style="bold red", highlight=False)
+        left = "would be left" if is_to_do else "left"
+        console.print(f"  {count:,} {left}: {what} ({kind})", style="bold red", highlight=False)
     if is_to_do and result.referring:
-        console.print(f"  rows that {', '.join(result.referring)} refer to may have to be left, too", highlight=False, markup=False)
+        names = printable(", ".join(result.referring))
+        console.print(f"  not looked at: rows that {names} refer to then may have to be left, too", highlight=False, markup=False)
     if result.is_finished:
-        rest = f"; it holds {result.target_rows:,} other rows" if result.target_rows else ", and it is empty"
-        console.print(f"  rolled back: the load no longer keeps another out of the table{rest}", highlight=False)
+        rest = f"still holds {result.target_rows:,} rows, which keep another load out" if result.target_rows else "is empty"
+        if not result.sees_all_rows:
+            rest += ", as far as this role sees"
+        console.print(f"  rolled back, and the load is closed; the table {rest}", highlight=False)
     for problem in result.problems:
         console.print(f"  NOT FINISHED: {problem}", style="bold red", highlight=False, markup=False)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.checks.chunk_check import CheckChunk
 from pipeline.checks.mismatch_records import mismatch_batch
@@ -19,6 +20,7 @@ from pipeline.postgres.mismatch import TRIED_AGAIN, Mismatch, MismatchKind
 from pipeline.postgres.references import Reference
 from pipeline.postgres.rows import Rows
 from pipeline.postgres.session import Cursor, RowsRefused, Session
+from pipeline.postgres.unfed import find_further_columns
 from transforms.compilation import compile_table
 
 
@@ -32,11 +34,13 @@ class RollbackPlan:
     references: tuple[Reference, ...]
     """Those that deleting would reach."""
     is_dry: bool
+    seed: int = field(default_factory=lambda: secrets.randbits(62))
+    """Salts the hashes of keys that a dry run keeps; of this run alone."""
 
     @property
     def comparing(self) -> Comparing:
         """Where a dry run keeps its counts."""
-        return Comparing(self.load_plan.load.load_id, self.load_plan.run_id, 0)
+        return Comparing(self.load_plan.load.load_id, self.load_plan.run_id, self.seed)
 
     def worker(self, session: Session) -> CheckChunk:
         """See `ChunkPlan`."""
@@ -75,12 +79,15 @@ class ChunkRollback:
         """The transaction: lock the ledger's row, delete, and close it."""
         before = ledger.lock_chunk(cursor, key)
         again = {one.item_number for one in before.discrepancies if one.kind in TRIED_AGAIN} if before else set()
-        if before and (not again or before.pass_number >= self._plan.pass_number):
+        if before and (not again or before.pass_number >= self._plan.pass_number or ledger.is_rolled_back(cursor, key.load_id)):
             return before.discrepancies
         if before:
             rows = rows.only(again)
-        stage_rows(cursor, self._load.table, rows)
-        done = way(cursor, self._load.target, self._load.table, rows.item_numbers, self._plan.references)
+        load = self._load
+        stage_rows(cursor, load.table, rows)
+        # Closing the chunk wrote its row again: then it no longer tells who wrote the rows.
+        further = find_further_columns(cursor, load.target, load.table, None if before else ledger.writer_of_chunk(cursor, key))
+        done = way(cursor, load.target, load.table, rows.item_numbers, self._plan.references, further)
         before = before or RolledBackChunk(0, 0, ())
         kept = [one for one in before.discrepancies if one.item_number not in again] + list(done.kept)
         kept.sort(key=lambda one: one.item_number)
@@ -93,7 +100,9 @@ class ChunkRollback:
         before = ledger.closed_chunk(cursor, key)
         if before:
             return before.discrepancies
-        found = compare_rows(cursor, self._load.target, self._load.table, rows, self._plan.comparing.seed)
+        load = self._load
+        further = find_further_columns(cursor, load.target, load.table, ledger.writer_of_chunk(cursor, key))
+        found = compare_rows(cursor, load.target, load.table, rows, self._plan.seed, further)
         mismatches = [Mismatch(number, MismatchKind.MISSING) for number in sorted(found.missing)]
         mismatches += [Mismatch(number, MismatchKind.DIFFERENT, columns) for number, columns in found.different.items()]
         told = ledger.note_compared(cursor, self._plan.comparing, key, ComparedChunk(items, mismatches, found.found_keys))

@@ -45,7 +45,8 @@ def _take_back_in(cursor: Cursor, way: DeleteRows, plan: LoadPlan, references: S
     # All of them at once, looked for in the whole table.
     cursor.execute("SET LOCAL statement_timeout = 0")
     equal, changed = ledger.stage_replayed(cursor, load_id, plan.target, plan.table, items)
-    done = way(cursor, plan.target, plan.table, sorted(equal), references)
+    # The hash is of all columns, so it tells of those that the definition does not fill, too.
+    done = way(cursor, plan.target, plan.table, sorted(equal), references, ())
     outcomes = dict.fromkeys(range(len(items)), ledger.GONE)
     outcomes.update(dict.fromkeys(done.deleted_items, ledger.DELETED))
     outcomes.update(dict.fromkeys(changed, MismatchKind.DIFFERENT.value))

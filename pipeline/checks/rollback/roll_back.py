@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Final
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.chunk_check import forget
 from pipeline.checks.mismatch_records import row_record
 from pipeline.checks.rollback import replayed
 from pipeline.checks.rollback.chunk import RollbackPlan
@@ -21,15 +21,14 @@ from pipeline.checks.rollback.replayed import FoundReplayed
 from pipeline.dead_letters.files import RecordBatch, RecordFiles, count_records
 from pipeline.dead_letters.records import Place
 from pipeline.engine import run_pipeline, worker_count
-from pipeline.errors import Stopped
 from pipeline.export.chunks import plan_splits
 from pipeline.job import define_check
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import Load, RollbackTotals, Totals
 from pipeline.postgres.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.postgres.references import Reference, find_references
-from pipeline.postgres.session import Cursor, RetryLimit, Session
-from pipeline.postgres.target import Target, count_rows, may_delete
+from pipeline.postgres.session import Cursor, Session
+from pipeline.postgres.target import Target, count_rows, has_heirs, may_delete, may_lock
 from pipeline.report.check_results import RollbackResult
 from pipeline.report.check_terminal import print_rollback
 from pipeline.report.progress import shown_progress
@@ -92,8 +91,20 @@ def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
 def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iterator[str]:
     if not may_delete(cursor, target):
         yield f"{table.target}: this role may not DELETE; let its owner GRANT DELETE ON {table.target}"
-    for reference in find_references(cursor, target):
-        if reference.is_cascading and not reference.sees_all_rows:
+    if has_heirs(cursor, target):
+        yield (
+            f"{table.target}: other tables inherit from it, and their rows cannot be told from its own; take them away for the rollback: "
+            f"ALTER TABLE ... NO INHERIT {table.target}"
+        )
+    cascading = [reference for reference in find_references(cursor, target) if reference.is_cascading]
+    if cascading and not may_lock(cursor, target):
+        names = ", ".join(_qualified(cascading))
+        yield (
+            f"{table.target}: {names} may delete or change rows with its own, so rows are locked before they go, which this role may not; "
+            f"let its owner GRANT UPDATE ON {table.target}"
+        )
+    for reference in cascading:
+        if not reference.sees_all_rows:
             yield (
                 f"{table.target}: {reference.qualified} refers to it, and deleting a row would delete or change rows there, which this "
                 "role may not see; roll back as a role that may"
@@ -104,14 +115,14 @@ def _roll_back_table(job: _Job) -> RollbackResult:
     load, database = job.load, job.options.check.database
     load_id = load.plan.load.load_id
     started = time.monotonic()
-    with Session(database) as session:
-        before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
-        plan, folder = _run_passes(job, session, before)
-        result = session.transact(lambda cursor: _conclude(cursor, replace(job, folder=folder), plan, before, started))
-    if plan.is_dry:
-        with contextlib.suppress(Stopped), Session(database, RetryLimit(tries=2)) as session:
-            session.transact(lambda cursor: ledger.forget_comparison(cursor, plan.comparing))
-    return result
+    try:
+        with Session(database) as session:
+            before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
+            plan, folder = _run_passes(job, session, before)
+            return session.transact(lambda cursor: _conclude(cursor, replace(job, folder=folder), plan, before, started))
+    finally:
+        if job.options.is_dry:
+            forget(load.plan)
 
 
 def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[RollbackPlan, OutputFolder]:
@@ -202,12 +213,13 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
         is_dry=plan.is_dry,
         loaded_rows=totals.rows,
         deleted=deleted,
-        deleted_now=totals.deleted - before.deleted,
+        deleted_now=deleted - before.deleted,
         gone=gone,
         kept=kept,
         is_finished=is_finished,
         target_rows=count_rows(cursor, plan.load_plan.target),
-        referring=tuple(_referring(job.references)),
+        referring=tuple(_qualified(job.references)),
+        sees_all_rows=not plan.load_plan.target.has_row_security,
         seconds=time.monotonic() - started,
         problems=tuple(problems),
     )
@@ -226,5 +238,5 @@ def _summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in summed.items() if count}
 
 
-def _referring(references: Sequence[Reference]) -> list[str]:
+def _qualified(references: Sequence[Reference]) -> list[str]:
     return sorted({reference.qualified for reference in references})

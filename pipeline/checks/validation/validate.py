@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.chunk_check import forget
 from pipeline.checks.requests.check import check_requests, send_requests
 from pipeline.checks.requests.request import Request
 from pipeline.checks.requests.result import RequestResult
@@ -21,13 +21,13 @@ from pipeline.checks.sql_checks.spot_checks import pick_spot_checks
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
 from pipeline.engine import run_pipeline, worker_count
-from pipeline.errors import Refused, Stopped
+from pipeline.errors import Refused
 from pipeline.export.chunks import plan_splits
 from pipeline.export.data_file import DataFileRefused
 from pipeline.job import define_check
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import Load, Totals, Validated
-from pipeline.postgres.session import Cursor, RetryLimit, Session
+from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, may_insert
 from pipeline.report.check_results import SqlCheck, ValidationResult
 from pipeline.report.check_terminal import print_validation
@@ -134,7 +134,7 @@ def validate_table(
         with Session(options.database) as session:
             return session.transact(lambda cursor: conclude(cursor, load, plan, folder, time.monotonic() - started))
     finally:
-        forget(plan)
+        forget(plan.load_plan)
 
 
 def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: OutputFolder, console: Console) -> None:
@@ -150,9 +150,3 @@ def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions,
 
     with shown_progress(console, options.database, load.plan.load, 0, read=compared, found="mismatches"):
         run_pipeline(define, options.beam_arguments, worker_count(load.export.items, len(splits)))
-
-
-def forget(plan: ValidationPlan) -> None:
-    """Delete the run's rows in the ledger; where that fails, a later run does it."""
-    with contextlib.suppress(Stopped), Session(plan.load_plan.database, RetryLimit(tries=2)) as session:
-        session.transact(lambda cursor: ledger.forget_comparison(cursor, plan.comparing))

@@ -72,8 +72,10 @@ from pipeline.postgres.ledger.rollbacks import (
     finish_rollback,
     has_rollback_begun,
     hold_open,
+    is_rolled_back,
     lock_chunk,
     rollback_totals,
+    writer_of_chunk,
 )
 from pipeline.postgres.ledger.totals import Totals, code_counts, file_totals, load_totals, note_refused_file, refused_files
 
@@ -127,6 +129,7 @@ __all__ = [
     "is_current",
     "is_key_another",
     "is_ours",
+    "is_rolled_back",
     "items_to_take_back",
     "kept_replayed",
     "load_totals",
@@ -147,4 +150,5 @@ __all__ = [
     "spread_rows",
     "stage_replayed",
     "start_load",
+    "writer_of_chunk",
 ]

@@ -13,10 +13,11 @@ from pipeline.postgres.ledger.keys import ChunkKey
 from pipeline.postgres.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
 from pipeline.postgres.session import Cursor
 
-# Whoever writes rows of a load holds its lock, shared, to the end of the transaction; a rollback waits for all of them, and whoever comes
-# then sees that it has begun. Taken in a statement of its own: what follows must look after the lock is held.
+# Whoever writes or deletes rows of a load holds its lock, shared, to the end of the transaction; a rollback that begins or ends waits for
+# all of them, and whoever comes then sees that. Taken in a statement of its own: what follows must look after the lock is held.
 _LOAD_LOCK: Final = 0x6464_6270
 HOLD_OPEN: Final = f"SELECT pg_advisory_xact_lock_shared({_LOAD_LOCK}, %s::integer)"
+_LOCK_LOAD: Final = f"SELECT pg_advisory_xact_lock({_LOAD_LOCK}, %s::integer)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class RollbackTotals:
 def begin_rollbacks(cursor: Cursor, load_ids: Sequence[int]) -> None:
     """Let no chunk of some loads be committed from the end of this transaction on; waits for those that are on their way."""
     for load_id in sorted(load_ids):
-        cursor.execute(f"SELECT pg_advisory_xact_lock({_LOAD_LOCK}, %s::integer)", [load_id])
+        cursor.execute(_LOCK_LOAD, [load_id])
         cursor.execute("UPDATE ddb2pg.load SET rollback_started_at = coalesce(rollback_started_at, now()) WHERE load_id = %s", [load_id])
 
 
@@ -76,7 +77,11 @@ def has_rollback_begun(cursor: Cursor, load_id: int) -> bool:
 
 
 def lock_chunk(cursor: Cursor, key: ChunkKey) -> RolledBackChunk | None:
-    """Keep other rollbacks away from a committed chunk to the end of this transaction; what became of it, if it is closed already."""
+    """Keep other rollbacks away from a committed chunk to the end of this transaction, and from closing its load.
+
+    Returns what became of the chunk, if it is closed already.
+    """
+    cursor.execute(HOLD_OPEN, [key.load_id])
     return _closed_chunk(cursor, key, "FOR UPDATE")
 
 
@@ -95,6 +100,15 @@ def _closed_chunk(cursor: Cursor, key: ChunkKey, lock: str) -> RolledBackChunk |
     )
     is_closed, deleted, gone, discrepancies, pass_number = cursor.fetchone()
     return RolledBackChunk(deleted, gone, mismatches_of_json(discrepancies), pass_number) if is_closed else None
+
+
+def writer_of_chunk(cursor: Cursor, key: ChunkKey) -> str:
+    """The transaction that committed a chunk that is not closed, and its rows with it unless they went in one by one; as `xmin` says it."""
+    cursor.execute(
+        "SELECT xmin::text FROM ddb2pg.chunk WHERE (load_id, data_file, first_item) = (%s, %s, %s)",
+        [key.load_id, key.data_file, key.first_item],
+    )
+    return str(cursor.fetchone()[0])
 
 
 def close_chunk(cursor: Cursor, key: ChunkKey, chunk: RolledBackChunk) -> None:
@@ -160,8 +174,15 @@ def discrepancy_counts(cursor: Cursor, load_id: int) -> dict[str, int]:
     return dict(cursor.fetchall())
 
 
+def is_rolled_back(cursor: Cursor, load_id: int) -> bool:
+    """Whether the load is closed: from then on its rows may be those of another."""
+    cursor.execute("SELECT rolled_back_at IS NOT NULL FROM ddb2pg.load WHERE load_id = %s", [load_id])
+    return bool(cursor.fetchone()[0])
+
+
 def finish_rollback(cursor: Cursor, load_id: int) -> bool:
-    """Close the load, if all of its chunks are closed."""
+    """Close the load, if all of its chunks are closed; waits for other rollbacks that are at one."""
+    cursor.execute(_LOCK_LOAD, [load_id])
     cursor.execute(
         """
         UPDATE ddb2pg.load SET rolled_back_at = coalesce(rolled_back_at, now())

@@ -2,60 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from pipeline.checks.rollback.chunk import RollbackPlan
-from pipeline.dead_letters.files import RecordBatch
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import RolledBackChunk
-from pipeline.postgres.references import find_references
-from tests.pipeline.postgres.made_loads import PLAIN, Lab, chunk_of, reference_to, thing, uuid
+from tests.pipeline.postgres.made_loads import PLAIN, Lab, reference_to, thing, uuid
+from tests.pipeline.postgres.made_rollbacks import CHILDREN, LINES, Rollback
 from tests.postgres_server import Database
-
-CHILDREN = "CREATE TABLE child (id int PRIMARY KEY, thing uuid REFERENCES thing {})"
-
-
-class Rollback:
-    """One load of the lab, of chunks of two lines."""
-
-    def __init__(self, lab: Lab, lines: Sequence[bytes]) -> None:
-        self.lab = lab
-        self.plan = lab.plan()
-        self.chunks = [chunk_of(lines[first : first + 2], first) for first in range(0, len(lines), 2)]
-        for chunk in self.chunks:
-            lab.load(chunk.lines, self.plan, chunk.first_item)
-
-    def run(self, pass_number: int = 1) -> dict[int, tuple[str, str | None]]:
-        """One pass; of each row that is left its item number, why it is, and the SQLSTATE."""
-        with self.lab.session() as session:
-            session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [self.plan.load.load_id]))
-            references = session.transact(lambda cursor: find_references(cursor, self.plan.target))
-            cascading = tuple(one for one in references if one.is_cascading)
-            plan = RollbackPlan(self.plan, pass_number, cascading, is_dry=False)
-            batches: list[RecordBatch] = list(map(plan.worker(session), self.chunks))
-        assert sum(len(batch.records) for batch in batches) == len(self.left)
-        return self.left
-
-    @property
-    def left(self) -> dict[int, tuple[str, str | None]]:
-        rows = self.lab.database.query(
-            "SELECT (d ->> 0)::int, d ->> 1, d -> 3 ->> 1 FROM ddb2pg.chunk, jsonb_array_elements(discrepancies) d "
-            "WHERE load_id = %s ORDER BY 1",
-            self.plan.load.load_id,
-        )
-        return {number: (kind, sqlstate) for number, kind, sqlstate in rows}
-
-    @property
-    def figures(self) -> tuple[int, int, int]:
-        """Deleted, gone, kept."""
-        [row] = self.lab.database.query("SELECT sum(deleted)::int, sum(gone)::int, sum(kept)::int FROM ddb2pg.chunk")
-        return row
-
-
-LINES = [thing(number, name=f"n{number}") for number in range(1, 7)]
 
 
 def test_only_equal_rows_are_deleted(lab: Lab) -> None:
@@ -127,16 +81,17 @@ def test_a_row_that_a_trigger_refuses_to_delete_is_left(lab: Lab) -> None:
     [
         ("BEFORE DELETE ON thing FOR EACH ROW EXECUTE FUNCTION keep()", "not_deleted", "n3"),
         ("AFTER DELETE ON thing FOR EACH ROW EXECUTE FUNCTION keep()", "different", "again"),
+        ("AFTER DELETE ON thing DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION keep()", "different", "again"),
     ],
 )
 def test_what_a_trigger_keeps_is_not_counted_as_deleted(lab: Lab, trigger: str, kind: str, left: str) -> None:
-    """One that keeps the row without a word, and one that puts another in its place."""
+    """One that keeps the row without a word, and one that puts another in its place, at once or as the transaction ends."""
     lab.database.execute(
         "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.name <> 'n3' THEN RETURN OLD; END IF; "
         "IF TG_WHEN = 'AFTER' THEN INSERT INTO thing (id, name) VALUES (OLD.id, 'again'); END IF; RETURN NULL; END $$"
     )
     rollback = Rollback(lab, LINES)
-    lab.database.execute(f"CREATE TRIGGER keep {trigger}")
+    lab.database.execute(f"CREATE {'CONSTRAINT' * ('DEFERRED' in trigger)} TRIGGER keep {trigger}")
 
     assert rollback.run() == {2: (kind, None)}
     assert rollback.figures == (5, 0, 1)
@@ -181,3 +136,29 @@ def test_a_chunk_that_is_closed_is_told_and_not_done_again(lab: Lab) -> None:
     with lab.session() as session:
         key = ledger.ChunkKey(rollback.plan.load.load_id, "some.json.gz", 0)
         assert session.transact(lambda cursor: ledger.closed_chunk(cursor, key)) == RolledBackChunk(2, 0, (), 1)
+
+
+def test_a_look_keeps_no_hash_that_another_run_could_make(lab: Lab) -> None:
+    """Each run salts the hashes of keys with a number of its own."""
+    rollback = Rollback(lab, LINES)
+    rollback.look()
+    rollback.plan = lab.plan(load=rollback.plan.load)
+    rollback.look()
+
+    hashes = lab.database.query("SELECT DISTINCT unnest(found_keys) FROM ddb2pg.compared_chunk")
+    assert len(hashes) == 2 * len(LINES)
+
+
+def test_once_the_load_is_closed_nothing_of_it_is_tried_again(bare: Database) -> None:
+    """Another rollback ended while this one was at a later pass: by now the rows may be those of a new load of the same export."""
+    lab = Lab(bare, PLAIN, CHILDREN.format(""))
+    rollback = Rollback(lab, LINES)
+    bare.execute("INSERT INTO child VALUES (1, %s)", uuid(1))
+    assert rollback.run() == {0: ("refused", "23503")}
+    with lab.session() as session:
+        assert session.transact(lambda cursor: ledger.finish_rollback(cursor, rollback.plan.load.load_id))
+    bare.execute("TRUNCATE child, thing")
+    lab.load(LINES)
+
+    assert rollback.run(2) == {0: ("refused", "23503")}
+    assert len(lab.names()) == 6

@@ -108,3 +108,25 @@ def test_it_begins_once(lab: Lab) -> None:
             times.append(session.transact(ledger.all_loads)[0].rollback_started_at)
 
     assert times[0] == times[1] is not None
+
+
+def test_it_ends_when_no_other_is_at_a_chunk(lab: Lab) -> None:
+    """A rollback that has locked a chunk keeps another from closing the load over it."""
+    plan = lab.plan()
+    lab.load([thing(1)], plan)
+    key = ledger.ChunkKey(plan.load.load_id, "some.json.gz", 0)
+    other = lab.database.connect()
+    other.autocommit = False
+    with lab.session() as session:
+        session.transact(lambda cursor: ledger.close_chunk(cursor, key, ledger.RolledBackChunk(1, 0, (), 1)))
+    ledger.lock_chunk(other.cursor(), key)
+    with lab.session() as session:
+        ended = threading.Thread(target=session.transact, args=[lambda cursor: ledger.finish_rollback(cursor, plan.load.load_id)])
+        ended.start()
+        while _blocked(lab) < 1:
+            assert ended.is_alive(), "it did not wait"
+        assert not ledger.is_rolled_back(other.cursor(), plan.load.load_id)
+        other.commit()
+        other.close()
+        ended.join(60)
+        assert session.transact(lambda cursor: ledger.is_rolled_back(cursor, plan.load.load_id))

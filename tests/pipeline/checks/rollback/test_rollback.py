@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.checks.planted import add_rows, report_of
 from tests.postgres_server import Database
-from tests.truth import assert_equals_truth, records
+from tests.truth import assert_equals_truth, records, text_of
 from transforms.tables import TABLES
 
 TARGETS = [table.target for table in TABLES]
@@ -62,11 +61,6 @@ def change(database: Database) -> tuple[dict[str, set[str]], dict[str, set[str]]
     return changed, added
 
 
-def content_of(path: Path) -> str:
-    content = path.read_bytes()
-    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-
-
 def told(folder: Path) -> dict[str, set[tuple[str, str, tuple[str, ...]]]]:
     return {
         table.target: {
@@ -108,10 +102,11 @@ def test_what_is_left_is_what_others_changed_and_added(loaded: Path, run: Comman
             target = result["target_table"].removeprefix("public.")
             assert (result["deleted"], result["gone"], result["kept"]) == (loaded_rows[target] - 15, 5, {"different": 10})
     assert [table["deleted_now"] for table in report_of(run.run_folders[-1])["tables"]] == [0, 0, 0]
+    assert "there is nothing left to do" in again.stdout
     for target in TARGETS:
         assert ids(database, target) == changed[target] | added[target]
     assert MARK not in shown.output + done.output + again.output
-    assert not any(MARK in content_of(path) for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file())
+    assert not any(MARK in text_of(path) for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file())
     assert database.value("SELECT count(*) FROM ddb2pg.chunk WHERE rolled_back_at IS NULL OR rows <> deleted + gone + kept") == 0
 
 
