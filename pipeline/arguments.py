@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+from pipeline.dead_letters.threshold import Threshold, parse_threshold
+from pipeline.storage.output import OutputFolder
+from pipeline.storage.s3_folder import S3Folder
 
 EPILOG: Final = (
     "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
@@ -54,9 +59,67 @@ def add_export(command: argparse.ArgumentParser) -> None:
 def add_output(command: argparse.ArgumentParser) -> None:
     """Where a run writes, and whose tables it is about."""
     command.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("ddb2pg-output"), help="where each run gets a folder (default: ./%(default)s)"
+        "--output",
+        metavar="DIR",
+        type=folder_to_write,
+        default=Path("ddb2pg-output"),
+        help="where each run gets a folder, on disk or s3:// (default: ./%(default)s)",
     )
+    add_output_key(command)
+    add_tables(command)
+
+
+def add_output_key(command: argparse.ArgumentParser) -> None:
+    """How what is written to S3 is encrypted."""
+    command.add_argument(
+        "--output_kms_key", metavar="KEY", help="id or ARN of the KMS key to encrypt an --output in S3 with (default: as the bucket says)"
+    )
+
+
+def add_tables(command: argparse.ArgumentParser) -> None:
+    """Whose tables it is about."""
     command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")
+
+
+def file_to_write(text: str) -> Path:
+    """On disk only."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError("must be a file on disk")
+    return Path(text)
+
+
+def folder_to_write(text: str) -> OutputFolder:
+    """On disk, or in S3."""
+    if "://" not in text:
+        return Path(text)
+    if re.fullmatch(r"s3://[^/]+(/[^/]+)*/?", text):
+        return S3Folder(text.rstrip("/"))
+    raise argparse.ArgumentTypeError("must be a folder, or s3://BUCKET/PREFIX")
+
+
+def add_dead_letters(command: argparse.ArgumentParser) -> None:
+    """What becomes of items that do not become rows."""
+    command.add_argument(
+        "--dead_letter_format",
+        choices=["jsonl", "parquet"],
+        default="jsonl",
+        help="the files of dead letters and notices: JSON Lines, compressed with gzip, or Parquet (default: %(default)s)",
+    )
+    command.add_argument(
+        "--max_dead_letters",
+        metavar="N|SHARE",
+        type=_threshold,
+        default=Threshold(),
+        help="stop when a table has more than N dead letters, or more than a share of its items, as 5%% or 0.05; what is committed stays "
+        "(default: when more than half of 20,000 or more items are dead letters; 100%% is no limit)",
+    )
+
+
+def _threshold(text: str) -> Threshold:
+    try:
+        return parse_threshold(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_aws(command: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from pipeline.errors import Refused
 from pipeline.export.given import ExportArgument
 from pipeline.postgres import embedded
 from pipeline.postgres.database_url import DatabaseReference, keep_given_url
+from pipeline.storage.output import OutputFolder
 
 _DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
 
@@ -51,6 +53,20 @@ def _export_argument(text: str) -> ExportArgument:
 def aws_settings(arguments: argparse.Namespace) -> AwsSettings:
     """Of `add_aws`."""
     return AwsSettings(arguments.endpoint_url, arguments.aws_region, arguments.expected_bucket_owner)
+
+
+def output_folder(arguments: argparse.Namespace) -> OutputFolder:
+    """Of `add_output`, reached as `add_aws` says."""
+    return reached_folder(arguments, arguments.output)
+
+
+def reached_folder(arguments: argparse.Namespace, folder: OutputFolder) -> OutputFolder:
+    """A folder to write into, reached and encrypted as the arguments say."""
+    if isinstance(folder, Path):
+        if arguments.output_kms_key:
+            raise Refused(["--output_kms_key is for an --output in S3; a folder of this machine is not encrypted by ddb2pg"])
+        return folder
+    return replace(folder, aws=aws_settings(arguments), kms_key=arguments.output_kms_key)
 
 
 def refuse_leftovers(arguments: Sequence[str]) -> None:

@@ -8,14 +8,24 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline.checks.begun_loads import CheckOptions
-from pipeline.command_objects import ExitCode, aws_settings, export_arguments, find_database, print_json, refuse_leftovers
+from pipeline.command_objects import (
+    ExitCode,
+    aws_settings,
+    export_arguments,
+    find_database,
+    output_folder,
+    print_json,
+    reached_folder,
+    refuse_leftovers,
+)
+from pipeline.dead_letters.forms import RecordFormat
 from pipeline.errors import Refused
 from pipeline.export.chunks import MOST_SPLITS, ChunkSize, SplitSize
 from pipeline.export.given import read_given_exports
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor, Session, why_not_connected
-from pipeline.report import check_terminal, terminal
+from pipeline.report import terminal
+from pipeline.report.files import print_report, rewrite_page, write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
 from pipeline.storage import Storage, StorageFailed
@@ -31,16 +41,15 @@ if TYPE_CHECKING:
 def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/migrate.py`."""
     from pipeline.migrate import migrate  # noqa: PLC0415
-    from pipeline.report.files import write_report  # noqa: PLC0415
 
     options, psql = _migrate_options(arguments, beam_arguments)
     run_folder, results, facts = migrate(options, console)
     exit_code = _exit_code_of(results)
     terminal.print_summary(console, results)
-    report = write_report(run_folder, exit_code, results, facts)
+    write_report(run_folder, exit_code, results, facts)
     has_dead_letters = any(result.totals.dead_letters for result in results)
     console.print(f"dead letters   {run_folder / 'dead_letters'}" if has_dead_letters else "no dead letters")
-    console.print(f"report         {report}")
+    print_report(console, run_folder)
     if psql:
         console.print(f"look at it     {psql}")
     return exit_code
@@ -59,20 +68,23 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
     options = MigrateOptions(
         exports=exports,
         database=database,
-        output=arguments.output,
+        output=output_folder(arguments),
         tables=tables,
         unmapped=Unmapped(arguments.unmapped),
         chunk_size=ChunkSize(arguments.chunk_items, arguments.chunk_bytes),
         # Who has one of more splits than workers skips the others for nothing.
         split_size=SplitSize(arguments.split_items, arguments.most_splits or min(MOST_SPLITS, most_workers(beam_arguments) or MOST_SPLITS)),
         storage=Storage(aws_settings(arguments)),
+        dead_letter_format=RecordFormat(arguments.dead_letter_format),
+        threshold=arguments.max_dead_letters,
         beam_arguments=beam_arguments,
+        gate=None if arguments.validate == "none" else ledger.Validated(arguments.validate),
     )
     return options, psql
 
 
 def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
-    if not all(result.is_proved for result in results):
+    if not all(result.may_go_on for result in results):
         return ExitCode.FAILED
     return ExitCode.DEAD_LETTERS if any(result.totals.dead_letters for result in results) else ExitCode.DONE
 
@@ -92,50 +104,6 @@ def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], 
     else:
         print_report(console, report)
     return ExitCode.DONE if report.is_ready else ExitCode.REFUSED
-
-
-# -- validate ------------------------------------------------------------------------------------------------------------------------------
-
-
-def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
-    """See `pipeline/checks/validation/validate.py`."""
-    from pipeline.checks.validation.validate import FOLDER, ValidateOptions, validate  # noqa: PLC0415
-    from pipeline.report.files import write_report  # noqa: PLC0415
-
-    if arguments.json:
-        console = Console(stderr=True, highlight=False)
-    options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values)
-    run_folder, results, facts = validate(options, console)
-    if not all(result.is_whole for result in results):
-        exit_code = ExitCode.FAILED
-    else:
-        exit_code = ExitCode.DONE if all(result.is_equal for result in results) else ExitCode.DIFFERENCES
-    check_terminal.print_validation_summary(console, results)
-    report = write_report(run_folder, exit_code, results, facts)
-    console.print(f"mismatches     {run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
-    console.print(f"report         {report}")
-    if arguments.json:
-        print_json(results)
-    return exit_code
-
-
-def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> CheckOptions:
-    from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import unknown_arguments  # noqa: PLC0415
-
-    refuse_leftovers(unknown_arguments(beam_arguments))
-    tables = find_tables(arguments.tables)
-    exports = export_arguments(arguments)
-    database, _ = find_database(arguments)
-    return CheckOptions(
-        exports=exports,
-        database=database,
-        output=arguments.output,
-        tables=tables,
-        unmapped=arguments.unmapped and Unmapped(arguments.unmapped),
-        storage=Storage(aws_settings(arguments)),
-        beam_arguments=beam_arguments,
-    )
 
 
 # -- export --------------------------------------------------------------------------------------------------------------------------------
@@ -216,7 +184,12 @@ def _read_loads(cursor: Cursor) -> list[LoadStatus]:
     if ledger.is_ours(cursor) and not ledger.is_current(cursor):
         raise Refused(["the ledger was made by an older ddb2pg; the next migrate or validate brings it up to date"])
     return [
-        LoadStatus(load, ledger.load_totals(cursor, load.load_id), *ledger.code_counts(cursor, load.load_id))
+        LoadStatus(
+            load,
+            ledger.load_totals(cursor, load.load_id),
+            *ledger.code_counts(cursor, load.load_id),
+            ledger.rollback_totals(cursor, load.load_id) if load.rollback_started_at else None,
+        )
         for load in ledger.all_loads(cursor)
     ]
 
@@ -226,11 +199,9 @@ def _read_loads(cursor: Cursor) -> list[LoadStatus]:
 
 def run_report(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/report/files.py`."""
-    from pipeline.report.files import rewrite_page  # noqa: PLC0415
-
     refuse_leftovers(beam_arguments)
-    page = rewrite_page(arguments.run_folder, arguments.output, show_values=arguments.show_values)
-    console.print(f"report         {page}")
+    page = rewrite_page(reached_folder(arguments, arguments.run_folder), arguments.page, show_values=arguments.show_values)
+    console.print(f"page           {page}")
     return ExitCode.DONE
 
 

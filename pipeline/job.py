@@ -13,11 +13,11 @@ The bracket is one fused stage; a test holds that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import apache_beam as beam
 
 from pipeline.checks.chunk_check import ChunkPlan
+from pipeline.dead_letters.forms import RecordFormat, RecordKind, form_of
 from pipeline.export.chunks import Split, data_files_of
 from pipeline.loading import LoadPlan
 from pipeline.steps import (
@@ -31,16 +31,23 @@ from pipeline.steps import (
     ReadChunks,
     WriteRecords,
 )
+from pipeline.storage.output import OutputFolder
 
 
-def define_pipeline(root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan, run_folder: Path) -> None:
+def define_pipeline(
+    root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan, run_folder: OutputFolder, record_format: RecordFormat = RecordFormat.JSONL
+) -> None:
     """Add the load of one table to a pipeline. Takes ready objects, never arguments of a command line."""
     loaded = _read(root, splits, plan) | "LoadChunks" >> beam.ParDo(LoadChunks(plan)).with_outputs(DEAD_LETTERS, NOTICES)
-    _ = loaded[DEAD_LETTERS] | "WriteDeadLetters" >> beam.ParDo(WriteRecords(run_folder / "dead_letters" / plan.table.source))
-    _ = loaded[NOTICES] | "WriteNotices" >> beam.ParDo(WriteRecords(run_folder / "notices" / plan.table.source))
+
+    def write(kind: RecordKind) -> beam.ParDo:
+        return beam.ParDo(WriteRecords(run_folder / kind / plan.table.source, form_of(kind, record_format)))
+
+    _ = loaded[DEAD_LETTERS] | "WriteDeadLetters" >> write(RecordKind.DEAD_LETTERS)
+    _ = loaded[NOTICES] | "WriteNotices" >> write(RecordKind.NOTICES)
 
 
-def define_check(root: beam.Pipeline, splits: Sequence[Split], plan: ChunkPlan, folder: Path) -> None:
+def define_check(root: beam.Pipeline, splits: Sequence[Split], plan: ChunkPlan, folder: OutputFolder) -> None:
     """Add a check of one table's chunks to a pipeline; what there is to tell goes to files of a folder."""
     mismatches = _read(root, splits, plan.load_plan) | "CheckChunks" >> beam.ParDo(CheckChunks(plan))
     _ = mismatches | "WriteMismatches" >> beam.ParDo(WriteRecords(folder))

@@ -10,13 +10,15 @@ load_plainly     the whole load as a loop, without Beam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from pipeline.dead_letters.files import RecordBatch
-from pipeline.dead_letters.records import Origin, Place, dead_letter_record, notice_records
+from pipeline.dead_letters.guard import DeadLetterGuard
+from pipeline.dead_letters.records import Origin, Place, Rejection, dead_letter_record, notice_records
+from pipeline.dead_letters.threshold import UNLIMITED, Threshold
 from pipeline.errors import Stopped
 from pipeline.export.chunks import Chunk, Split, data_files_of, read_chunks
 from pipeline.export.data_file import CheckedFile, check_file
@@ -54,6 +56,8 @@ class LoadPlan:
     database: DatabaseReference
     run_id: str
     storage: Storage = LOCAL_AND_AWS
+    threshold: Threshold = UNLIMITED
+    """Of dead letters."""
 
     @property
     def origin(self) -> Origin:
@@ -128,11 +132,16 @@ def _error_of(row: RefusedRow) -> ItemError:
 
 def convert_chunk(chunk: Chunk, to_row: ToRow) -> ConvertedChunk:
     """Each line to a row or a refusal."""
+    return convert_lines(chunk.lines, chunk.first_item, to_row)
+
+
+def convert_lines(lines: Iterable[bytes], first_item: int, to_row: ToRow) -> ConvertedChunk:
+    """The same of lines that are no chunk, numbered from `first_item`."""
     numbers: list[int] = []
     encoded: list[bytes] = []
     refusals: dict[int, Refusal] = {}
     notices: dict[int, Sequence[Notice]] = {}
-    for number, line in enumerate(chunk.lines, chunk.first_item):
+    for number, line in enumerate(lines, first_item):
         try:
             row, found = to_row(line)
         except ItemRefused as refused:
@@ -169,7 +178,7 @@ def refused_before(chunk: Chunk, converted: ConvertedChunk, committed: Committed
         message = (
             f"{chunk.split.data_file.name}: the chunk from item {chunk.first_item} was committed with other counts than it has now; "
             "the export, or ddb2pg itself, is not what it was when the load began. Bring that back, or begin the load anew "
-            "(docs/how-it-works.md, Begin anew)"
+            "(docs/rollback.md)"
         )
         raise Stopped(message)
     return committed.refused
@@ -184,15 +193,22 @@ class ChunkLoader:
         self._to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
         self._ways = ways_to_write(plan.target, plan.table)
         self._committed = CommittedChunks(plan.load, session)
+        self._guard = DeadLetterGuard(plan.threshold, plan.load, session)
 
     def load(self, chunk: Chunk) -> tuple[RecordBatch, RecordBatch]:
-        """Its dead letters and its notices, once its rows are committed."""
+        """Its dead letters and its notices, once its rows are committed. Raises `Stopped`."""
         committed = self._committed.find(chunk)
         if committed is not None and committed.is_clean and committed.items == len(chunk.lines):
             return _batch(chunk, []), _batch(chunk, [])
+        if committed is None:
+            self._guard.check()
         converted = convert_chunk(chunk, self._to_row)
         refused = self._write(chunk, converted) if committed is None else refused_before(chunk, converted, committed)
-        return self._records(chunk, converted.without(refused) if refused else converted)
+        if refused:
+            converted = converted.without(refused)
+        if committed is None:
+            self._guard.note(len(chunk.lines), len(converted.refusals))
+        return self._records(chunk, converted, committed.replayed if committed else frozenset())
 
     def _write(self, chunk: Chunk, converted: ConvertedChunk) -> Sequence[RefusedRow]:
         for way in self._ways:
@@ -214,16 +230,18 @@ class ChunkLoader:
             ledger.note_refused(cursor, key, refused, converted.without(refused).counts(items))
         return refused
 
-    def _records(self, chunk: Chunk, converted: ConvertedChunk) -> tuple[RecordBatch, RecordBatch]:
+    def _records(self, chunk: Chunk, converted: ConvertedChunk, replayed: Collection[int]) -> tuple[RecordBatch, RecordBatch]:
+        """What was brought in later is no dead letter any more."""
         origin, data_file = self._plan.origin, chunk.split.data_file.name
-        now = datetime.now(UTC).isoformat()
+        rejection = Rejection(datetime.now(UTC).isoformat(), attempt=1, first_run_id=origin.run_id)
 
         def line(number: int) -> bytes:
             return chunk.lines[number - chunk.first_item]
 
         dead_letters = [
-            dead_letter_record(origin, Place(data_file, number), line(number), refusal.stage, refusal.errors, now)
+            dead_letter_record(origin, Place(data_file, number), line(number), refusal.stage, refusal.errors, rejection)
             for number, refusal in sorted(converted.refusals.items())
+            if number not in replayed
         ]
         notices = [
             record

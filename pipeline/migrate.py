@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.arguments import option_names
+from pipeline.checks.begun_loads import BegunLoad, CheckOptions
 from pipeline.checks.equation import prove
 from pipeline.checks.preflight.check import PreflightRequest, check, table_findings
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
+from pipeline.checks.validation.gate import pass_gate
+from pipeline.checks.validation.validate import FOLDER
+from pipeline.dead_letters.forms import RecordFormat
+from pipeline.dead_letters.guard import stop_if_exceeded
+from pipeline.dead_letters.threshold import Threshold
 from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -27,15 +32,19 @@ from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
 from pipeline.postgres.database_facts import DatabaseFacts, describe_database
 from pipeline.postgres.database_url import DatabaseReference
-from pipeline.postgres.ledger import Load, Totals
+from pipeline.postgres.ledger import Load, Totals, Validated
+from pipeline.postgres.row_security import read_row_security
 from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, find_target
+from pipeline.report.check_rows import gate_rows
+from pipeline.report.check_terminal import print_gate
 from pipeline.report.progress import shown_progress
 from pipeline.report.result import TableResult
 from pipeline.report.run_facts import RunFacts, attributes_of
-from pipeline.report.terminal import print_result
+from pipeline.report.terminal import print_not_begun, print_result
 from pipeline.run_id import new_run_id
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table, Unmapped
 
 
@@ -45,13 +54,22 @@ class MigrateOptions:
 
     exports: Sequence[ExportArgument]
     database: DatabaseReference
-    output: Path
+    output: OutputFolder
     tables: Sequence[Table]
     unmapped: Unmapped
     chunk_size: ChunkSize
     split_size: SplitSize
     storage: Storage
+    dead_letter_format: RecordFormat
+    threshold: Threshold
     beam_arguments: Sequence[str]
+    gate: Validated | None = Validated.QUICK
+    """How thoroughly a table that is loaded is held against its export."""
+
+    @property
+    def check(self) -> CheckOptions:
+        """What of it the gate is asked for."""
+        return CheckOptions(self.exports, self.database, self.output, self.tables, self.unmapped, self.storage, self.beam_arguments)
 
     @property
     def preflight(self) -> PreflightRequest:
@@ -78,20 +96,15 @@ class MigrateOptions:
             "chunk_bytes": self.chunk_size.bytes,
             "split_items": self.split_size.items,
             "most_splits": self.split_size.most,
+            "dead_letter_format": self.dead_letter_format,
+            "max_dead_letters": str(self.threshold),
+            "validate": self.gate or "none",
             "beam_options": option_names(self.beam_arguments),
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """One table, checked and entered in the ledger."""
-
-    export: Export
-    plan: LoadPlan
-
-
-def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[TableResult], RunFacts]:
-    """Load all exports; returns the run's folder, the results, the last of which is not proved if the run ended there, and the facts.
+def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, list[TableResult], RunFacts]:
+    """Load all exports; returns the run's folder, the results, the last of which may not go on if the run ended there, and the facts.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
     preflight are printed; `ddb2pg preflight` shows the facts, too.
@@ -104,14 +117,19 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
     print_warnings(console, checked.findings)
     prepared, database = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
-    run_folder.mkdir(parents=True)
+    make_folder(run_folder)
     results = []
     for table in prepared:
-        results.append(_load_table(table, options, run_folder, console))
-        print_result(console, results[-1])
-        if not results[-1].is_proved:
+        result = _load_table(table, options, run_folder, console)
+        print_result(console, result)
+        if result.is_proved and options.gate is not None:
+            result = replace(result, gate=pass_gate(table, result, options.gate, options.check, run_folder, console))
+            print_gate(console, result.gate, run_folder / FOLDER)
+        results.append(result)
+        if not result.may_go_on:
+            print_not_begun(console, [table.plan.table.source for table in prepared[len(results) :]])
             break
-    checks = {"preflight": [finding.as_check for finding in checked.findings]}
+    checks = {"preflight": [finding.as_check for finding in checked.findings], "gates": gate_rows(results)}
     attributes = attributes_of([table.plan.table for table in prepared])
     return run_folder, results, RunFacts("migrate", started_at, database, options.settings, attributes, checks)
 
@@ -119,13 +137,13 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[Path, list[Table
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
 
 
-def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -> tuple[list[_Prepared], DatabaseFacts]:
+def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -> tuple[list[BegunLoad], DatabaseFacts]:
     """Enter the loads in the ledger, all or none.
 
     Somebody may have changed a target or started a load since we looked: under the ledger's lock, look again.
     """
 
-    def work(cursor: Cursor) -> tuple[list[_Prepared], DatabaseFacts]:
+    def work(cursor: Cursor) -> tuple[list[BegunLoad], DatabaseFacts]:
         ledger.bring_up_to_date(cursor)
         ledger.create(cursor)
         targets = [(one, find_target(cursor, one.table.target)) for one in planned]
@@ -139,31 +157,41 @@ def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -
         return session.transact(work)
 
 
-def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planned, target: Target) -> _Prepared:
+def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planned, target: Target) -> BegunLoad:
     """Find or start the load."""
     table, export = planned.table, planned.export
     load = ledger.find_load(cursor, export.export_id, target.qualified)
-    load = load or ledger.start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size)
-    return _Prepared(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
+    if load is None:
+        row_security = read_row_security(cursor, target)
+        load = ledger.start_load(
+            cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size, row_security
+        )
+    return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage, options.threshold))
 
 
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _load_table(prepared: _Prepared, options: MigrateOptions, run_folder: Path, console: Console) -> TableResult:
+def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> TableResult:
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:
-        before = session.transact(lambda cursor: dict(ledger.file_totals(cursor, plan.load.load_id)))
+        before = session.transact(lambda cursor: _committed_before(cursor, plan))
     loaded_before = sum(totals.items for totals in before.values())
     splits = _splits_to_do(prepared.export, plan.load, before)
     if splits:
         items = sum(split.items for split in splits)
-        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder)
+        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
         with shown_progress(console, options.database, plan.load, loaded_before):
             run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
     with Session(options.database) as session:
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
+
+
+def _committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:
+    """Of each data file. Raises `Stopped` if those have too many dead letters for the load to go on."""
+    stop_if_exceeded(cursor, plan.threshold, plan.load, ledger.load_totals(cursor, plan.load.load_id))
+    return dict(ledger.file_totals(cursor, plan.load.load_id))
 
 
 def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:

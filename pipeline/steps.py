@@ -7,7 +7,6 @@ notices or mismatches. CheckFiles comes before them, in a stage of its own: a fi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import apache_beam as beam
@@ -15,12 +14,14 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.checks.chunk_check import ChunkPlan
 from pipeline.dead_letters.files import RecordBatch, RecordFiles
+from pipeline.dead_letters.forms import JSON_LINES, RecordForm
 from pipeline.export.chunks import Chunk, Split
 from pipeline.export.data_file import CheckedFile, DataFileRefused
 from pipeline.export.manifest import DataFile
 from pipeline.loading import ChunkLoader, LoadPlan, check_data_file, read_split
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Session
+from pipeline.storage.output import OutputFolder
 
 DEAD_LETTERS: Final = "dead_letters"
 NOTICES: Final = "notices"
@@ -102,12 +103,14 @@ class CheckChunks(beam.DoFn):
 class WriteRecords(beam.DoFn):
     """Batches of records -> files of a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: OutputFolder, form: RecordForm = JSON_LINES) -> None:
         self._folder = folder
+        self._form = form
+        self._files = RecordFiles(folder, form)
 
     def start_bundle(self) -> None:
         """A bundle's splits are whole, so its files are."""
-        self._files = RecordFiles(self._folder)
+        self._files = RecordFiles(self._folder, self._form)
 
     def process(self, batch: RecordBatch) -> None:
         """Add one batch."""
@@ -115,6 +118,10 @@ class WriteRecords(beam.DoFn):
 
     def finish_bundle(self) -> None:
         """Leave no half file behind of a split that was refused midway."""
+        self._files.abandon()
+
+    def teardown(self) -> None:
+        """Nor of a bundle that was stopped."""
         self._files.abandon()
 
 

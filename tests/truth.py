@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from tests.postgres_server import Database
 from transforms.table import Table
 from transforms.tables import TABLES
@@ -28,11 +30,25 @@ def assert_equals_truth(root: Path, database: Database, run_folder: Path, tables
         _check_table(table, root, database, run_folder)
 
 
+def text_of(path: Path) -> str:
+    """The text of a file, whether compressed or not."""
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+
+
 def records(folder: Path) -> Iterator[dict[str, Any]]:
-    """All records of a folder of dead letters or notices."""
-    for path in sorted(folder.glob("*.jsonl")):
-        with path.open(encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+    """All records of a folder of dead letters, notices or mismatches, in whichever form, read without our code."""
+    for path in [*sorted(folder.glob("*.jsonl.gz")), *sorted(folder.glob("*.parquet"))]:
+        yield from records_in(path)
+
+
+def records_in(path: Path) -> Iterator[dict[str, Any]]:
+    """Those of one file."""
+    if path.suffix == ".parquet":
+        yield from pq.read_table(path).to_pylist()
+        return
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
 
 
 def lines_of_export(root: Path, source_table: str) -> dict[Place, bytes]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from pipeline.arguments import option_names
 from pipeline.checks.preflight.exports import find_exports, output_findings
 from pipeline.checks.preflight.findings import problems_in
 from pipeline.errors import Refused
@@ -18,6 +18,7 @@ from pipeline.postgres.ledger import Load
 from pipeline.postgres.session import Cursor, Session, why_not_connected
 from pipeline.postgres.target import Target, find_target, may_read
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder
 from transforms.table import Table, Unmapped
 
 
@@ -27,12 +28,21 @@ class CheckOptions:
 
     exports: Sequence[ExportArgument]
     database: DatabaseReference
-    output: Path
+    output: OutputFolder
     tables: Sequence[Table]
     unmapped: Unmapped | None
     """None: as the load was begun."""
     storage: Storage
     beam_arguments: Sequence[str]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """For the report: no secret, and nothing that may hold one."""
+        return {
+            "exports": [argument.uri for argument in self.exports],
+            "output": str(self.output),
+            "beam_options": option_names(self.beam_arguments),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +108,21 @@ def _find(cursor: Cursor, options: CheckOptions, run_id: str, table: Table, expo
     return problems or BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
 
 
+def has_key_of_items(target: Target, table: Table) -> bool:
+    """Whether the primary key tells of which item a row is: there is one, and the load fills its columns."""
+    return bool(target.primary_key) and set(target.primary_key) <= set(table.column_names)
+
+
 def _problems_of_load(cursor: Cursor, options: CheckOptions, table: Table, export: Export, target: Target, load: Load) -> Iterator[str]:
     if not may_read(cursor, target):
         yield f"{table.target}: this role may not SELECT; let its owner GRANT SELECT ON {table.target}"
-    if not target.primary_key or not set(target.primary_key) <= set(table.column_names):
+    if not has_key_of_items(target, table):
         yield f"{table.target}: has no primary key of columns that the load fills, so no row can be told to be that of an item"
+    if ledger.is_key_another(cursor, load.load_id, target):
+        yield (
+            f"{table.target}: its primary key is not the one that it had when dead letters were brought in, so those cannot be told; "
+            "change it back"
+        )
     if load.export_digest != export.digest:
         yield f"{export.uri}: its manifest is not the one that the load of export {export.export_id} was begun with; give that one"
     if load.definition != table.fingerprint:

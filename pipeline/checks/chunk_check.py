@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
 from pipeline.dead_letters.files import RecordBatch
+from pipeline.errors import Stopped
 from pipeline.export.chunks import Chunk
 from pipeline.loading import LoadPlan
-from pipeline.postgres.session import Session
+from pipeline.postgres import ledger
+from pipeline.postgres.ledger import Comparing
+from pipeline.postgres.session import RetryLimit, Session
 
 CheckChunk = Callable[[Chunk], RecordBatch]
 """Does what is to be done with one chunk, and returns what there is to tell. Doing it again does no harm and tells the same."""
@@ -23,3 +27,10 @@ class ChunkPlan(Protocol):
 
     def worker(self, session: Session) -> CheckChunk:
         """The function, for one session."""
+
+
+def forget(plan: LoadPlan) -> None:
+    """Delete what a run keeps in the ledger of the chunks that it compared; where that fails, a later run does it."""
+    comparing = Comparing(plan.load.load_id, plan.run_id, seed=0)
+    with contextlib.suppress(Stopped), Session(plan.database, RetryLimit(tries=2)) as session:
+        session.transact(lambda cursor: ledger.forget_comparison(cursor, comparing))

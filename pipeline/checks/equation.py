@@ -8,11 +8,11 @@ and what the ledger says is really there: the rows in the target, the dead lette
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from pipeline.checks.preflight.loads import BEGIN_ANEW
 from pipeline.dead_letters.files import count_records
+from pipeline.dead_letters.forms import RecordKind
 from pipeline.export.manifest import Export
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
@@ -20,17 +20,20 @@ from pipeline.postgres.ledger import Totals
 from pipeline.postgres.session import Cursor
 from pipeline.postgres.target import count_rows
 from pipeline.report.result import TableResult
+from pipeline.storage.output import OutputFolder
 
 _MOST_PROBLEMS: Final = 20  # of one table, in words; the rest as a number
 
 
-def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: Path, loaded_before: int, seconds: float) -> TableResult:
+def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: OutputFolder, loaded_before: int, seconds: float) -> TableResult:
     """The equation, per file and for the table, from the ledger, the target, and the files of this run."""
     totals = ledger.load_totals(cursor, plan.load.load_id)
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
     target_rows = count_rows(cursor, plan.target)
     problems = _problems_of_files(cursor, plan, export)
+    if ledger.has_rollback_begun(cursor, plan.load.load_id):
+        problems.append("a rollback of this load was begun; finish it: run ddb2pg rollback with --yes")
     if not problems and totals.items != export.items:
         problems.append(f"the manifest has {export.items:,} items, but {totals.items:,} were read")
     if target_rows < totals.rows and not plan.target.has_row_security:
@@ -38,7 +41,7 @@ def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: Path, load
             f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: "
             f"rows were deleted since; {BEGIN_ANEW.format(table=plan.table.target, export=export.export_id)}"
         )
-    for kind, expected in (("dead_letters", totals.dead_letters), ("notices", totals.notices)):
+    for kind, expected in ((RecordKind.DEAD_LETTERS, totals.dead_letters), (RecordKind.NOTICES, totals.notices)):
         written = count_records(run_folder / kind / plan.table.source)
         if not problems and written != expected:
             problems.append(

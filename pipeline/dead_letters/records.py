@@ -46,7 +46,16 @@ def address(origin: Origin, place: Place | None) -> dict[str, str | int | None]:
     }
 
 
-def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, errors: Sequence[ItemError], rejected_at: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """When an item was refused, for which time, and in which run for the first."""
+
+    at: str
+    attempt: int
+    first_run_id: str
+
+
+def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, errors: Sequence[ItemError], rejection: Rejection) -> bytes:
     """A dead letter; `item` is the line as it was, in base64 where it is not UTF-8."""
     try:
         item, encoding = line.decode(), "utf-8"
@@ -59,7 +68,9 @@ def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, 
             "errors": errors,
             "item": item,
             "item_encoding": encoding,
-            "rejected_at": rejected_at,
+            "rejected_at": rejection.at,
+            "attempt": rejection.attempt,
+            "first_run_id": rejection.first_run_id,
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )

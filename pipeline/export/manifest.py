@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NotRequired, TypedDict, TypeGuard, cast
@@ -237,6 +237,12 @@ def _problems_of_data_files(folder: str, summary: _Summary, data_files: list[Dat
             f"{folder}: {SUMMARY} says {summary['itemCount']:,} items, but the data files of the files manifest add up to {items:,}; "
             "the two are not of one export. Copy the export again"
         )
+
+
+def spread(data_files: Sequence[DataFile], most: int) -> list[DataFile]:
+    """At most so many of them, evenly over all."""
+    count = min(most, len(data_files))
+    return [data_files[number * len(data_files) // count] for number in range(count)]
 
 
 # -- both ----------------------------------------------------------------------------------------------------------------------------------

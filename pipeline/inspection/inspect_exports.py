@@ -18,7 +18,7 @@ from typing import Final
 from pipeline.errors import Stopped
 from pipeline.export.data_file import DataFileRefused, check_file, read_lines, read_part
 from pipeline.export.given import GivenExport
-from pipeline.export.manifest import DataFile
+from pipeline.export.manifest import DataFile, spread
 from pipeline.inspection.attributes import ItemStatistics
 from pipeline.inspection.summary import ItemSummary, summarise
 from pipeline.storage import Storage, StorageFailed
@@ -88,7 +88,7 @@ def inspect_export(given: GivenExport, depth: Depth, storage: Storage) -> Export
 def _sample(data_files: Sequence[DataFile], depth: Depth, storage: Storage) -> tuple[ItemStatistics, list[str]]:
     statistics = ItemStatistics()
     problems = []
-    chosen = list(_spread([data_file for data_file in data_files if data_file.items], _MOST_SAMPLED_FILES))
+    chosen = list(spread([data_file for data_file in data_files if data_file.items], _MOST_SAMPLED_FILES))
     # The smallest first: what they have too few of, the others give.
     for number, data_file in enumerate(sorted(chosen, key=lambda data_file: data_file.items)):
         left = -(-(depth.sample - statistics.lines) // (len(chosen) - number))
@@ -98,12 +98,6 @@ def _sample(data_files: Sequence[DataFile], depth: Depth, storage: Storage) -> t
         except DataFileRefused as refused:
             problems.append(str(refused))
     return statistics, problems
-
-
-def _spread(data_files: Sequence[DataFile], most: int) -> Iterator[DataFile]:
-    """At most so many of them, evenly over all."""
-    count = min(most, len(data_files))
-    return (data_files[number * len(data_files) // count] for number in range(count))
 
 
 def _look_at_all(data_files: Sequence[DataFile], depth: Depth, storage: Storage) -> tuple[ItemStatistics, list[str]]:

@@ -6,7 +6,7 @@ a timestamptz counts to the microsecond. Text is compared byte by byte, whatever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from pipeline.postgres.rows import Rows
 from pipeline.postgres.session import Cursor
 from pipeline.postgres.staging import ITEM, Staging, stage_parsed
 from pipeline.postgres.target import Target
+from pipeline.postgres.unfed import FurtherColumn
 from transforms.table import Column, Table
 
 STAGED_ROWS: Final = Staging("ddb2pg_compared")
@@ -24,7 +25,7 @@ _STAGED_KEYS: Final = Staging("ddb2pg_compared_keys")
 NO_KEYS: Final = "{}"
 
 # One look-up in the primary key's index a row, whatever the target's size and however stale its statistics.
-_PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
+PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +40,25 @@ class Comparison:
     writes it, because all that becomes of it is that PostgreSQL reads it again."""
 
 
-def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed: int) -> Comparison:
+def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
     """Look for each row in the target by its primary key, and compare it. The rows must be such as PostgreSQL takes."""
     if not rows:
         return Comparison(frozenset(), {}, NO_KEYS)
     stage_parsed(cursor, STAGED_ROWS, table, rows)
-    return compare_staged_rows(cursor, target, table, seed)
+    return compare_staged_rows(cursor, target, table, seed, further)
 
 
-def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int) -> Comparison:
+def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
     """The same again, of rows that are in `STAGED_ROWS` already."""
+    conditions = [(column.name, _is_distinct(column)) for column in table.columns] + [(one.name, one.is_written) for one in further]
     cursor.execute(
         # As literals: with parameters, psycopg2 would take a % in a column's name for another.
-        sql.SQL(_PLANNING + _COMPARE).format(
+        sql.SQL(PLANNING + _COMPARE).format(
             item=ITEM,
             is_found=sql.SQL("target.{} IS NOT NULL").format(sql.Identifier(target.primary_key[0])),
-            differs=is_different(table),
+            differs=is_different(table, further),
             columns=sql.SQL(", ").join(
-                sql.SQL("CASE WHEN {} THEN {} END").format(_is_distinct(column), sql.Literal(column.name)) for column in table.columns
+                sql.SQL("CASE WHEN {} THEN {} END").format(condition, sql.Literal(name)) for name, condition in conditions
             ),
             hash=key_hash(target, seed),
             staging=STAGED_ROWS.identifier,
@@ -82,9 +84,9 @@ def has_same_key(target: Target) -> sql.Composable:
     return sql.SQL(" AND ").join(sql.SQL("target.{0} = staged.{0}").format(sql.Identifier(name)) for name in target.primary_key)
 
 
-def is_different(table: Table) -> sql.Composable:
+def is_different(table: Table, further: Sequence[FurtherColumn] = ()) -> sql.Composable:
     """Whether any column of a row of `target` is another than in the row of `staged`; so it is where there is none."""
-    return sql.SQL("({})").format(sql.SQL(" OR ").join(map(_is_distinct, table.columns)))
+    return sql.SQL("({})").format(sql.SQL(" OR ").join([*map(_is_distinct, table.columns), *(one.is_written for one in further)]))
 
 
 def key_hash(target: Target, seed: int) -> sql.Composable:
@@ -112,7 +114,7 @@ def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int
         return {}
     stage_parsed(cursor, _STAGED_KEYS, keys, rows)
     cursor.execute(
-        sql.SQL(_PLANNING + "SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
+        sql.SQL(PLANNING + "SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
             ITEM, key_hash(target, seed), _STAGED_KEYS.identifier, target.identifier, has_same_key(target)
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pipeline.postgres.rows import RefusedRow
 from transforms.reject import ErrorCode
@@ -33,6 +33,12 @@ class MismatchKind(StrEnum):
     """Not deleted: PostgreSQL refused."""
     NOT_DELETED = "not_deleted"
     """Not deleted, without an error: a trigger or a policy keeps it."""
+    NOT_SEEN = "not_seen"
+    """It is gone, or row security hides it from this role."""
+
+
+TRIED_AGAIN: Final = frozenset([MismatchKind.REFERENCED, MismatchKind.REFUSED])
+"""What kept these rows from being deleted may be a row that goes later: of the same table, in another chunk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,27 @@ def may_insert(cursor: Cursor, target: Target) -> bool:
     return bool(cursor.fetchone()[0])
 
 
+def may_delete(cursor: Cursor, target: Target) -> bool:
+    """Whether this role may DELETE from the table."""
+    cursor.execute("SELECT has_table_privilege(%s, 'DELETE')", [target.oid])
+    return bool(cursor.fetchone()[0])
+
+
+def may_lock(cursor: Cursor, target: Target) -> bool:
+    """Whether this role may SELECT ... FOR UPDATE from the table."""
+    cursor.execute("SELECT has_table_privilege(%s, 'UPDATE')", [target.oid])
+    return bool(cursor.fetchone()[0])
+
+
+def has_heirs(cursor: Cursor, target: Target) -> bool:
+    """Whether tables that are no partitions inherit from it: a query of it sees their rows, too."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = %s AND NOT c.relispartition)",
+        [target.oid],
+    )
+    return bool(cursor.fetchone()[0])
+
+
 def has_rows(cursor: Cursor, target: Target) -> bool:
     """Whether the table holds any row that this role can see."""
     cursor.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(target.identifier))

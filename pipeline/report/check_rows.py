@@ -1,12 +1,14 @@
-"""What preflight and validate checked, as the rows that a report lists."""
+"""What validate, and the gate of migrate, checked, as the rows that a report lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.postgres.ledger import Validated
 from pipeline.postgres.mismatch import MismatchKind
-from pipeline.report.check_results import ValidationResult
-from pipeline.report.check_terminal import KIND_WORDS
+from pipeline.report.check_results import GateResult, ValidationResult
+from pipeline.report.kind_words import KIND_WORDS
+from pipeline.report.result import TableResult
 from pipeline.report.run_facts import CheckRow
 
 _OF_ITEMS = (MismatchKind.NOT_LOADED, MismatchKind.MISSING, MismatchKind.DIFFERENT)
@@ -27,7 +29,7 @@ def _rows_of(result: ValidationResult) -> Iterator[CheckRow]:
     accounted = f"{result.target_rows:,} rows in the target"
     yield _mismatch_row("every row has its item", result, _OF_ROWS, accounted)
     if not result.sees_all_rows:
-        yield CheckRow("this role sees all rows", "warning", "row security hides some: they count as missing, or are not seen", table)
+        yield _hidden(table)
 
 
 def _mismatch_row(check: str, result: ValidationResult, kinds: Sequence[MismatchKind], sound: str) -> CheckRow:
@@ -37,3 +39,26 @@ def _mismatch_row(check: str, result: ValidationResult, kinds: Sequence[Mismatch
 
 def _verdict(is_sound: bool) -> str:
     return "pass" if is_sound else "fail"
+
+
+def gate_rows(results: Sequence[TableResult]) -> tuple[CheckRow, ...]:
+    """The verdicts of the gate, for those tables that came to it."""
+    return tuple(row for result in results if result.gate is not None for row in _rows_of_gate(result.source_table, result.gate))
+
+
+def _rows_of_gate(table: str, gate: GateResult) -> Iterator[CheckRow]:
+    check = "every item's row is equal" if gate.level is Validated.FULL else "a sample of rows is equal, and there are no others"
+    if not gate.is_comparable:
+        yield CheckRow(check, "warning", "not compared: the primary key does not tell of which item a row is", table)
+        return
+    if gate.is_of_before:
+        yield CheckRow(check, "pass", "an earlier run compared it", table)
+        return
+    found = [f"{count:,} {KIND_WORDS[MismatchKind(kind)]}" for kind, count in gate.mismatches.items()]
+    yield CheckRow(check, _verdict(gate.holds), "; ".join((f"{gate.compared_items:,} items were compared", *found, *gate.problems)), table)
+    if not gate.sees_all_rows:
+        yield _hidden(table)
+
+
+def _hidden(table: str) -> CheckRow:
+    return CheckRow("this role sees all rows", "warning", "row security hides some: they count as missing, or are not seen", table)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from rich.console import Console
 
 from pipeline import __version__
 from pipeline.errors import Refused, Stopped
-from pipeline.report.page.page import render_page
-from pipeline.report.records.gather import gather_records
+from pipeline.report.check_results import SqlCheck
+from pipeline.report.records.gather import Gathered, gather_records
 from pipeline.report.run_facts import RunFacts
-from pipeline.report.verdict import verdict_of
+from pipeline.report.verdict import Asked, verdict_of
+from pipeline.storage import StorageFailed
+from pipeline.storage.output import OutputFolder, new_file, storage_of
 
 JSON_NAME: Final = "report.json"
 PAGE_NAME: Final = "report.html"
@@ -27,41 +28,75 @@ SCHEMA_VERSION: Final = 1
 """Rises when a field goes or means something else; fields may be added without that."""
 
 
-def write_report(run_folder: Path, exit_code: int, results: Sequence[object], facts: RunFacts | None = None) -> Path:
-    """Write the report of a run into its folder; a result is a dataclass, one a table. Returns the page's path."""
-    gathered = gather_records(run_folder, facts.attributes if facts else {})
+def write_report(
+    run_folder: OutputFolder,
+    exit_code: int,
+    results: Sequence[object],
+    facts: RunFacts,
+    *,
+    checks: Sequence[SqlCheck] | None = None,
+    requests: Sequence[Asked] | None = None,
+) -> None:
+    """Write the report of a run into its folder; a result is a dataclass, one a table, and so is that of a SQL check or a request.
+
+    Raises `Stopped`.
+    """
+    try:
+        gathered = gather_records(run_folder, facts.attributes)
+    except Refused as refused:
+        message = "\n".join(f"{problem}; what is committed stays" for problem in refused.problems)
+        raise Stopped(message) from None
     report = {
         "schema_version": SCHEMA_VERSION,
         "ddb2pg": __version__,
         "run_id": run_folder.name,
         "exit_code": exit_code,
-        "verdict": verdict_of(exit_code, results),
+        "verdict": verdict_of(exit_code, results, checks or (), requests or ()),
+        "command": facts.command,
+        "started_at": facts.started_at,
         "finished_at": datetime.now(UTC),
         "versions": {
             "ddb2pg": __version__,
             "python": platform.python_version(),
             "beam": version("apache-beam"),
-            "postgresql": facts.database.server_version if facts else None,
+            "postgresql": facts.database.server_version,
         },
-        **(_of_facts(facts) if facts else {}),
+        "database": facts.database,
+        "settings": facts.settings,
+        "attributes": facts.attributes,
+        **facts.checks,
+        **({} if checks is None else {"checks": checks}),
+        **({} if requests is None else {"requests": requests}),
         "tables": results,
         "records": gathered.counts,
     }
     content = orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    write_whole(run_folder / JSON_NAME, content, mode=0o644)
-    page = run_folder / PAGE_NAME
-    write_whole(page, render_page(orjson.loads(content), gathered, run_folder), mode=0o644)
-    return page
+    _write_whole(run_folder, JSON_NAME, content)
+    _write_whole(run_folder, PAGE_NAME, _page(orjson.loads(content), gathered, run_folder))
 
 
-def rewrite_page(run_folder: Path, output: Path | None, *, show_values: bool) -> Path:
-    """Make the page again from what is in a run's folder; returns its path. Raises `Refused`, `Stopped`."""
+def print_report(console: Console, run_folder: OutputFolder) -> None:
+    """Where the report of a run is."""
+    console.print(f"report         {run_folder / JSON_NAME}")
+    console.print(f"page           {run_folder / PAGE_NAME}")
+
+
+def rewrite_page(run_folder: OutputFolder, page: Path | None, *, show_values: bool) -> OutputFolder:
+    """Make the page again from what is in a run's folder; returns where it is. Raises `Refused`, `Stopped`, `StorageFailed`."""
+    report = _read_report(run_folder)
+    gathered = gather_records(run_folder, report.get("attributes", {}), show_values=show_values)
+    target = page or run_folder / (VALUES_PAGE_NAME if show_values else PAGE_NAME)
+    _write_whole(page.parent if page else run_folder, target.name, _page(report, gathered, run_folder))
+    return target
+
+
+def _read_report(run_folder: OutputFolder) -> dict[str, Any]:
     path = run_folder / JSON_NAME
     try:
-        report = orjson.loads(path.read_bytes())
+        report: dict[str, Any] = orjson.loads(storage_of(run_folder).read(str(path)))
     except OSError as error:
-        message = f"{path}: cannot be read ({error.strerror}); give the folder of a run that came to its end"
-        raise Refused([message]) from None
+        reason = error.strerror or "there is no such file"
+        raise Refused([f"{path}: cannot be read ({reason}); give the folder of a run that came to its end"]) from None
     except orjson.JSONDecodeError:
         raise Refused([f"{path}: is no report; give the folder of a run that came to its end"]) from None
     if report.get("schema_version") != SCHEMA_VERSION:
@@ -69,32 +104,28 @@ def rewrite_page(run_folder: Path, output: Path | None, *, show_values: bool) ->
             f"{path}: has schema_version {report.get('schema_version', 'none')}, and not {SCHEMA_VERSION}; use the ddb2pg that wrote it"
         )
         raise Refused([message])
-    gathered = gather_records(run_folder, report.get("attributes", {}), show_values=show_values)
-    page = output or run_folder / (VALUES_PAGE_NAME if show_values else PAGE_NAME)
-    write_whole(page, render_page(report, gathered, run_folder), mode=0o600 if show_values else 0o644)
-    return page
+    return report
 
 
-def _of_facts(facts: RunFacts) -> dict[str, Any]:
-    return {
-        "command": facts.command,
-        "started_at": facts.started_at,
-        "database": facts.database,
-        "settings": facts.settings,
-        "attributes": facts.attributes,
-        **facts.checks,
-    }
+def _page(report: Mapping[str, Any], gathered: Gathered, run_folder: OutputFolder) -> bytes:
+    from pipeline.report.page.page import render_page  # noqa: PLC0415 - its template engine takes long to import
+
+    return render_page(report, gathered, str(run_folder.absolute() if isinstance(run_folder, Path) else run_folder))
 
 
-def write_whole(path: Path, content: bytes, *, mode: int) -> None:
+def _write_whole(folder: OutputFolder, name: str, content: bytes) -> None:
     """Write a file so that it appears whole or not at all, in the place of one that is there. Raises `Stopped`."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        part.rename(path)
+        file = new_file(folder, name)
+        try:
+            file.stream.write(content)
+            file.keep()
+        except (OSError, StorageFailed):
+            file.discard()
+            raise
+    except StorageFailed as failed:
+        message = f"{failed}; what is committed stays: run the same command again"
+        raise Stopped(message) from None
     except OSError as error:
-        part.unlink(missing_ok=True)
-        message = f"{path}: cannot be written ({error.strerror}); make room, or give another place, and run the same command again"
+        message = f"{folder / name}: cannot be written ({error.strerror}); make room, or give another place, and run the same command again"
         raise Stopped(message) from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.postgres.ledger import Load, LoadingRun, Totals
+from pipeline.postgres.ledger import Load, LoadingRun, RollbackTotals, Totals
+from pipeline.report.check_results import GateResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,18 @@ class TableResult:
     """Why the equation does not hold; empty when it does."""
     runs: tuple[LoadingRun, ...] = ()
     """The runs that committed chunks of it, the newest first."""
+    gate: GateResult | None = None
+    """None where it was not asked for, or the equation does not hold."""
 
     @property
     def is_proved(self) -> bool:
         """Whether every item is accounted for."""
         return not self.problems
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it is proved, and the gate holds where there is one."""
+        return self.is_proved and (self.gate is None or self.gate.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +53,5 @@ class LoadStatus:
     totals: Totals
     dead_letter_codes: Mapping[str, int]
     notice_codes: Mapping[str, int]
+    rollback: RollbackTotals | None = None
+    """Once a rollback of it was begun."""

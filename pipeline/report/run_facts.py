@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pipeline.postgres.database_facts import DatabaseFacts
+from pipeline.postgres.database_facts import DatabaseFacts, describe_database
+from pipeline.postgres.session import Session
 from transforms.table import Table
 
 
@@ -33,8 +34,13 @@ class RunFacts:
     """What was asked for. No secrets."""
     attributes: Mapping[str, Sequence[str]]
     """The paths that the definition of each source table names: these names are no data."""
-    checks: Mapping[str, Sequence[CheckRow]]
+    checks: Mapping[str, Sequence[CheckRow]] = field(default_factory=dict)
     """What was checked, by the name of the field that `report.json` has it in."""
+
+
+def read_facts(command: str, started_at: datetime, session: Session, settings: Mapping[str, Any], tables: Sequence[Table]) -> RunFacts:
+    """Those of a run that begins now; nothing is checked yet."""
+    return RunFacts(command, started_at, session.transact(describe_database), settings, attributes_of(tables))
 
 
 def attributes_of(tables: Sequence[Table]) -> dict[str, Sequence[str]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.export.bare import is_bare
+from pipeline.postgres.ledger import Load, Validated
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.report.verdict import NO_MANIFEST
+
+_VALIDATED: Final = {Validated.QUICK: "a sample of rows", Validated.FULL: "every row"}
 
 
 def print_result(console: Console, result: TableResult) -> None:
@@ -34,9 +38,15 @@ def print_result(console: Console, result: TableResult) -> None:
         console.print(f"  NOT PROVED: {problem}", style="bold red", highlight=False, markup=False)
 
 
+def print_not_begun(console: Console, tables: Sequence[str]) -> None:
+    """The tables that wait for the one that may not go on."""
+    if tables:
+        console.print(f"not begun: {', '.join(tables)}", highlight=False, markup=False)
+
+
 def print_summary(console: Console, results: Sequence[TableResult]) -> None:
     """All tables, with what was refused and noted."""
-    grid = Grid(title="Every item is accounted for" if all(result.is_proved for result in results) else "NOT every item is accounted for")
+    grid = Grid(title=_verdict(results))
     grid.add_column("table")
     for heading in ("items", "rows", "dead letters", "notices"):
         grid.add_column(heading, justify="right")
@@ -47,6 +57,12 @@ def print_summary(console: Console, results: Sequence[TableResult]) -> None:
     console.print(grid)
     for name in ("dead_letter_codes", "notice_codes"):
         _print_codes(console, name, results)
+
+
+def _verdict(results: Sequence[TableResult]) -> str:
+    if not all(result.is_proved for result in results):
+        return "NOT every item is accounted for"
+    return "Every item is accounted for" + ("" if all(result.may_go_on for result in results) else ", but NOT as its export has it")
 
 
 def _print_codes(console: Console, name: str, results: Iterable[TableResult]) -> None:
@@ -66,7 +82,7 @@ def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
     """The loads of a ledger."""
     for status in loads:
         load, totals = status.load, status.totals
-        state = f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC" if load.finished_at else "unfinished: run migrate again to go on"
+        state = _state_of(load)
         share = 100 * totals.items / load.manifest_items if load.manifest_items else 100
         console.print(f"{load.source_table} -> {load.target_table}: {state}")
         manifest = " (no manifest)" if is_bare(load.export_id) else ""
@@ -77,3 +93,17 @@ def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
         )
         for code, count in status.dead_letter_codes.items():
             console.print(f"    {code}: {count:,}")
+        if status.rollback:
+            gone = status.rollback
+            console.print(f"  of {gone.rows:,} rows {gone.deleted:,} deleted, {gone.gone:,} gone before, {gone.kept:,} left")
+
+
+def _state_of(load: Load) -> str:
+    if load.rolled_back_at:
+        return f"rolled back {load.rolled_back_at:%Y-%m-%d %H:%M} UTC"
+    if load.rollback_started_at:
+        return "rollback begun: run rollback --yes again to finish it"
+    if not load.finished_at:
+        return "unfinished: run migrate again to go on"
+    validated = f", {_VALIDATED[load.validated]} compared {load.validated_at:%Y-%m-%d %H:%M} UTC" if load.validated else ", not validated"
+    return f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC{validated}"

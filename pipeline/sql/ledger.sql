@@ -28,6 +28,11 @@ CREATE TABLE IF NOT EXISTS ddb2pg.load (
 ALTER TABLE ddb2pg.load
     ADD COLUMN IF NOT EXISTS rollback_started_at timestamptz,
     ADD COLUMN IF NOT EXISTS rolled_back_at      timestamptz,
+    -- How thoroughly the rows were last found to be as the export makes them, quick or full, and when
+    ADD COLUMN IF NOT EXISTS validated           text,
+    ADD COLUMN IF NOT EXISTS validated_at        timestamptz,
+    -- Row security of the target when the load began, as `read_row_security` tells it; NULL where an older version began it.
+    ADD COLUMN IF NOT EXISTS row_security        jsonb,
     DROP CONSTRAINT IF EXISTS load_export_id_target_table_key;
 CREATE UNIQUE INDEX IF NOT EXISTS load_is_open ON ddb2pg.load (export_id, target_table) WHERE rolled_back_at IS NULL;
 
@@ -64,6 +69,27 @@ ALTER TABLE ddb2pg.chunk
     -- As compared_chunk.mismatches
     ADD COLUMN IF NOT EXISTS discrepancies  jsonb;
 
+-- Dead letters that were brought in later, by `dead-letters replay`, each in the transaction of its row. What they had become is not in the
+-- export, so the row and its key are known here by hashes, salted with a number of the load's own.
+ALTER TABLE ddb2pg.load ADD COLUMN IF NOT EXISTS hash_seed bigint NOT NULL DEFAULT (random() * 4e18)::bigint;
+CREATE TABLE IF NOT EXISTS ddb2pg.replayed_item (
+    load_id        bigint NOT NULL,
+    data_file      text NOT NULL,
+    item_number    bigint NOT NULL,
+    run_id         text NOT NULL,
+    -- What it had been refused for: [code, ...]
+    codes          jsonb NOT NULL,
+    key_hash       bigint,
+    row_hash       bigint,
+    -- The primary key that was hashed
+    key_columns    text[],
+    replayed_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- By a rollback: deleted, gone (deleted by somebody before), or why it is kept
+    rolled_back_at timestamptz,
+    rolled_back    text,
+    PRIMARY KEY (load_id, data_file, item_number)
+);
+
 -- Data files that a run refused to load, and why.
 CREATE TABLE IF NOT EXISTS ddb2pg.refused_file (
     load_id     bigint NOT NULL,
@@ -96,6 +122,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS ddb2pg.compared_chunk (
 
 ALTER TABLE ddb2pg.load ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ddb2pg.chunk ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ddb2pg.replayed_item ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ddb2pg.refused_file ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ddb2pg.compared_chunk ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON SCHEMA ddb2pg FROM PUBLIC;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
@@ -61,7 +61,7 @@ class S3Place:
         def get(version: str | None, first_byte: int) -> dict[str, Any]:
             is_version = {"IfMatch": version} if version else {}
             part = {"Range": f"bytes={first_byte}-"} if first_byte else {}
-            answer = self._ask(uri, "get_object", Bucket=bucket, Key=key, **is_version, **part)
+            answer = self._ask(uri, "get_object", {"Bucket": bucket, "Key": key, **is_version, **part})
             # Not every server that speaks S3's protocol knows all of it.
             if version not in (None, answer["ETag"]):
                 raise ChangedFile
@@ -80,7 +80,7 @@ class S3Place:
         """A page of a listing. One that broke off before its first byte looks like an empty one to botocore."""
         for tries in range(_BREAKS):
             try:
-                answer = self._ask(folder, "list_objects_v2", **arguments)
+                answer = self._ask(folder, "list_objects_v2", arguments)
             except FileNotFoundError:
                 break
             if "IsTruncated" in answer:
@@ -89,7 +89,11 @@ class S3Place:
         message = f"{folder}: the server does not list its objects as S3 does; look at the network and the endpoint's URL"
         raise StorageFailed(message)
 
-    def _ask(self, uri: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    def ask_to_write(self, uri: str, operation: str, **arguments: Any) -> dict[str, Any]:
+        """S3's answer to a request that can be made twice. Raises `StorageFailed`, and `FileNotFoundError` for what is not there."""
+        return self._ask(uri, operation, arguments, is_writing=True)
+
+    def _ask(self, uri: str, operation: str, arguments: Mapping[str, Any], *, is_writing: bool = False) -> dict[str, Any]:
         owner = {"ExpectedBucketOwner": self.aws.bucket_owner} if self.aws.bucket_owner else {}
 
         def ask() -> dict[str, Any]:
@@ -97,10 +101,10 @@ class S3Place:
 
         for tries in range(1, _ASKS):
             try:
-                return _told(uri, ask)
+                return _told(uri, ask, is_writing=is_writing)
             except PassingFailure:
                 _wait(tries)
-        return _told(uri, ask)
+        return _told(uri, ask, is_writing=is_writing)
 
     def _client(self, uri: str) -> Any:
         try:
@@ -121,12 +125,12 @@ def _wait(tries: int) -> None:
     time.sleep(random.uniform(0.1, min(0.2 * 2**tries, _LONGEST_WAIT)))
 
 
-def _told(uri: str, work: Callable[[], T]) -> T:
+def _told(uri: str, work: Callable[[], T], *, is_writing: bool = False) -> T:
     """The work's result; botocore's errors as a place tells them."""
     try:
         return work()
     except (ClientError, BotoCoreError) as error:
-        raise cause_of(error, uri) from None
+        raise cause_of(error, uri, is_writing=is_writing) from None
     except RecursionError:
         # botocore follows a redirect that does not name its region for ever.
         raise StorageFailed(f"{uri}: {ELSEWHERE}") from None

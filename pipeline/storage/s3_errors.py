@@ -20,6 +20,11 @@ _DENIED: Final = (
     "access is denied; allow these credentials s3:ListBucket on {bucket} and s3:GetObject on what is in it "
     "(a bucket policy, or an --expected_bucket_owner that is not its owner, can deny it, too)"
 )
+_DENIED_WRITING: Final = (
+    "access is denied; allow these credentials s3:PutObject and s3:AbortMultipartUpload on what is below it, and kms:GenerateDataKey and "
+    "kms:Decrypt on the key if it is encrypted with one (a bucket policy, or an --expected_bucket_owner that is not its owner, can deny "
+    "it, too)"
+)
 ELSEWHERE: Final = "the bucket is in another region, or behind another endpoint; give its --aws_region"
 _BUSY: Final = "S3 did not answer, however often it was asked ({code}); wait, and run the same command again"
 _ARCHIVED: Final = "it is archived (Glacier) and cannot be read; restore it first (aws s3api restore-object)"
@@ -38,7 +43,7 @@ class PassingFailure(StorageFailed):
     """One that may be over in a moment: asking again is worth while."""
 
 
-def cause_of(error: ClientError | BotoCoreError, uri: str) -> Exception:
+def cause_of(error: ClientError | BotoCoreError, uri: str, *, is_writing: bool = False) -> Exception:
     """What to raise in place of botocore's error: `FileNotFoundError`, `ChangedFile`, or `StorageFailed` with what to do."""
     code = error_code(error)
     if code in ("NoSuchKey", "404"):
@@ -47,6 +52,8 @@ def cause_of(error: ClientError | BotoCoreError, uri: str) -> Exception:
         return ChangedFile()
     bucket = uri.partition("://")[2].partition("/")[0]
     sentence = why(error) or _sentence(code, error)
+    if is_writing and sentence in (_DENIED, _NO_KEY):
+        sentence = _DENIED_WRITING
     kind = PassingFailure if sentence == UNREACHABLE or (sentence == _BUSY and code != "SlowDown") else StorageFailed
     return kind(f"{uri}: {sentence.format(bucket=bucket, code=code)}")
 

@@ -8,7 +8,6 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,24 +16,15 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline.export.chunks import ChunkSize, SplitSize, plan_splits
-from pipeline.export.given import find_exports
-from pipeline.export.manifest import read_export
 from pipeline.job import define_pipeline
-from pipeline.loading import LoadPlan, load_plainly
-from pipeline.postgres import ledger
+from pipeline.loading import load_plainly
 from pipeline.postgres.database_url import DatabaseReference
-from pipeline.postgres.session import Session
-from pipeline.postgres.target import find_target
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
+from tests.plain_loads import plans_of
 from tests.postgres_server import Database, Server
 from tests.truth import records
-from transforms.table import Unmapped
 from transforms.tables import TABLES
-
-CHUNK_SIZE = ChunkSize(items=100)
-SPLIT_SIZE = SplitSize(items=110)
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +32,6 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("job") / "export"
     write_sample_exports(root, items=2_000, seed=10, faulty=0.1, odd=0.1, items_per_file=450)
     return root
-
-
-def _plans(export: Path, reference: DatabaseReference) -> Iterator[tuple[LoadPlan, list]]:
-    for table in TABLES:
-        read = read_export(find_exports(str(export / table.source))[0])
-        with Session(reference) as session:
-
-            def start(cursor, table=table, read=read):
-                ledger.create(cursor)
-                target = find_target(cursor, table.target)
-                return target, ledger.start_load(cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE, SPLIT_SIZE)
-
-            target, load = session.transact(start)
-        yield LoadPlan(load, table, target, reference, "run"), plan_splits(read.data_files, load.split_size)
 
 
 def _comparable(record: dict) -> str:
@@ -83,7 +59,7 @@ def test_beam_and_the_plain_loop_give_the_same(
     dead_letters: Counter[str] = Counter()
     notices: Counter[str] = Counter()
     chunks = 0
-    for plan, splits in _plans(export, DatabaseReference("env:PLAIN_DATABASE")):
+    for plan, splits in plans_of(export, DatabaseReference("env:PLAIN_DATABASE")):
         for of_dead_letters, of_notices in load_plainly(splits, plan):
             chunks += 1
             dead_letters.update(_comparable(json.loads(record)) for record in of_dead_letters.records)
@@ -110,7 +86,7 @@ def test_reading_converting_and_writing_are_one_stage(
 ) -> None:
     """Chunks, dead letters and notices never cross a stage boundary, where the engine would keep them in memory."""
     monkeypatch.setenv("STAGES_DATABASE", database.url)
-    plan, splits = next(_plans(export, DatabaseReference("env:STAGES_DATABASE")))
+    plan, splits = next(plans_of(export, DatabaseReference("env:STAGES_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
     define_pipeline(root, splits, plan, tmp_path)
 
@@ -130,7 +106,7 @@ def test_what_travels_with_the_job_holds_no_secret(
 ) -> None:
     """The serialised graph knows where the database's URL is, not what it is."""
     monkeypatch.setenv("SECRET_DATABASE", database.url + " password=planted-secret")
-    plan, splits = next(_plans(export, DatabaseReference("env:SECRET_DATABASE")))
+    plan, splits = next(plans_of(export, DatabaseReference("env:SECRET_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
     define_pipeline(root, splits, plan, tmp_path)
 

@@ -19,7 +19,7 @@ from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.export.made_exports import EXPORT_ID, MadeExport
 from tests.postgres_server import Database
-from tests.truth import assert_equals_truth, records
+from tests.truth import assert_equals_truth, records, records_in
 from transforms.tables.soap_notes import SOAP_NOTES
 from transforms.tables.video_sessions import VIDEO_SESSIONS
 
@@ -86,8 +86,8 @@ def test_four_splits_a_file_end_at_the_truth(export: Path, database: Database, r
 def _assert_a_file_a_split(folder: Path, items: int) -> None:
     """Whatever the files are called: no two splits in one, no split in two."""
     splits_of = {
-        path.name: {(record["data_file"], record["item_number"] // (PER_FILE // 4)) for record in map(json.loads, path.open())}
-        for path in folder.glob("*.jsonl")
+        path.name: {(record["data_file"], record["item_number"] // (PER_FILE // 4)) for record in records_in(path)}
+        for path in folder.glob("*.jsonl.gz")
     }
     assert all(len(splits) == 1 for splits in splits_of.values())
     assert max(Counter(split for splits in splits_of.values() for split in splits).values()) == 1

@@ -53,7 +53,7 @@ def test_the_way_to_begin_anew_that_the_docs_show_works(tmp_path: Path, database
     new = write_export(tmp_path / "new", TABLE, [_lines(0, 100, "NEW")], "01800000000000-00000002")
     assert run.migrate(old).exit_code == 0
     assert run.migrate(new).exit_code == 2
-    page = (Path(__file__).parents[2] / "docs" / "how-it-works.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "rollback.md").read_text()
     statements = [line.strip() for line in page.splitlines() if line.startswith(("    TRUNCATE", "    DELETE"))]
     assert len(statements) == 3
 

@@ -75,10 +75,12 @@ def test_a_finished_clean_load_is_not_even_read_again(tmp_path: Path, database: 
     assert database.value("SELECT count(*) FROM video_call_sessions") == 500
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_again_and_again_it_ends_at_the_truth(export: Path, database: Database, run: CommandLine, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "record_format"), [(1, "jsonl"), (2, "parquet")])
+def test_killed_again_and_again_it_ends_at_the_truth(
+    export: Path, database: Database, run: CommandLine, workers: int, record_format: str
+) -> None:
     """SIGKILL to all processes at random points of the load, each time run again: nothing lost, nothing twice."""
-    options = ("--chunk_items=50", f"--direct_num_workers={workers}")
+    options = ("--chunk_items=50", f"--direct_num_workers={workers}", f"--dead_letter_format={record_format}")
     chance = random.Random(workers)
     kills = 0
     for _ in range(5):

@@ -47,7 +47,7 @@ EXCEPTIONS = [
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: str(value)[:20])
 def test_values(value, protocol):
     """A table, each conversion, each rule, code, error and notice is equal to itself after pickling and copying."""
     for other in (pickle.loads(pickle.dumps(value, protocol)), copy.deepcopy(value)):  # noqa: S301 - our own bytes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.checks.preflight.attachments import attachment_findings
 from pipeline.checks.preflight.connections import PROGRESS, connection_findings, link_findings
@@ -24,6 +23,7 @@ from pipeline.postgres.link import Link, Pooling, look_at_link
 from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, find_target
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder
 from transforms.table import Table, Unmapped
 
 
@@ -33,7 +33,7 @@ class PreflightRequest:
 
     exports: Sequence[ExportArgument]
     database: DatabaseReference
-    output: Path
+    output: OutputFolder
     tables: Sequence[Table]
     unmapped: Unmapped
     split_size: SplitSize

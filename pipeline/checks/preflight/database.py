@@ -9,7 +9,7 @@ from pipeline.checks.preflight.findings import Code, Finding, fact, problem, war
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor
 
-_OLDEST_MAJOR: Final = 13  # older ones get no fixes any more, and nobody tried them
+_OLDEST_MAJOR: Final = 14  # older ones have no hash_record_extended, without which no row is compared
 
 # reset_val is what the server, the database and the role say; `Session` sets its own in every transaction.
 _LIMITS: Final = """
@@ -33,7 +33,7 @@ def version_findings(version: str, major: int) -> Iterator[Finding]:
     """Of the server."""
     yield fact(Code.SERVER_VERSION, f"PostgreSQL {version}")
     if major < _OLDEST_MAJOR:
-        sentence = f"PostgreSQL {version} is older than {_OLDEST_MAJOR}, the oldest that ddb2pg is meant for; upgrade the server"
+        sentence = f"PostgreSQL {version} is older than {_OLDEST_MAJOR}, the oldest whose rows can be compared; upgrade the server"
         yield warning(Code.OLD_SERVER, sentence)
 
 

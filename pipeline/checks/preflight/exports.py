@@ -13,6 +13,7 @@ from pipeline.checks.preflight.findings import Code, Finding, fact, problem, war
 from pipeline.export.given import ExportArgument, read_given_exports
 from pipeline.export.manifest import Export
 from pipeline.storage import Storage
+from pipeline.storage.output import OutputFolder
 from transforms.table import Table
 
 
@@ -49,8 +50,13 @@ def find_exports(arguments: Sequence[ExportArgument], tables: Sequence[Table], s
     return planned, findings
 
 
-def output_findings(output: Path) -> Iterator[Finding]:
+def output_findings(output: OutputFolder) -> Iterator[Finding]:
     """Of the folder in which each run gets its own."""
+    if not isinstance(output, Path):
+        sentence = output.why_not_writable()
+        if sentence:
+            yield problem(Code.OUTPUT_NOT_WRITABLE, f"--output {sentence}")
+        return
     existing = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         yield problem(Code.OUTPUT_NOT_WRITABLE, f"--output {output}: {existing} is no folder that we may write to")

@@ -98,6 +98,7 @@ class Code(StrEnum):
     FINISHED = "finished"
     MANIFEST_CHANGED = "manifest_changed"
     DEFINITION_CHANGED = "definition_changed"
+    ROLLBACK_BEGUN = "rollback_begun"
     UNMAPPED_CHANGED = "unmapped_changed"
 
 

@@ -13,7 +13,7 @@ from pipeline.postgres.session import Cursor
 from pipeline.postgres.target import Target, has_rows, may_read
 from transforms.table import Table, Unmapped
 
-BEGIN_ANEW: Final = "to begin anew empty {table} and delete export {export} from the ledger (docs/how-it-works.md, Begin anew)"
+BEGIN_ANEW: Final = "to begin anew roll export {export} back (ddb2pg rollback) and see that {table} is empty (docs/rollback.md)"
 
 
 def load_findings(cursor: Cursor, export: Export, table: Table, target: Target | None, unmapped: Unmapped) -> Iterator[Finding]:
@@ -55,6 +55,10 @@ def _may_look(cursor: Cursor) -> bool:
 
 def _begun_findings(cursor: Cursor, export: Export, table: Table, load: Load, unmapped: Unmapped) -> Iterator[Finding]:
     name = table.target
+    if load.rollback_started_at is not None:
+        sentence = f"a rollback of its load was begun; finish it first: ddb2pg rollback --export {export.uri} --yes"
+        yield problem(Code.ROLLBACK_BEGUN, sentence, name)
+        return
     if load.export_digest != export.digest:
         sentence = f"{export.uri}: its manifest is not the one that the load of export {export.export_id} was begun with; use that one"
         yield problem(Code.MANIFEST_CHANGED, sentence, name)

@@ -12,8 +12,8 @@ import orjson
 
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.fields import row_to_texts
+from pipeline.dead_letters.mask import masked_path, shape_of_value, value_of_path
 from pipeline.export.data_file import DataFileRefused, read_lines
-from pipeline.inspection.masking import masked_path, source_shape, value_at
 from pipeline.inspection.shapes import shape_of
 from pipeline.storage import Storage
 from transforms.attribute_value import line_to_item
@@ -122,7 +122,7 @@ def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> Samp
 
 def _column(column: Column, item: dict[str, Any], text: str | None, show_values: bool) -> SampledColumn:
     paths = column.paths
-    sources = [_shown_source(value_at(item, path), show_values) for path in paths]
+    sources = [_shown_source(value_of_path(item, path), show_values) for path in paths]
     there = [source for source in sources if source is not None]
     row = text if show_values or text is None else row_shape(text, column.conversion.sql_type)
     return SampledColumn(" | ".join(paths) or None, " | ".join(there) or None, column.name, row)
@@ -138,7 +138,7 @@ def _shown_path(table: Table, attribute: str | None, show_values: bool) -> str |
 def _shown_source(value: Any, show_values: bool) -> str | None:
     if value is None:
         return None
-    return orjson.dumps(value).decode() if show_values else source_shape(value)
+    return orjson.dumps(value).decode() if show_values else str(shape_of_value(value))
 
 
 def row_shape(text: str, sql_type: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pipeline.checks.chunk_check import CheckChunk
 from pipeline.checks.mismatch_records import Values, mismatch_batch
@@ -28,7 +29,7 @@ class ValidationPlan:
     """All that a worker needs to compare chunks. Travels with the job."""
 
     load_plan: LoadPlan
-    seed: int
+    seed: int = field(default_factory=lambda: secrets.randbits(62))
     """Salts the hashes of keys; of this run alone."""
     repair: bool = False
     show_values: bool = False
@@ -99,7 +100,7 @@ class ChunkValidator:
             refused = way(cursor, load.target, load.table, chunk.rows.only(missing))
             found = compare_staged_rows(cursor, load.target, load.table, seed)
         refused_keys = find_keys(cursor, load.target, self._key_table, chunk.refused_keys, seed)
-        compared = ComparedChunk(chunk.items, _mismatches(missing, found, refused), found.found_keys, refused_keys)
+        compared = ComparedChunk(chunk.items, _after_repair(missing, found, refused), found.found_keys, refused_keys)
         mismatches = ledger.note_compared(cursor, self._plan.comparing, chunk.key, compared)
         if not self._plan.show_values:
             return mismatches, {}
@@ -120,13 +121,18 @@ def _numbers(chunk: Chunk) -> range:
     return range(chunk.first_item, chunk.first_item + len(chunk.lines))
 
 
-def _mismatches(missing: frozenset[int], now: Comparison, refused: Sequence[RefusedRow]) -> list[Mismatch]:
-    """`missing` were so before a repair, `now` is after it."""
+def mismatches_of(found: Comparison, refused: Sequence[RefusedRow] = ()) -> list[Mismatch]:
+    """In the order of the items; `refused` is why some rows are missing still."""
     by_number = {row.item_number: row for row in refused}
-    found = [Mismatch(number, MismatchKind.MISSING, refused=by_number.get(number)) for number in now.missing]
-    found += [Mismatch(number, MismatchKind.DIFFERENT, columns) for number, columns in now.different.items()]
-    found += [Mismatch(number, MismatchKind.REPAIRED) for number in missing - now.missing - now.different.keys()]
-    return sorted(found, key=lambda one: one.item_number)
+    mismatches = [Mismatch(number, MismatchKind.MISSING, refused=by_number.get(number)) for number in found.missing]
+    mismatches += [Mismatch(number, MismatchKind.DIFFERENT, columns) for number, columns in found.different.items()]
+    return sorted(mismatches, key=lambda one: one.item_number)
+
+
+def _after_repair(missing: frozenset[int], now: Comparison, refused: Sequence[RefusedRow]) -> list[Mismatch]:
+    """`missing` were so before a repair, `now` is after it."""
+    repaired = [Mismatch(number, MismatchKind.REPAIRED) for number in missing - now.missing - now.different.keys()]
+    return sorted([*mismatches_of(now, refused), *repaired], key=lambda one: one.item_number)
 
 
 def compare_plainly(splits: Sequence[Split], plan: ValidationPlan) -> list[RecordBatch]:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.arguments import option_names
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.checks.chunk_check import forget
+from pipeline.checks.requests.check import check_requests, send_requests
+from pipeline.checks.requests.request import Request
+from pipeline.checks.requests.result import RequestResult
+from pipeline.checks.requests.terminal import print_request
+from pipeline.checks.sql_checks.script import refuse_script_file, run_script, write_script
+from pipeline.checks.sql_checks.spot_checks import pick_spot_checks
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
 from pipeline.engine import run_pipeline, worker_count
-from pipeline.errors import Stopped
+from pipeline.errors import Refused
 from pipeline.export.chunks import plan_splits
+from pipeline.export.data_file import DataFileRefused
 from pipeline.job import define_check
 from pipeline.postgres import ledger
-from pipeline.postgres.database_facts import describe_database
-from pipeline.postgres.ledger import Load, Totals
-from pipeline.postgres.session import Cursor, RetryLimit, Session
+from pipeline.postgres.ledger import Load, Totals, Validated
+from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, may_insert
-from pipeline.report.check_results import ValidationResult
+from pipeline.report.check_results import SqlCheck, ValidationResult
 from pipeline.report.check_rows import validation_rows
 from pipeline.report.check_terminal import print_validation
 from pipeline.report.progress import shown_progress
-from pipeline.report.run_facts import RunFacts, attributes_of
+from pipeline.report.run_facts import RunFacts, read_facts
 from pipeline.run_id import new_run_id
+from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
 
 FOLDER = "mismatches"
@@ -44,42 +49,88 @@ class ValidateOptions:
     check: CheckOptions
     repair: bool
     show_values: bool
+    requests: Path | None = None
+    """A file of requests to the application, sent when all is compared."""
 
     @property
     def settings(self) -> dict[str, object]:
         """For the report: no secret, and nothing that may hold one."""
         return {
-            "exports": [argument.uri for argument in self.check.exports],
-            "output": str(self.check.output),
+            **self.check.settings,
             "repair": self.repair,
             "show_values": self.show_values,
-            "beam_options": option_names(self.check.beam_arguments),
+            "requests": str(self.requests) if self.requests else "none",
         }
 
 
-def validate(options: ValidateOptions, console: Console) -> tuple[Path, list[ValidationResult], RunFacts]:
-    """Compare all exports; returns the run's folder, the results and the facts.
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a run of `validate` found; `requests` is None where none were asked for."""
+
+    run_folder: OutputFolder
+    tables: list[ValidationResult]
+    checks: list[SqlCheck]
+    requests: list[RequestResult] | None
+    facts: RunFacts
+
+
+def validate(options: ValidateOptions, console: Console) -> Validation:
+    """Compare all exports, run the SQL checks, then send the requests.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
     run_id, started_at = new_run_id(), datetime.now(UTC)
-    problems = partial(_problems, repair=options.repair)
-    begun = find_begun_loads(options.check, run_id, ledger.find_load, problems)
-    run_folder = options.check.output / run_id
-    run_folder.mkdir(parents=True)
+    begun, requests = _find_all(options, run_id)
     with Session(options.check.database) as session:
-        database = session.transact(describe_database)
+        facts = read_facts("validate", started_at, session, options.settings, [load.plan.table for load in begun])
+    run_folder = options.check.output / run_id
+    make_folder(run_folder)
     results = []
     for load in begun:
-        plan = ValidationPlan(load.plan, secrets.randbits(62), options.repair, options.show_values)
+        plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)
         results.append(validate_table(load, plan, options.check, run_folder, console))
         print_validation(console, results[-1])
-    attributes = attributes_of([load.plan.table for load in begun])
-    return (
+        if results[-1].is_whole and results[-1].is_equal and results[-1].sees_all_rows:
+            with Session(options.check.database) as session:
+                session.transact(lambda cursor, load=load: ledger.note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
+    whole = [load for load, result in zip(begun, results, strict=True) if result.is_whole]
+    checks = run_script(options.check.database, map(pick_spot_checks, whole))
+    targets = {None, *(load.plan.load.target_table for load in begun)}
+    database, tell = options.check.database, partial(print_request, console)
+    return Validation(
         run_folder,
         results,
-        RunFacts("validate", started_at, database, options.settings, attributes, {"comparison": validation_rows(results)}),
+        [check for check in checks if check.table in targets],
+        None if requests is None else send_requests(requests, database, tell),
+        replace(facts, checks={"comparison": validation_rows(results)}),
     )
+
+
+def _find_all(options: ValidateOptions, run_id: str) -> tuple[list[BegunLoad], list[Request] | None]:
+    """The loads and the requests. Raises `Refused` with what is wrong with either."""
+    requests, of_requests = check_requests(options.requests, options.check.database) if options.requests else (None, [])
+    try:
+        begun = find_begun_loads(options.check, run_id, ledger.find_load, partial(_problems, repair=options.repair))
+    except Refused as refused:
+        raise Refused([*refused.problems, *of_requests]) from None
+    if of_requests:
+        raise Refused(of_requests)
+    return begun, requests
+
+
+def emit_script(options: CheckOptions, path: Path) -> int:
+    """Write the SQL checks with rows of the exports in them; returns how many rows those are.
+
+    Raises `Refused` before anything is written, with every problem that there is; `Stopped`.
+    """
+    refuse_script_file(path)
+    begun = find_begun_loads(options, new_run_id(), ledger.find_load, partial(_problems, repair=False))
+    try:
+        spot_checks = [pick_spot_checks(load) for load in begun]
+    except DataFileRefused as refused:
+        raise Refused([str(refused)]) from None
+    write_script(path, spot_checks)
+    return sum(len(one.rows) for one in spot_checks)
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:
@@ -89,7 +140,9 @@ def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repai
         yield f"{table.target}: --repair inserts rows, but this role may not; let its owner GRANT INSERT ON {table.target}"
 
 
-def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: Path, console: Console) -> ValidationResult:
+def validate_table(
+    load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: OutputFolder, console: Console
+) -> ValidationResult:
     """Compare one table, and add up what was found."""
     folder = run_folder / FOLDER / load.plan.table.source
     started = time.monotonic()
@@ -98,10 +151,10 @@ def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions,
         with Session(options.database) as session:
             return session.transact(lambda cursor: conclude(cursor, load, plan, folder, time.monotonic() - started))
     finally:
-        forget(plan)
+        forget(plan.load_plan)
 
 
-def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: Path, console: Console) -> None:
+def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: OutputFolder, console: Console) -> None:
     """Run the job that compares every chunk of an export; what it finds is in the ledger, and in files of the folder."""
     splits = plan_splits(load.export.data_files, load.plan.load.split_size)
     if not splits:
@@ -114,9 +167,3 @@ def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions,
 
     with shown_progress(console, options.database, load.plan.load, 0, read=compared, found="mismatches"):
         run_pipeline(define, options.beam_arguments, worker_count(load.export.items, len(splits)))
-
-
-def forget(plan: ValidationPlan) -> None:
-    """Delete the run's rows in the ledger; where that fails, a later run does it."""
-    with contextlib.suppress(Stopped), Session(plan.load_plan.database, RetryLimit(tries=2)) as session:
-        session.transact(lambda cursor: ledger.forget_comparison(cursor, plan.comparing))

@@ -5,24 +5,17 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from psycopg2.extras import Json
 
+from pipeline.postgres.ledger.keys import ChunkKey
+from pipeline.postgres.ledger.replays import replayed_numbers
 from pipeline.postgres.ledger.rollbacks import HOLD_OPEN, stop_if_rollback_began
 from pipeline.postgres.rows import RefusedRow
 from pipeline.postgres.session import Cursor
 from transforms.reject import ErrorCode
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkKey:
-    """A chunk of a load, in every run the same."""
-
-    load_id: int
-    data_file: str
-    first_item: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +38,13 @@ class CommittedChunk:
     rows: int
     notices: int
     refused: tuple[RefusedRow, ...]
+    replayed: frozenset[int] = frozenset()
+    """The numbers of dead letters that were brought in later."""
 
     @property
     def is_clean(self) -> bool:
         """Whether it has nothing to tell: no dead letter, no notice."""
-        return self.items == self.rows and not self.notices
+        return self.items == self.rows + len(self.replayed) and not self.notices
 
 
 _HOST: Final = socket.gethostname()
@@ -132,4 +127,32 @@ def committed_chunk(cursor: Cursor, key: ChunkKey) -> CommittedChunk:
 def committed_chunks(cursor: Cursor, load_id: int, data_file: str) -> dict[int, CommittedChunk]:
     """All committed chunks of a data file, by their first item."""
     cursor.execute(f"SELECT {_CHUNK_COLUMNS} FROM ddb2pg.chunk WHERE (load_id, data_file) = (%s, %s)", [load_id, data_file])
-    return {row[0]: _committed_chunk(row) for row in cursor.fetchall()}
+    chunks = {row[0]: _committed_chunk(row) for row in cursor.fetchall()}
+    replayed = replayed_numbers(cursor, load_id, data_file)
+    return {first: replace(chunk, replayed=_those_in(chunk, replayed)) for first, chunk in chunks.items()} if replayed else chunks
+
+
+def _those_in(chunk: CommittedChunk, numbers: set[int]) -> frozenset[int]:
+    return frozenset(numbers.intersection(range(chunk.first_item, chunk.first_item + chunk.items)))
+
+
+def spread_rows(cursor: Cursor, load_id: int, most: int) -> dict[str, dict[int, list[int]]]:
+    """So many of a load's rows at equal distances: data file -> first item of a chunk -> which of its rows, from 0."""
+    cursor.execute(
+        """
+        WITH chunk AS (
+            SELECT data_file, first_item, rows, sum(rows) OVER (ORDER BY data_file, first_item) - rows AS before, sum(rows) OVER () AS total
+            FROM ddb2pg.chunk WHERE load_id = %(load_id)s AND rolled_back_at IS NULL
+        )
+        SELECT data_file, first_item, (place - before)::integer
+        FROM chunk, generate_series(0, least(%(most)s, total) - 1) number,
+             LATERAL (SELECT div((2 * number + 1) * total, 2 * least(%(most)s, total))) AS spread (place)
+        WHERE place >= before AND place < before + rows
+        ORDER BY data_file, place
+        """,
+        {"load_id": load_id, "most": most},
+    )
+    spread: dict[str, dict[int, list[int]]] = {}
+    for data_file, first_item, place in cursor:
+        spread.setdefault(data_file, {}).setdefault(first_item, []).append(place)
+    return spread

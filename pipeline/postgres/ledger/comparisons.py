@@ -14,7 +14,8 @@ from psycopg2 import sql
 from psycopg2.extras import Json
 
 from pipeline.postgres.compare import NO_KEYS, key_hash
-from pipeline.postgres.ledger.chunks import ChunkKey
+from pipeline.postgres.ledger.keys import ChunkKey
+from pipeline.postgres.ledger.replays import hash_seed
 from pipeline.postgres.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
 from pipeline.postgres.session import Cursor
 from pipeline.postgres.target import Target
@@ -154,7 +155,13 @@ def find_unaccounted(cursor: Cursor, comparing: Comparing, target: Target) -> No
     primary_key = sql.SQL(", ").join(
         sql.SQL("{}, target.{}::text").format(sql.Literal(name), sql.Identifier(name)) for name in target.primary_key
     )
-    parts = {"hash": key_hash(target, comparing.seed), "primary_key": primary_key, "target": target.identifier, **_of_run(comparing)}
+    parts = {
+        "hash": key_hash(target, comparing.seed),
+        "hash_of_load": key_hash(target, hash_seed(cursor, comparing.load_id)),
+        "primary_key": primary_key,
+        "target": target.identifier,
+        **_of_run(comparing),
+    }
     cursor.execute(
         sql.SQL(
             """
@@ -163,7 +170,8 @@ def find_unaccounted(cursor: Cursor, comparing: Comparing, target: Target) -> No
             ANALYZE pg_temp.ddb2pg_found;
             CREATE TEMP TABLE ddb2pg_unaccounted ON COMMIT DROP AS
                 SELECT {hash} AS key, jsonb_build_object({primary_key}) AS primary_key FROM {target} AS target
-                WHERE NOT EXISTS (SELECT FROM pg_temp.ddb2pg_found found WHERE found.key = {hash});
+                WHERE NOT EXISTS (SELECT FROM pg_temp.ddb2pg_found found WHERE found.key = {hash})
+                  AND NOT EXISTS (SELECT FROM ddb2pg.replayed_item r WHERE r.load_id = {load_id} AND r.key_hash = {hash_of_load});
             CREATE TEMP TABLE ddb2pg_refused ON COMMIT DROP AS
                 SELECT data_file, item, primary_key, key
                 FROM ddb2pg.compared_chunk, unnest(refused_items, refused_keys) AS refused (item, key)

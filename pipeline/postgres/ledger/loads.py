@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from pipeline.export.chunks import ChunkSize, SplitSize
@@ -16,6 +17,28 @@ from transforms.table import Table, Unmapped
 _START_LOCK: Final = 0x6464_6232_7067
 
 _USUAL_SPLITS: Final = SplitSize()
+
+# Of each change to the ledger the last column that it brought; `ledger.sql` adds what an older ledger lacks.
+_NEWER_COLUMNS: Final = (
+    ("load", "rolled_back_at"),
+    ("load", "validated_at"),
+    ("load", "row_security"),
+    ("load", "hash_seed"),
+    ("chunk", "rolled_back_at"),
+    ("chunk", "discrepancies"),
+    ("chunk", "worker"),
+    ("compared_chunk", "found_keys"),
+    ("replayed_item", "rolled_back"),
+)
+
+
+class Validated(StrEnum):
+    """How thoroughly the rows of a load were held against its export, and found equal."""
+
+    QUICK = "quick"
+    """Their number, and the content of a sample."""
+    FULL = "full"
+    """Every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +60,12 @@ class Load:
     finished_at: datetime | None
     rollback_started_at: datetime | None = None
     rolled_back_at: datetime | None = None
+    validated: Validated | None = None
+    validated_at: datetime | None = None
+
+    def is_validated(self, asked: Validated) -> bool:
+        """Whether its rows were found equal as thoroughly as that."""
+        return self.validated in (asked, Validated.FULL)
 
     @property
     def migration_microseconds(self) -> int:
@@ -47,14 +76,14 @@ class Load:
 
 _LOAD_COLUMNS: Final = """
     load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, split_items,
-    most_splits, unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at
+    most_splits, unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at
 """
 
 
 def _load(row: tuple[Any, ...]) -> Load:
     load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, split_items, most_splits, *rest = row
     chunk_size, split_size = ChunkSize(chunk_items, chunk_bytes), SplitSize(split_items, most_splits)
-    unmapped, definition, *times = rest
+    unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at = rest
     return Load(
         load_id,
         export_id,
@@ -67,7 +96,12 @@ def _load(row: tuple[Any, ...]) -> Load:
         split_size,
         Unmapped(unmapped),
         definition,
-        *times,
+        started_at,
+        finished_at,
+        rollback_started_at,
+        rolled_back_at,
+        validated and Validated(validated),
+        validated_at,
     )
 
 
@@ -101,13 +135,12 @@ def is_current(cursor: Cursor) -> bool:
     """Whether the ledger that there is has all that this version asks of it."""
     cursor.execute(
         """
-        SELECT count(*) = 5 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = to_regnamespace('ddb2pg')
-          AND (c.relname, a.attname) IN (('load', 'rolled_back_at'), ('chunk', 'rolled_back_at'), ('chunk', 'discrepancies'),
-                                         ('compared_chunk', 'found_keys'), ('chunk', 'worker'))
-        """
+        SELECT count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = to_regnamespace('ddb2pg') AND (c.relname, a.attname) IN %s AND NOT a.attisdropped
+        """,
+        [_NEWER_COLUMNS],
     )
-    return bool(cursor.fetchone()[0])
+    return bool(cursor.fetchone()[0] == len(_NEWER_COLUMNS))
 
 
 def bring_up_to_date(cursor: Cursor) -> None:
@@ -161,13 +194,14 @@ def start_load(
     chunk_size: ChunkSize,
     unmapped: Unmapped,
     split_size: SplitSize = _USUAL_SPLITS,
+    row_security: str | None = None,
 ) -> Load:
-    """Begin a load; its `migration_time` is this transaction's."""
+    """Begin a load; its `migration_time` is this transaction's. `row_security` is that of the target (`read_row_security`)."""
     cursor.execute(
         f"""
         INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
-                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s)
+                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition, row_security)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s)
         RETURNING {_LOAD_COLUMNS}
         """,
         [
@@ -184,6 +218,7 @@ def start_load(
             split_size.most,
             unmapped.value,
             table.fingerprint,
+            row_security,
         ],
     )
     return _load(cursor.fetchone())
@@ -192,3 +227,8 @@ def start_load(
 def finish_load(cursor: Cursor, load: Load) -> None:
     """Note that the load's equation holds."""
     cursor.execute("UPDATE ddb2pg.load SET finished_at = coalesce(finished_at, now()) WHERE load_id = %s", [load.load_id])
+
+
+def note_validated(cursor: Cursor, load_id: int, validated: Validated) -> None:
+    """Note that the load's rows were found equal to its export."""
+    cursor.execute("UPDATE ddb2pg.load SET (validated, validated_at) = (%s, now()) WHERE load_id = %s", [validated.value, load_id])

@@ -11,7 +11,7 @@ from pipeline.postgres.session import Cursor
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over committed chunks."""
+    """Sums over committed chunks, and over the dead letters that were brought in later."""
 
     items: int = 0
     rows: int = 0
@@ -29,30 +29,51 @@ _SUMS: Final = ", ".join(f"coalesce(sum({column}), 0)::bigint" for column in ("i
 
 def load_totals(cursor: Cursor, load_id: int) -> Totals:
     """Of one load."""
-    cursor.execute(f"SELECT {_SUMS} FROM ddb2pg.chunk WHERE load_id = %s", [load_id])
-    return Totals(*cursor.fetchone())
+    cursor.execute(
+        f"SELECT {_SUMS}, (SELECT count(*) FROM ddb2pg.replayed_item WHERE load_id = %s) FROM ddb2pg.chunk WHERE load_id = %s",
+        [load_id, load_id],
+    )
+    return _totals(*cursor.fetchone())
 
 
 def file_totals(cursor: Cursor, load_id: int) -> Iterator[tuple[str, Totals]]:
     """Of each data file of which a chunk is committed."""
-    cursor.execute(f"SELECT data_file, {_SUMS} FROM ddb2pg.chunk WHERE load_id = %s GROUP BY data_file", [load_id])
+    cursor.execute(
+        f"""
+        SELECT data_file, {_SUMS}, (SELECT count(*) FROM ddb2pg.replayed_item r WHERE (r.load_id, r.data_file) = (%s, c.data_file))
+        FROM ddb2pg.chunk c WHERE load_id = %s GROUP BY data_file
+        """,
+        [load_id, load_id],
+    )
     for data_file, *sums in cursor:
-        yield data_file, Totals(*sums)
+        yield data_file, _totals(*sums)
+
+
+def _totals(items: int, rows: int, dead_letters: int, notices: int, replayed: int) -> Totals:
+    """A dead letter that was brought in later is a row."""
+    return Totals(items, rows + replayed, dead_letters - replayed, notices)
 
 
 def code_counts(cursor: Cursor, load_id: int) -> tuple[dict[str, int], dict[str, int]]:
-    """How often each dead-letter code and each notice code was given in a load, most frequent first."""
-    counts = []
-    for column in ("dead_letter_codes", "notice_codes"):
-        cursor.execute(
-            f"""
-            SELECT key, sum(value::bigint)::bigint FROM ddb2pg.chunk, jsonb_each_text({column})
-            WHERE load_id = %s GROUP BY key ORDER BY 2 DESC, 1
-            """,
-            [load_id],
-        )
-        counts.append(dict(cursor.fetchall()))
-    return counts[0], counts[1]
+    """How often each dead-letter code and each notice code was given in a load, most frequent first; not of what was brought in later."""
+    cursor.execute(
+        """
+        SELECT code, sum(given)::bigint FROM (
+            SELECT key AS code, value::bigint AS given FROM ddb2pg.chunk, jsonb_each_text(dead_letter_codes) WHERE load_id = %s
+            UNION ALL SELECT code, -1 FROM ddb2pg.replayed_item, jsonb_array_elements_text(codes) code WHERE load_id = %s
+        ) counted GROUP BY code HAVING sum(given) > 0 ORDER BY 2 DESC, 1
+        """,
+        [load_id, load_id],
+    )
+    dead_letter_codes = dict(cursor.fetchall())
+    cursor.execute(
+        """
+        SELECT key, sum(value::bigint)::bigint FROM ddb2pg.chunk, jsonb_each_text(notice_codes)
+        WHERE load_id = %s GROUP BY key ORDER BY 2 DESC, 1
+        """,
+        [load_id],
+    )
+    return dead_letter_codes, dict(cursor.fetchall())
 
 
 def note_refused_file(cursor: Cursor, load_id: int, run_id: str, data_file: str, problem: str) -> None:

@@ -26,5 +26,9 @@ ADVICE: Final = {
     "missing": "Who deleted it? validate --repair inserts it again.",
     "different": "The application, or a trigger? It is never overwritten.",
     "dead_letter_in_target": "Did somebody bring it in by hand?",
+    "referenced": "Rows of others would go or change with it: theirs are not ours to touch.",
+    "refused": "SQLSTATE and the constraint's name say what holds it.",
+    "not_deleted": "A trigger or a policy kept it without an error.",
+    "not_seen": "Roll back as the table's owner, or with BYPASSRLS, to see all rows.",
     "row_without_item": "Made by the application, or there before the load.",
 }

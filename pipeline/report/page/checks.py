@@ -14,6 +14,7 @@ _STATES: Final = {
     **dict.fromkeys(("fail", "failed", "problem", "error"), "bad"),
     **dict.fromkeys(("warn", "warning"), "warn"),
 }
+_HEADINGS: Final = {"checks": "SQL checks", "gates": "Held against the export before the next table was begun"}
 _QUIET: Final = frozenset({"fact"})
 
 
@@ -63,7 +64,7 @@ def _is_check_list(value: object) -> bool:
 
 
 def _heading(key: str) -> str:
-    return key.replace("_", " ").capitalize()
+    return _HEADINGS.get(key) or key.replace("_", " ").capitalize()
 
 
 def _check(row: Mapping[str, Any], table: str) -> Check:

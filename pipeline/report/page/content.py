@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.report.page.checks import CheckList, check_lists
 from pipeline.report.page.counts import CountedKind, counted_kinds
 from pipeline.report.page.loads import LoadView, load_views
 from pipeline.report.page.tables import Equation, equations
 from pipeline.report.page.words import duration, exit_code_words, moment, setting
-from pipeline.report.records.gather import DEAD_LETTERS, KINDS, MISMATCHES, Gathered
+from pipeline.report.records.gather import DEAD_LETTERS, DISCREPANCIES, KINDS, MISMATCHES, Gathered
+from pipeline.storage import join
 
 Facts = Mapping[str, Any]
+_LISTED: Final = {DEAD_LETTERS: "Dead letters", MISMATCHES: "Mismatches", DISCREPANCIES: "Rows that are left"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Content:
     facts: tuple[tuple[str, str], ...]
 
 
-def page_content(report: Facts, gathered: Gathered, run_folder: Path) -> Content:
+def page_content(report: Facts, gathered: Gathered, run_folder: str) -> Content:
     """Of a report as `report.json` has it. Fields that are not there are not shown."""
     verdict = report.get("verdict") or {"state": "review", "sentence": f"Exit code {report.get('exit_code')}", "details": []}
     tables: Sequence[Facts] = report.get("tables", ())
@@ -84,25 +85,25 @@ def _summary(report: Facts, command: str) -> Iterator[tuple[str, str]]:
     yield "Exit code", exit_code_words(command, report["exit_code"])
 
 
-def _listing(gathered: Gathered, run_folder: Path) -> Listing | None:
+def _listing(gathered: Gathered, run_folder: str) -> Listing | None:
     blocks = gathered.entries["blocks"]
     total = sum(block["total"] for block in blocks)
     if not total:
         return None
     kinds = {block["kind"] for block in blocks}
-    heading = {frozenset({DEAD_LETTERS}): "Dead letters", frozenset({MISMATCHES}): "Mismatches"}.get(frozenset(kinds), "Entries")
+    [heading] = [_LISTED[kind] for kind in kinds] if len(kinds) == 1 else ["Entries"]
     listed = sum(len(block["item"]) for block in blocks)
-    missing = tuple(str(run_folder / block["kind"] / block["table"]) for block in blocks if len(block["item"]) < block["total"])
+    missing = tuple(join(run_folder, block["kind"], block["table"]) for block in blocks if len(block["item"]) < block["total"])
     return Listing(heading, listed, total, missing)
 
 
-def _places(gathered: Gathered, run_folder: Path) -> Iterator[tuple[str, str]]:
-    yield "Run", str(run_folder)
+def _places(gathered: Gathered, run_folder: str) -> Iterator[tuple[str, str]]:
+    yield "Run", run_folder
     there = {count.kind for count in gathered.counts}
     for kind in KINDS:
         if kind in there:
-            yield kind.replace("_", " ").capitalize(), str(run_folder / kind)
-    yield "Facts for programs", str(run_folder / "report.json")
+            yield kind.replace("_", " ").capitalize(), join(run_folder, kind)
+    yield "Facts for programs", join(run_folder, "report.json")
 
 
 def _facts(report: Facts) -> Iterator[tuple[str, str]]:

@@ -10,15 +10,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.report.records.gather import DEAD_LETTERS, KINDS, MISMATCHES, NOTICES, RecordCount
+from pipeline.report.records.gather import DEAD_LETTERS, DISCREPANCIES, KINDS, MISMATCHES, NOTICES, RecordCount
 
 MOST_NAMED: Final = 6
 """Attributes of one code at once; the rest can be opened."""
 MOST_SEGMENTS: Final = 200
 """Where values are shown, names are not limited; those beyond are one segment."""
-_HEADINGS: Final = {DEAD_LETTERS: "Dead letters by code", NOTICES: "Notices by code", MISMATCHES: "Mismatches by kind"}
-_COUNTED: Final = {DEAD_LETTERS: "Errors", NOTICES: "Notices", MISMATCHES: "Rows"}
-_WHOLE: Final = {DEAD_LETTERS: "the whole item", NOTICES: "the whole item", MISMATCHES: "the whole row"}
+_HEADINGS: Final = {
+    DEAD_LETTERS: "Dead letters by code",
+    NOTICES: "Notices by code",
+    MISMATCHES: "Mismatches by kind",
+    DISCREPANCIES: "Rows that are left, by reason",
+}
+_COUNTED: Final = {DEAD_LETTERS: "Errors", NOTICES: "Notices", MISMATCHES: "Rows", DISCREPANCIES: "Rows"}
+_WHOLE: Final = {DEAD_LETTERS: "the whole item", NOTICES: "the whole item", MISMATCHES: "the whole row", DISCREPANCIES: "the whole row"}
 
 
 @dataclass(frozen=True, slots=True)

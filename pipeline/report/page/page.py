@@ -29,15 +29,15 @@ _SCRIPTS: Final = ("text.js", "entries.js", "selection.js", "detail.js", "list.j
 _ENTRIES_AT_ONCE: Final = 50
 
 
-def render_page(report: Mapping[str, Any], gathered: Gathered, run_folder: Path) -> bytes:
-    """The whole file; `report` is as `report.json` has it."""
+def render_page(report: Mapping[str, Any], gathered: Gathered, run_folder: str) -> bytes:
+    """The whole file; `report` is as `report.json` has it, `run_folder` a path or a URI."""
     style, script = _style(), _script()
     data = orjson.dumps({**gathered.entries, "advice": ADVICE, "has_values": gathered.has_values, "page_size": _ENTRIES_AT_ONCE})
     text = (
         _environment()
         .get_template("page.html")
         .render(
-            page=page_content(report, gathered, run_folder.absolute()),
+            page=page_content(report, gathered, run_folder),
             policy=f"default-src 'none'; style-src {_hash_of(style)}; script-src {_hash_of(script)}; base-uri 'none'; form-action 'none'",
             # Files of this package, which hold no data.
             style=Markup(style),  # noqa: S704

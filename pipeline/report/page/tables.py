@@ -37,18 +37,23 @@ class Equation:
     holds: bool
     notices: int | None
     took: float
+    counted: str = "item"
 
     @property
     def alternative(self) -> str:
         """The bar in words."""
         parts = ", ".join(f"{part.count:,} {part.words}" for part in self.parts)
-        return f"Of {self.items:,} items: {parts}"
+        return f"Of {self.items:,} {self.counted}s: {parts}"
 
 
 def equations(tables: Sequence[Mapping[str, Any]]) -> Iterator[Equation]:
-    """Of those tables that were loaded or compared."""
+    """Of those tables that were loaded, compared, brought in again or rolled back."""
     for table in tables:
-        if "totals" in table:
+        if "given" in table:
+            yield _of_replay(table)
+        elif "loaded_rows" in table:
+            yield _of_rollback(table)
+        elif "totals" in table:
             yield _of_load(table)
         elif "compared_items" in table:
             yield _of_comparison(table)
@@ -94,6 +99,44 @@ def _of_comparison(table: Mapping[str, Any]) -> Equation:
         holds=not table.get("problems") and not different,
         notices=None,
         took=table.get("seconds", 0.0),
+    )
+
+
+def _of_replay(table: Mapping[str, Any]) -> Equation:
+    given = table["given"]
+    parts = [
+        Part("rows", "rows now", table["rows"]),
+        Part("before", "rows before", table["rows_before"]),
+        Part("dead", "refused again", table["dead_letters"]),
+    ]
+    return _equation(table, "dead letter", given, "given", sum(part.count for part in parts), "tried", parts)
+
+
+def _of_rollback(table: Mapping[str, Any]) -> Equation:
+    is_to_do = table["is_dry"] and not table["is_finished"]
+    parts = [
+        Part("rows", "to delete" if is_to_do else "deleted", table["deleted"]),
+        Part("before", "gone before", table["gone"]),
+        Part("different", "to leave" if is_to_do else "left", sum(table["kept"].values())),
+    ]
+    return _equation(table, "row", table["loaded_rows"], "loaded", sum(part.count for part in parts), "looked at", parts)
+
+
+def _equation(
+    table: Mapping[str, Any], counted: str, items: int, items_words: str, read: int, read_words: str, parts: list[Part]
+) -> Equation:
+    return Equation(
+        table=table["source_table"],
+        target=table["target_table"],
+        items=items,
+        items_words=items_words,
+        read=read,
+        read_words=read_words,
+        parts=tuple(laid_out(parts, items)),
+        holds=not table["problems"],
+        notices=None,
+        took=table["seconds"],
+        counted=counted,
     )
 
 

@@ -18,6 +18,9 @@ def exit_code_words(command: str, exit_code: int) -> str:
     """`3: finished, with dead letters to review`."""
     words = {("migrate", 0): "every item is a row", ("migrate", 3): "finished, with dead letters to review"}
     words |= {("validate", 0): "every row is as the export makes it", ("validate", 3): "finished, there are differences"}
+    words |= {("rollback", 0): "no row is left, or would be", ("rollback", 1): "not at its end, run the same command again"}
+    words |= {("rollback", 3): "finished, rows are left or would be"}
+    words |= {("dead-letters replay", 0): "every dead letter is a row", ("dead-letters replay", 3): "finished, some are refused again"}
     return f"{exit_code}: {words.get((command, exit_code), _EXIT_CODES.get(exit_code, 'not known'))}"
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import orjson
 
-from pipeline.inspection.masking import source_shape, value_at
+from pipeline.dead_letters.item import line_of, parsed_item
+from pipeline.dead_letters.mask import shape_of_value, value_of_path
 from pipeline.inspection.shapes import shape_of
 from pipeline.report.records.names import TableNames
 from pipeline.report.records.packing import Entry, EntryError
-from transforms.attribute_value import line_to_item
-from transforms.reject import ReadRefused
 
 MOST_TEXT: Final = 64 << 20
 """Characters of items of one folder in a page with values; those beyond have their errors only."""
@@ -30,6 +28,7 @@ _SENTENCES: Final = {
     "referenced": "other rows refer to this one, so it was kept",
     "refused": "PostgreSQL refused to delete the row",
     "not_deleted": "a trigger or a policy kept the row",
+    "not_seen": "the row is gone, or row security hides it from this role",
 }
 
 
@@ -65,19 +64,18 @@ class DeadLetters:
         if self.show_values and len(line) <= self.text_left:
             self.text_left -= len(line)
             text = line
-        content = base64.b64decode(line) if record["item_encoding"] == "base64" else line.encode()
+        content = line_of(record)
         fields = {} if self.show_values else dict(self._shapes(content))
         return Entry(record["data_file"], record["item_number"], record["stage"], errors, fields, len(content), text)
 
     def _shapes(self, line: bytes) -> Iterator[tuple[str, str]]:
-        try:
-            item = line_to_item(line)
-        except ReadRefused:
+        item = parsed_item(line)
+        if item is None:
             return
         for path in self.paths:
-            value = value_at(item, path)
+            value = value_of_path(item, path)
             if value is not None:
-                yield path, source_shape(value)
+                yield path, str(shape_of_value(value))
         others = len(item.keys() - {path.partition(".")[0] for path in self.paths})
         if others:
             yield _OTHERS, f"{others:,}"
@@ -117,7 +115,7 @@ class Mismatches:
             if len(shown) <= self.text_left:
                 self.text_left -= len(shown)
                 text = shown
-        fields = {name: source_shape(value) for name, value in key.items()}
+        fields = {name: str(shape_of_value(value)) for name, value in key.items()}
         fields |= {name: f"text({len(content)}) {shape_of(content)}" for name, content in primary_key.items()}
         return Entry(record["data_file"], record["item_number"], None, errors, fields, 0, text)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.inspection.masking import OF_NO_COLUMN, masked_path
+from pipeline.dead_letters.mask import OF_NO_COLUMN, masked_path
 from pipeline.inspection.names import bounded, is_frequent, looks_like_data
 
 # Of one table; beyond that they are data, and memory is for better things.

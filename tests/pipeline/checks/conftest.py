@@ -12,6 +12,8 @@ from rich.console import Console
 
 from pipeline.checks.preflight.check import PreflightRequest, check
 from pipeline.checks.preflight.findings import Finding
+from pipeline.dead_letters.forms import RecordFormat
+from pipeline.dead_letters.threshold import UNLIMITED
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, SplitSize
 from pipeline.migrate import ExportArgument, MigrateOptions, migrate
@@ -61,6 +63,8 @@ class Attempt:
             chunk_size=ChunkSize(),
             split_size=SplitSize(),
             storage=LOCAL_AND_AWS,
+            dead_letter_format=RecordFormat.JSONL,
+            threshold=UNLIMITED,
             beam_arguments=[],
         )
 

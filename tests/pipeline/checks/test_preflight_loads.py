@@ -16,7 +16,7 @@ from pipeline.postgres import ledger
 from pipeline.postgres.session import Cursor, Session
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.pipeline.checks.conftest import Attempt, everything_in
+from tests.pipeline.checks.conftest import Attempt, Look, everything_in
 from tests.pipeline.export.made_exports import base64_md5
 from tests.pipeline.postgres.made_loads import reference_to
 from tests.postgres_server import Database
@@ -120,6 +120,17 @@ def test_a_changed_manifest_is_refused(database: Database, exports: Path, attemp
     [problem] = attempt.problems(exports=other)
     assert str(folder) in problem
     assert "manifest" in problem
+
+
+def test_a_rollback_that_was_begun_is_refused(database: Database, exports: Path, look: Look) -> None:
+    """Whatever else is wrong: it must be finished first."""
+    begin(database, exports)
+    database.execute("UPDATE ddb2pg.load SET rollback_started_at = now()")
+
+    findings = look.of("rollback_begun")
+
+    assert [finding.table for finding in findings] == [table.target for table in TABLES]
+    assert all("ddb2pg rollback" in finding.sentence for finding in findings)
 
 
 def test_all_that_changed_is_told_at_once(database: Database, exports: Path, attempt: Attempt) -> None:

@@ -17,6 +17,7 @@ from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pgbouncer import PgBouncer, hold
 from tests.pipeline.checks.conftest import Look, everything_in
+from tests.pipeline.checks.planted import found_in, plant
 from tests.pipeline.postgres.made_loads import reference_to
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
@@ -106,7 +107,7 @@ def test_a_pooler_whose_server_is_gone_is_not_reachable(look: Look, database: Da
 
 @MODES
 def test_a_migration_works_through_a_pooler(database: Database, tmp_path: Path, mode: str) -> None:
-    """With two workers, conflicts that are isolated through temp tables, and a second run that has nothing to do."""
+    """With two workers and conflicts that are isolated through temp tables; run again, compared, and taken back."""
     write_sample_exports(tmp_path / "export", items=2_000, seed=21, faulty=0.2, odd=0.2, items_per_file=300)
     with PgBouncer(database.url, mode, pool_size=3) as pooler:
         run = CommandLine(pooler.url, tmp_path)
@@ -116,6 +117,18 @@ def test_a_migration_works_through_a_pooler(database: Database, tmp_path: Path, 
         again = run.migrate(tmp_path / "export")
         assert again.exit_code == 3, again.output
         assert_equals_truth(tmp_path / "export", database, run.run_folders[1])
+        assert run("preflight", "--export", tmp_path / "export", "--output", run.output).exit_code == 0
+
+        planted = plant(database)
+        compared = run.validate(tmp_path / "export", "--direct_num_workers=2")
+        assert compared.exit_code == 3, compared.output
+        assert found_in(run.run_folders[-1] / "mismatches") == {"planted": planted, "others": {}}
+
+        taken_back = run.roll_back(tmp_path / "export", "--yes", "--direct_num_workers=2")
+        assert taken_back.exit_code == 3, taken_back.output
+        for target, changed in planted.different.items():
+            left = {row[0] for row in database.query(f"SELECT id::text FROM {target}")}
+            assert left == changed.keys() | planted.added[target]
 
 
 def test_nothing_of_a_migration_stays_in_a_pooled_session(database: Database, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.sample import TableSample, row_shape, sample_table
+from pipeline.dead_letters.mask import shape_of_value
 from pipeline.export.manifest import read_export
-from pipeline.inspection.masking import source_shape
 from pipeline.sample_export import write_sample_exports
 from pipeline.storage import LOCAL_AND_AWS
 from tests.command_line import CommandLine
@@ -137,15 +137,16 @@ SHAPES = [
     ({"SS": ["a", "b"]}, "SS(2)"),
     ({"L": []}, "L(0)"),
     ({"M": {"a": {"S": "b"}}}, "M(1)"),
-    ({"X": "y"}, "not an attribute value"),
-    ("y", "not an attribute value"),
+    ({"X": "y"}, "not an attribute value (an object)"),
+    ({"N": 5}, "not an attribute value (N with a number)"),
+    ("y", "not an attribute value (a string)"),
 ]
 
 
 @pytest.mark.parametrize(("value", "shape"), SHAPES)
 def test_the_shape_of_each_type_of_attribute_value(value: object, shape: str) -> None:
     """Its tag, its size, and what kind of text it is."""
-    assert source_shape(value) == shape
+    assert str(shape_of_value(value)) == shape
 
 
 @pytest.mark.parametrize(

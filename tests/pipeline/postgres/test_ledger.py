@@ -62,7 +62,7 @@ def test_two_sessions_may_make_it_at_once(bare: Database) -> None:
         for thread in threads:
             thread.join(60)
         assert failures == []
-        assert bare.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'ddb2pg'") == 4
+        assert bare.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'ddb2pg'") == 5
         bare.execute("DROP SCHEMA ddb2pg CASCADE")
 
 
@@ -118,7 +118,7 @@ def test_row_security_is_on_for_each_of_its_tables(lab: Lab) -> None:
         "SELECT relname, relrowsecurity FROM pg_class WHERE relnamespace = 'ddb2pg'::regnamespace AND relkind = 'r'"
     )
 
-    assert sorted(tables) == [("chunk", True), ("compared_chunk", True), ("load", True), ("refused_file", True)]
+    assert sorted(tables) == [("chunk", True), ("compared_chunk", True), ("load", True), ("refused_file", True), ("replayed_item", True)]
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "somebody"])

@@ -32,6 +32,7 @@ function errorTable(entry) {
 
 function captionOf(entry) {
   if (entry.kind === "mismatches") return "What is different";
+  if (entry.kind === "discrepancies") return "Why it is left";
   return entry.errors.length === 1 ? "The error" : `All ${entry.errors.length} errors`;
 }
 

@@ -60,6 +60,6 @@ class Entries {
 
 /** What an error is about, in the words that the charts have, too. */
 function about(error, kind) {
-  if (kind === "mismatches") return error.column ?? "the whole row";
+  if (kind === "mismatches" || kind === "discrepancies") return error.column ?? "the whole row";
   return error.attribute ?? "the whole item";
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.checks.planted import found_in, plant, report_of
 from tests.postgres_server import Database
-from tests.truth import assert_equals_truth
+from tests.truth import assert_equals_truth, records
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def test_what_postgresql_refuses_is_told_with_its_reason(export: Path, run: Comm
     finished = run.validate(export, "--repair")
 
     assert finished.exit_code == 3, finished.output
-    found = [json.loads(line) for path in (run.run_folders[-1] / "mismatches").rglob("*.jsonl") for line in path.read_text().splitlines()]
+    found = list(records(run.run_folders[-1] / "mismatches" / "medzen-soap-notes"))
     assert {(one["key"]["id"]["S"].lower(), one["kind"]) for one in found} == {(ids[0], "missing"), (ids[1], "repaired")}
     refused = next(one["refused"] for one in found if one["kind"] == "missing")
     assert refused == {"code": "check_violation", "sqlstate": "23514", "constraint": "late"}

@@ -13,6 +13,7 @@ from tests.command_line import CommandLine
 from tests.handmade_export import write_export
 from tests.pipeline.checks.planted import NEW_ID, add_rows, found_in, plant, report_of
 from tests.postgres_server import Database
+from tests.truth import records, text_of
 from transforms.tables import TABLES
 
 
@@ -126,12 +127,11 @@ def test_one_row_gone_and_another_come_do_not_cancel_out(loaded: Path, run: Comm
 
 def test_a_dead_letter_that_is_in_the_target_after_all_is_told(loaded: Path, run: CommandLine, database: Database) -> None:
     """Its key has a row, and no loaded item has that key. Conflicts of keys, which are dead letters too, are none of these."""
-    refused = []
-    for path in (run.run_folders[0] / "dead_letters" / "medzen-video-sessions").glob("*.jsonl"):
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            if record["stage"] == "transform" and all(error["column"] not in ("id", None) for error in record["errors"]):
-                refused.append((record["data_file"], record["item_number"], json.loads(record["item"])["Item"]["id"]["S"]))
+    refused = [
+        (record["data_file"], record["item_number"], json.loads(record["item"])["Item"]["id"]["S"])
+        for record in records(run.run_folders[0] / "dead_letters" / "medzen-video-sessions")
+        if record["stage"] == "transform" and all(error["column"] not in ("id", None) for error in record["errors"])
+    ]
     assert len(refused) > 20
     conflicts = database.value("SELECT sum((dead_letter_codes ->> 'primary_key_conflict')::int) FROM ddb2pg.chunk")
     assert conflicts > 5, "there must be some for this to say anything"
@@ -146,11 +146,7 @@ def test_a_dead_letter_that_is_in_the_target_after_all_is_told(loaded: Path, run
 
     assert finished.exit_code == 3, finished.output
     assert report_of(run.run_folders[-1])["tables"][0]["mismatches"] == {"dead_letter_in_target": 1, "row_without_item": 1}
-    [record, other] = [
-        json.loads(line)
-        for path in (run.run_folders[-1] / "mismatches" / "medzen-video-sessions").iterdir()
-        for line in path.read_text().splitlines()
-    ]
+    [record, other] = records(run.run_folders[-1] / "mismatches" / "medzen-video-sessions")
     assert (record["kind"], record["data_file"], record["item_number"]) == ("dead_letter_in_target", data_file, item_number)
     assert record["primary_key"] == {"id": identity.lower()}
     assert (other["kind"], other["data_file"], other["primary_key"]) == ("row_without_item", None, {"id": NEW_ID.format(1)})
@@ -201,13 +197,11 @@ def test_values_are_nowhere_unless_they_were_asked_for(loaded: Path, run: Comman
     assert finished.exit_code == shown.exit_code == 3
     assert MARK not in finished.output + shown.output
     without, with_values = run.run_folders[-2:]
-    texts = [path.read_text() for path in without.rglob("*") if path.is_file()]
+    texts = [text_of(path) for path in without.rglob("*") if path.is_file()]
     assert len(texts) > 3
     assert not any(MARK in text for text in texts)
-    assert {path.stat().st_mode & 0o077 for path in run.output.rglob("*.jsonl")} == {0}
-    of_values = [
-        json.loads(line)["values"] for path in (with_values / "mismatches").rglob("*.jsonl") for line in path.read_text().splitlines()
-    ]
+    assert {path.stat().st_mode & 0o077 for path in run.output.rglob("*.jsonl.gz")} == {0}
+    of_values = [record["values"] for folder in (with_values / "mismatches").iterdir() for record in records(folder)]
     assert len(of_values) == planted_rows
     assert {value["join_url"]["target"] for value in of_values} == {MARK}
     assert all(value.keys() == {"join_url"} and value["join_url"]["export"] != MARK for value in of_values)

@@ -25,7 +25,7 @@ from pipeline.postgres.session import Session
 from pipeline.postgres.target import find_target
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.pipeline.checks.planted import plant
+from tests.pipeline.checks.planted import found_in, plant
 from tests.pipeline.postgres.made_loads import reference_to
 from tests.postgres_server import Database, Server
 from tests.truth import records
@@ -134,6 +134,24 @@ def test_ten_times_the_items_take_the_same_memory(tmp_path: Path, server: Server
     small, large = _peaks(tmp_path, server, (10_000, 100_000), change)
 
     assert large - small < 50, f"{small:.0f} MB, then {large:.0f} MB"
+
+
+@pytest.mark.soak
+def test_planted_differences_are_found_among_a_million_rows(tmp_path: Path, run: CommandLine, database: Database) -> None:
+    """One in each column, two deleted, three added, in each table; and what a rollback leaves is what was changed or added."""
+    export = tmp_path / "export"
+    write_sample_exports(export, items=340_000, seed=62, items_per_file=40_000, processes=os.cpu_count() or 1)
+    assert run.migrate(export).exit_code == 3
+    planted = plant(database)
+    arguments = ["--export", export, "--output", run.output, "--direct_num_workers=1"]
+
+    peak = _peak_mb([sys.executable, "-m", "pipeline", "validate", *arguments], database, 3)
+
+    assert found_in(run.run_folders[-1] / "mismatches") == {"planted": planted, "others": {}}
+    of_rollback = _peak_mb([sys.executable, "-m", "pipeline", "rollback", "--yes", *arguments], database, 3)
+    print(f"peak memory on three tables of 340,000 items: validate {peak:.0f} MB, rollback {of_rollback:.0f} MB")
+    for target, changed in planted.different.items():
+        assert {row[0] for row in database.query(f"SELECT id::text FROM {target}")} == changed.keys() | planted.added[target]
 
 
 @pytest.mark.soak

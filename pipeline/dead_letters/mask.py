@@ -1,0 +1,194 @@
+"""Items without their values: shapes in place of values, and no name that may be data.
+
+    >>> str(shape_of_value({"S": "9a3ed888-4b76-41a7-a0b2-1fdfc3f81d3b"}))
+    'S(36) uuid'
+
+The name of an attribute of an item is shown, unless it looks like data. A name inside a map may be schema or data (a patient's number as
+the key of his record), so it is shown only where the table's definition has it; else the member is known by its number. Where many items
+are told of at once, as in a report, no name is shown but those of the definition (`masked_path`), unless it is frequent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from pipeline.inspection.names import bounded, looks_like_data
+from pipeline.inspection.shapes import shape_of
+from transforms.attribute_value import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
+from transforms.table import Table
+
+MISSING: Final = "missing"
+OF_NO_COLUMN: Final = "(an attribute that no column takes)"
+# DynamoDB nests 32 levels; a file that was made by hand may have more than can be shown.
+_DEEPEST: Final = 40
+_MALFORMED: Final = "not an attribute value"
+_HIDDEN_NAME: Final = "(a name that looks like data)"
+_JSON_TYPES: Final[Mapping[type, str]] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+class ValueShape(NamedTuple):
+    """What kind of value it is: its tag, its length or number of members, and the kind of its text."""
+
+    tag: str
+    size: int | None = None
+    kind: str = ""
+
+    def __str__(self) -> str:
+        size = "" if self.size is None else f"({self.size})"
+        return f"{self.tag}{size}{' ' if self.kind else ''}{self.kind}"
+
+
+def shape_of_value(value: object) -> ValueShape:
+    """The shape of an attribute value, or of what stands in place of one."""
+    if not is_attribute_value(value):
+        return ValueShape(_MALFORMED, kind=_malformed_kind(value))
+    if is_missing(value):
+        return ValueShape("NULL")
+    [(tag, content)] = value.items()
+    match content:
+        case bool():
+            return ValueShape(tag)
+        case str():
+            return ValueShape(tag, len(content), "" if tag == "B" else shape_of(content))
+    return ValueShape(tag, len(content))
+
+
+def _malformed_kind(value: object) -> str:
+    """Of which JSON type it is, and what its tag holds where it has a known one."""
+    if type(value) is dict and len(value) == 1:
+        [(tag, content)] = value.items()
+        if tag in JSON_TYPE_OF_TAG:
+            return f"({tag} with {_JSON_TYPES[type(content)]})"
+    return f"({_JSON_TYPES[type(value)]})"
+
+
+# -- names ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def named_paths(table: Table) -> frozenset[str]:
+    """The paths that a definition names, `soapData.plan`, and those on the way to them."""
+    parted = [path.split(".") for path in table.paths]
+    return frozenset(".".join(parts[: length + 1]) for parts in parted for length in range(len(parts)))
+
+
+Step = str | int
+"""The name of an attribute or of a member of a map; the index of an element."""
+
+
+def steps_to(item: Mapping[str, Any], attribute: str) -> tuple[Step, ...] | None:
+    """The way to the value that an error names by its path, `eventData.items[3]`; None where there is none.
+
+    Names may hold dots and brackets themselves, so it is found by what is there.
+    """
+    for name, value in item.items():
+        if attribute.startswith(name):
+            below = _steps_below(value, attribute[len(name) :])
+            if below is not None:
+                return name, *below
+    return None
+
+
+def _steps_below(value: Any, path: str) -> tuple[Step, ...] | None:
+    if not path:
+        return ()
+    members: Any = value.get("M") if isinstance(value, dict) else None
+    if path.startswith(".") and isinstance(members, dict):
+        below = steps_to(members, path[1:])
+        if below is not None:
+            return below
+    elements = value.get("L") if isinstance(value, dict) else None
+    index, bracket, rest = path[1:].partition("]")
+    if path.startswith("[") and bracket and index.isdecimal() and isinstance(elements, list) and int(index) < len(elements):
+        below = _steps_below(elements[int(index)], rest)
+        return None if below is None else (int(index), *below)
+    return None
+
+
+def value_at(item: Mapping[str, Any], steps: Iterable[Step]) -> Any:
+    """The value at the end of a way that `steps_to` found."""
+    value: Any = {"M": item}
+    for step in steps:
+        [holder] = value.values()
+        value = holder[step]
+    return value
+
+
+def value_of_path(item: Mapping[str, Any], path: str) -> Any:
+    """The attribute value at a path of a definition, through maps only; None where there is none."""
+    *maps, name = path.split(".")
+    holder: Any = item
+    for map_ in maps:
+        value = holder.get(map_)
+        holder = value.get("M") if isinstance(value, dict) else None
+        if not isinstance(holder, dict):
+            return None
+    return holder.get(name)
+
+
+def masked_path(path: str, paths: Sequence[str]) -> str:
+    """A path as far as the `paths` of a definition have it: `eventData (inside)`. Of a name that they do not have, nothing is shown."""
+    if path in paths or any(known.startswith(f"{path}.") for known in paths):
+        return path
+    above = [known for known in paths if path.startswith((f"{known}.", f"{known}["))]
+    return f"{max(above, key=len)} (inside)" if above else OF_NO_COLUMN
+
+
+def shown_place(item: Mapping[str, Any], attribute: str, named: Collection[str]) -> str:
+    """An error's path without what may be data: `eventData (inside)`."""
+    if attribute in named:
+        return attribute
+    steps = steps_to(item, attribute) or (attribute.partition(".")[0].partition("[")[0],)
+    path = shown_name(str(steps[0]))
+    if len(steps) == 1 and steps[0] == attribute:
+        return path
+    whole = str(steps[0])
+    for step in steps[1:]:
+        whole = f"{whole}.{step}"
+        if whole not in named:
+            break
+        path = whole
+    return f"{path} (inside)"
+
+
+def shown_name(name: str) -> str:
+    """Of an attribute of an item."""
+    short = bounded(name)
+    return _HIDDEN_NAME if looks_like_data(short) else short
+
+
+def member_name(path: str, number: int, named: Collection[str]) -> str:
+    """Of the member of a map at `path`: its last name where the definition has it, else its number, from 1."""
+    return path.rpartition(".")[2] if path in named else f"#{number}"
+
+
+def masked_item(item: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
+    """The item with shapes in place of values; maps are objects, lists are arrays, so that its structure can be seen.
+
+    Two names that look like data are told apart by a number.
+    """
+    masked: dict[str, Any] = {}
+    for number, (name, value) in enumerate(item.items(), 1):
+        shown = shown_name(name)
+        masked[shown if shown == name or shown not in masked else f"{shown} {number}"] = _masked(value, name, named)
+    return masked
+
+
+def _masked(value: Any, path: str, named: Collection[str], depth: int = 0) -> Any:
+    if is_attribute_value(value) and depth < _DEEPEST:
+        if "M" in value:
+            return {
+                member_name(f"{path}.{name}", number, named): _masked(member, f"{path}.{name}", named, depth + 1)
+                for number, (name, member) in enumerate(value["M"].items(), 1)
+            }
+        if "L" in value:
+            return [_masked(element, f"{path}[{index}]", named, depth + 1) for index, element in enumerate(value["L"])]
+    return str(shape_of_value(value))

@@ -1,0 +1,49 @@
+"""Loads of sample exports without the command line: the plans of the three tables, and their records in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.dead_letters.files import RecordFiles
+from pipeline.dead_letters.forms import RecordFormat, RecordKind, form_of
+from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
+from pipeline.export.given import find_exports
+from pipeline.export.manifest import read_export
+from pipeline.loading import LoadPlan, load_plainly
+from pipeline.postgres import ledger
+from pipeline.postgres.database_url import DatabaseReference
+from pipeline.postgres.session import Session
+from pipeline.postgres.target import find_target
+from transforms.table import Unmapped
+from transforms.tables import TABLES
+
+CHUNK_SIZE = ChunkSize(items=100)
+SPLIT_SIZE = SplitSize(items=110)
+
+
+def plans_of(export: Path, reference: DatabaseReference) -> Iterator[tuple[LoadPlan, list[Split]]]:
+    for table in TABLES:
+        read = read_export(find_exports(str(export / table.source))[0])
+        with Session(reference) as session:
+
+            def start(cursor, table=table, read=read):
+                ledger.create(cursor)
+                target = find_target(cursor, table.target)
+                return target, ledger.start_load(cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE, SPLIT_SIZE)
+
+            target, load = session.transact(start)
+        yield LoadPlan(load, table, target, reference, "run"), plan_splits(read.data_files, load.split_size)
+
+
+def load_into_files(export: Path, reference: DatabaseReference, run_folders: Mapping[RecordFormat, Path]) -> None:
+    """Load three tables by the plain loop; the same records go into a run's folder in each format."""
+    for plan, splits in plans_of(export, reference):
+        files = [
+            [RecordFiles(run_folder / kind / plan.table.source, form_of(kind, record_format)) for kind in RecordKind]
+            for record_format, run_folder in run_folders.items()
+        ]
+        for batches in load_plainly(splits, plan):
+            for of_format in files:
+                for one, batch in zip(of_format, batches, strict=True):
+                    one.write(batch)
