@@ -1,4 +1,4 @@
-"""One migration and one validation for all tests of the report, and one browser."""
+"""One migration and one validation for all tests of the report, what comes after them for some, and one browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pipeline.sample_export import write_sample_exports
 from tests.browser import Browser
 from tests.command_line import CommandLine
 from tests.pipeline.checks.planted import plant
-from tests.pipeline.report.reported import PASSWORD, Reported
+from tests.pipeline.checks.requests.web_server import WebServer
+from tests.pipeline.report.reported import PASSWORD, REQUESTS, Reported, TakenBack
 from tests.postgres_server import Server
 
 
@@ -25,10 +26,25 @@ def reported(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Report
     migrated = run.migrate(folder / "export", "--chunk_items=50", "--direct_num_workers=1")
     assert migrated.exit_code == 3, migrated.output
     plant(database)
-    validated = run.validate(folder / "export", "--direct_num_workers=1")
+    with WebServer() as web:
+        (folder / "requests.toml").write_text(REQUESTS.replace("http://APP", web.url), encoding="utf-8")
+        validated = run.validate(folder / "export", "--direct_num_workers=1", f"--requests={folder / 'requests.toml'}")
     assert validated.exit_code == 3, validated.output
     first, second = run.run_folders
-    return Reported(first, second)
+    return Reported(folder, run, first, second)
+
+
+@pytest.fixture(scope="session")
+def taken_back(reported: Reported) -> TakenBack:
+    """After the others: what was refused is given again as it is, then the loads are rolled back, of which some rows were changed."""
+    run, export = reported.run, reported.folder / "export"
+    for finished in (
+        run("dead-letters", "replay", reported.migrated, "--output", run.output),
+        run.roll_back(export, "--direct_num_workers=1"),
+        run.roll_back(export, "--direct_num_workers=1", "--yes"),
+    ):
+        assert finished.exit_code == 3, finished.output
+    return TakenBack(*run.run_folders[-3:])
 
 
 @pytest.fixture(scope="session")

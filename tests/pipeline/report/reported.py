@@ -11,21 +11,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.command_line import CommandLine
 from tests.truth import records
 
 TABLES = ("medzen-video-sessions", "medzen-soap-notes", "medzen-meeting-audit")
 PASSWORD = "hunter2-of-the-database"
+REQUESTS = """
+[[request]]
+name = "all is well"
+url = "http://APP/health"
+[request.expect]
+status = 200
+
+[[request]]
+name = "nothing for strangers"
+url = "http://APP/rest/v1/clinical_notes?select=id"
+[request.expect]
+status = 401
+"""
+"""`http://APP` stands for a server that answers 200."""
 
 
 @dataclass(frozen=True)
 class Reported:
     """One export with faults, migrated, changed, and validated."""
 
+    folder: Path
+    run: CommandLine
     migrated: Path
     validated: Path
 
     def dead_letters(self) -> list[dict[str, Any]]:
         return [record for table in TABLES for record in records(self.migrated / "dead_letters" / table)]
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """The same, replayed and rolled back: the folders of these runs."""
+
+    replayed: Path
+    looked: Path
+    rolled_back: Path
 
 
 def report_of(run_folder: Path) -> dict[str, Any]:
@@ -84,13 +110,28 @@ def dead_letter(number: int, *errors: Mapping[str, Any], item: Mapping[str, Any]
     }
 
 
+def mismatch(kind: str, *columns: str) -> dict[str, Any]:
+    """A record as docs/validation.md describes it."""
+    address = {name: value for name, value in dead_letter(0).items() if name in {"run_id", "source_table", "target_table", "export_id"}}
+    return {
+        **address,
+        "data_file": "one.json.gz",
+        "item_number": 0,
+        "kind": kind,
+        "key": {"id": {"S": "value-of-0"}},
+        "primary_key": None,
+        "columns": list(columns),
+        "refused": None,
+    }
+
+
 def make_run(folder: Path, dead_letters: Iterable[Mapping[str, Any]], *, attributes: Iterable[str] = ("id",), **others: Any) -> Path:
     """A run's folder with these dead letters of one table, and a report of a load that had them."""
     run_folder = folder / "20261123T000000.000-abcdef"
     of_table = run_folder / "dead_letters" / "things"
     of_table.mkdir(parents=True)
     count = 0
-    with (of_table / "one.json.gz.jsonl").open("w", encoding="utf-8") as stream:
+    with gzip.open(of_table / "one.json.gz.jsonl.gz", "wt", encoding="utf-8") as stream:
         for record in dead_letters:
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
             count += 1

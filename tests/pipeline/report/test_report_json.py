@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 import pipeline.report
 from tests.pipeline.report.reported import PASSWORD, TABLES, Reported, report_of
-from tests.truth import records
+from tests.truth import records, text_of
 
 ROOT = Path(__file__).parents[3]
 SCHEMA: dict[str, Any] = json.loads((Path(pipeline.report.__file__).parent / "report.schema.json").read_bytes())
@@ -90,6 +90,13 @@ def test_the_verdict_and_the_checks_are_in_it(reported: Reported) -> None:
     assert {"server_version", "export", "primary_key"} <= {check["check"] for check in migrated["preflight"]}
     assert validated["verdict"]["sentence"] == "There are differences"
     assert [check["verdict"] for check in validated["comparison"]] == ["pass", "fail", "fail"] * 3
+    assert [(gate["verdict"], gate["table"]) for gate in migrated["gates"]] == [("pass", table) for table in TABLES]
+    assert [table["gate"]["compared_items"] for table in migrated["tables"]] == [50] * 3, (
+        "the beginning of the file, as far as its chunk goes"
+    )
+    assert {check["verdict"] for check in validated["checks"]} >= {"PASS", "FAIL"}
+    assert [(request["name"], request["failed"]) for request in validated["requests"]] == [("all is well", 0), ("nothing for strangers", 1)]
+    assert "requests that were not answered as expected: nothing for strangers" in validated["verdict"]["details"]
 
 
 def test_the_database_is_named_without_its_password(reported: Reported) -> None:
@@ -99,7 +106,7 @@ def test_the_database_is_named_without_its_password(reported: Reported) -> None:
     assert report["database"]["user"] == "postgres"
     for folder in (reported.migrated, reported.validated):
         for path in folder.rglob("*"):
-            assert path.is_dir() or PASSWORD.encode() not in path.read_bytes(), path
+            assert path.is_dir() or PASSWORD not in text_of(path), path
 
 
 @pytest.mark.parametrize("kind", ["migrated", "validated"])

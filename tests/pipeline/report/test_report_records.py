@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from pipeline.errors import Refused
 from pipeline.report.records.gather import fair_shares, gather_records
 from pipeline.report.records.names import TableNames, without_indexes
-from tests.pipeline.report.reported import dead_letter, error, make_run
+from tests.pipeline.report.reported import dead_letter, error, make_run, mismatch
 
 OTHER = "(an attribute that no column takes)"
 
@@ -82,10 +84,26 @@ def test_a_line_that_is_no_item_has_its_size_only(run_folder: Path) -> None:
 
 def test_a_damaged_file_is_named(run_folder: Path) -> None:
     run = make_run(run_folder, [dead_letter(0, error("x"))])
-    path = run / "dead_letters" / "things" / "one.json.gz.jsonl"
-    path.write_bytes(path.read_bytes() + b'{"run_id": "2026')
-    with pytest.raises(Refused, match=r"one\.json\.gz\.jsonl: line 2 is no record"):
+    path = run / "dead_letters" / "things" / "one.json.gz.jsonl.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole + gzip.compress(b'{"run_id": "2026'))
+    with pytest.raises(Refused, match=r"one\.json\.gz\.jsonl\.gz: cannot be read"):
         gather_records(run, {})
+    path.write_bytes(whole + gzip.compress(b'{"run_id": "2026"}\n'))
+    with pytest.raises(Refused, match="holds records that are no dead letters"):
+        gather_records(run, {})
+
+
+def test_of_a_rollback_the_last_pass_tells_all(run_folder: Path) -> None:
+    """In S3, where nothing is deleted, each pass has a folder of its own; the tenth comes after the ninth."""
+    run = make_run(run_folder, [])
+    for number, kinds in ((None, ["refused", "referenced"]), (9, ["refused", "referenced"]), (10, ["referenced"])):
+        folder = run / "discrepancies" / "things" / ("" if number is None else f"pass-{number}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with gzip.open(folder / "one.json.gz.jsonl.gz", "wt", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(mismatch(kind)) + "\n" for kind in kinds)
+    [count] = gather_records(run, {}).counts
+    assert (count.kind, count.table, count.code, count.attribute, count.count) == ("discrepancies", "things", "referenced", None, 1)
 
 
 # -- names ---------------------------------------------------------------------------------------------------------------------------------
