@@ -16,7 +16,7 @@ from pipeline.checks.preflight.findings import problems_in
 from pipeline.checks.preflight.terminal import print_warnings
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
-from pipeline.dead_letters.threshold import Threshold
+from pipeline.dead_letters.threshold import USUAL, Threshold
 from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -50,9 +50,10 @@ class MigrateOptions:
     chunk_size: ChunkSize
     split_size: SplitSize
     storage: Storage
-    dead_letter_format: RecordFormat
-    threshold: Threshold
     beam_arguments: Sequence[str]
+    dead_letter_format: RecordFormat = RecordFormat.JSONL
+    threshold: Threshold = USUAL
+    """Of dead letters."""
 
     @property
     def preflight(self) -> PreflightRequest:
