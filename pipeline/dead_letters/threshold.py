@@ -42,6 +42,8 @@ class Threshold:
         return None
 
 
+USUAL: Final = Threshold()
+"""Without `--max_dead_letters`."""
 UNLIMITED: Final = Threshold(is_limited=False)
 
 
