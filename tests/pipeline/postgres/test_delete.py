@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from pipeline.errors import Stopped
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import RolledBackChunk
 from tests.pipeline.postgres.made_loads import PLAIN, Lab, reference_to, thing, uuid
@@ -162,3 +163,19 @@ def test_once_the_load_is_closed_nothing_of_it_is_tried_again(bare: Database) ->
 
     assert rollback.run(2) == {0: ("refused", "23503")}
     assert len(lab.names()) == 6
+
+
+def test_rows_go_and_their_chunk_is_closed_in_one_transaction(lab: Lab) -> None:
+    """Where the ledger cannot be written, all rows are still there; once it can, they go and are counted."""
+    rollback = Rollback(lab, LINES)
+    lab.database.execute(
+        "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '42501'; END $$; "
+        "CREATE TRIGGER stop BEFORE UPDATE ON ddb2pg.chunk FOR EACH ROW EXECUTE FUNCTION stop()"
+    )
+    with pytest.raises(Stopped):
+        rollback.run()
+    assert len(lab.names()) == 6
+    lab.database.execute("DROP TRIGGER stop ON ddb2pg.chunk")
+
+    assert rollback.run() == {}
+    assert rollback.figures == (6, 0, 0)
