@@ -31,7 +31,7 @@ TARGET = VIDEO_SESSIONS.target
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With dead letters, of keys that conflict among them."""
+    """With dead letters, and rows that are unusual."""
     root = tmp_path_factory.mktemp("gate_sample") / "export"
     write_sample_exports(root, items=300, seed=6, faulty=0.2, odd=0.1, items_per_file=90)
     return root
@@ -67,6 +67,8 @@ class Gate:
 
 @pytest.fixture
 def gate(database: Database, faulty: Path, attempt: Attempt, tmp_path: Path) -> Gate:
+    """Among its dead letters are some that PostgreSQL refused."""
+    database.execute(f"ALTER TABLE {TARGET} ADD CHECK (md5(id::text) >= '1')")
     return Gate(database, faulty, attempt, tmp_path / "run")
 
 
