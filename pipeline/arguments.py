@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from pipeline.dead_letters.threshold import Threshold, parse_threshold
+from pipeline.dead_letters.threshold import USUAL, Threshold, parse_threshold
 from pipeline.storage.output import OutputFolder
 from pipeline.storage.s3_folder import S3Folder
 
@@ -109,7 +109,7 @@ def add_dead_letters(command: argparse.ArgumentParser) -> None:
         "--max_dead_letters",
         metavar="N|SHARE",
         type=_threshold,
-        default=Threshold(),
+        default=USUAL,
         help="stop when a table has more than N dead letters, or more than a share of its items, as 5%% or 0.05; what is committed stays "
         "(default: when more than half of 20,000 or more items are dead letters; 100%% is no limit)",
     )

@@ -21,7 +21,7 @@ from pipeline.checks.validation.gate import pass_gate
 from pipeline.checks.validation.validate import FOLDER
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
-from pipeline.dead_letters.threshold import Threshold
+from pipeline.dead_letters.threshold import USUAL, Threshold
 from pipeline.engine import planned_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -60,9 +60,10 @@ class MigrateOptions:
     chunk_size: ChunkSize
     split_size: SplitSize
     storage: Storage
-    dead_letter_format: RecordFormat
-    threshold: Threshold
     beam_arguments: Sequence[str]
+    dead_letter_format: RecordFormat = RecordFormat.JSONL
+    threshold: Threshold = USUAL
+    """Of dead letters."""
     gate: Validated | None = Validated.QUICK
     """How thoroughly a table that is loaded is held against its export."""
 

@@ -50,6 +50,8 @@ class Threshold:
         return None
 
 
+USUAL: Final = Threshold()
+"""Without `--max_dead_letters`."""
 UNLIMITED: Final = Threshold(is_limited=False)
 
 

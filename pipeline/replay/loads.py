@@ -19,7 +19,7 @@ from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import ChunkRoom
 from pipeline.postgres.session import Cursor
 from pipeline.postgres.target import Target, find_target
-from pipeline.replay.given_items import GivenItem, LoadKey
+from pipeline.replay.given_items import LoadKey, read_items
 from pipeline.storage import Storage
 from transforms.table import Table
 
@@ -33,6 +33,8 @@ class GivenLoad:
     key: LoadKey
     numbers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """By data file."""
+    uris: list[str] = field(default_factory=list)
+    """The files of dead letters that they are in."""
 
     @property
     def items(self) -> int:
@@ -40,19 +42,23 @@ class GivenLoad:
         return sum(map(len, self.numbers.values()))
 
 
-def gather(given: Iterable[GivenItem | str]) -> dict[LoadKey, GivenLoad]:
-    """What is given, by load. Raises `Refused` with what is wrong with the files."""
+def gather(uris: Sequence[str], storage: Storage) -> dict[LoadKey, GivenLoad]:
+    """What some files give, by load. Raises `Refused` with what is wrong with them."""
     loads: dict[LoadKey, GivenLoad] = {}
     problems: list[str] = []
-    for item in given:
-        if isinstance(item, str):
-            problems.append(item)
-            continue
-        load = loads.setdefault(item.load, GivenLoad(item.load))
-        numbers = load.numbers[item.key.data_file]
-        if item.key.item_number in numbers:
-            problems.append(f"item {item.key.item_number:,} of {item.key.data_file!r} is given twice; which one counts?")
-        numbers.add(item.key.item_number)
+    for uri in uris:
+        of_file: set[LoadKey] = set()
+        for item in read_items([uri], storage):
+            if isinstance(item, str):
+                problems.append(f"{uri}: {item}")
+                continue
+            of_file.add(item.load)
+            numbers = loads.setdefault(item.load, GivenLoad(item.load)).numbers[item.key.data_file]
+            if item.key.item_number in numbers:
+                problems.append(f"{uri}: item {item.key.item_number:,} of {item.key.data_file!r} is given twice; which one counts?")
+            numbers.add(item.key.item_number)
+        for key in of_file:
+            loads[key].uris.append(uri)
     for source, count in Counter(key.source_table for key in loads).items():
         if count > 1:
             problems.append(f"{source!r}: dead letters of {count} loads are given; bring in one after the other")
@@ -67,8 +73,12 @@ def gather(given: Iterable[GivenItem | str]) -> dict[LoadKey, GivenLoad]:
 def find_plans(
     cursor: Cursor, loads: Iterable[GivenLoad], tables: Sequence[Table], run_id: str, database: DatabaseReference, storage: Storage
 ) -> dict[LoadKey, LoadPlan]:
-    """How each load's items are brought in. Raises `Refused` with every problem that there is."""
+    """How each load's items are brought in, in the order of the tables: rows of a later one may refer to those of an earlier one.
+
+    Raises `Refused` with every problem that there is.
+    """
     by_source = {table.source: table for table in tables}
+    places = {source: place for place, source in enumerate(by_source)}
     plans = {}
     problems: list[str] = []
     ledger.bring_up_to_date(cursor)
@@ -76,7 +86,7 @@ def find_plans(
         raise Refused(["no load was ever started in this database; is it the right one?"])
     if not ledger.is_ours(cursor):
         raise Refused(["the ledger, the schema ddb2pg, belongs to another role than this one; connect as the role that loaded"])
-    for given in loads:
+    for given in sorted(loads, key=lambda load: places.get(load.key.source_table, len(places))):
         key = given.key
         table = by_source.get(key.source_table)
         target = find_target(cursor, table.target) if table else None

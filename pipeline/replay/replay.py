@@ -19,7 +19,7 @@ from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.ledger import Totals
 from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import count_rows
-from pipeline.replay.given_items import GivenItem, read_items
+from pipeline.replay.given_items import GivenItem, LoadKey, read_items
 from pipeline.replay.loader import ReplayLoader
 from pipeline.replay.loads import GivenLoad, find_plans, gather
 from pipeline.report.replay_result import ReplayResult
@@ -60,7 +60,7 @@ def replay(options: ReplayOptions) -> tuple[OutputFolder, list[ReplayResult], Ru
     """
     run_id, started_at = new_run_id(), datetime.now(UTC)
     # Read twice: first to know that all of it can be brought in, then to do it, with memory that does not grow with the items.
-    loads = gather(read_items(options.files.uris, options.storage))
+    loads = gather(options.files.uris, options.storage)
     with Session(options.database) as session:
         plans = session.transact(
             lambda cursor: find_plans(cursor, loads.values(), options.tables, run_id, options.database, options.storage)
@@ -69,10 +69,9 @@ def replay(options: ReplayOptions) -> tuple[OutputFolder, list[ReplayResult], Ru
         run_folder = options.output / run_id
         make_folder(run_folder)
         replays = {key: _LoadReplay(plan, session, run_folder, options.dead_letter_format) for key, plan in plans.items()}
-        for batch in _batches(read_items(options.files.uris, options.storage)):
-            if batch[0].load not in replays:
-                raise Stopped(_CHANGED)
-            replays[batch[0].load].bring_in(batch)
+        for key, one in replays.items():
+            for batch in _batches(key, read_items(loads[key].uris, options.storage)):
+                one.bring_in(batch)
         results = [
             session.transact(lambda cursor, key=key, one=one: one.conclude(cursor, loads[key]))  # type: ignore[misc]
             for key, one in replays.items()
@@ -80,14 +79,16 @@ def replay(options: ReplayOptions) -> tuple[OutputFolder, list[ReplayResult], Ru
         return run_folder, results, facts
 
 
-def _batches(items: Iterator[GivenItem | str]) -> Iterator[list[GivenItem]]:
-    """Items of one load each, in their order."""
+def _batches(load: LoadKey, items: Iterator[GivenItem | str]) -> Iterator[list[GivenItem]]:
+    """Those of one load, in their order."""
     batch: list[GivenItem] = []
     bytes_ = 0
     for item in items:
         if isinstance(item, str):
             raise Stopped(_CHANGED)
-        if batch and (batch[0].load != item.load or len(batch) == _BATCH_ITEMS or bytes_ + len(item.line) > _BATCH_BYTES):
+        if item.load != load:
+            continue
+        if batch and (len(batch) == _BATCH_ITEMS or bytes_ + len(item.line) > _BATCH_BYTES):
             yield batch
             batch, bytes_ = [], 0
         batch.append(item)

@@ -62,7 +62,7 @@ def print_gate(console: Console, gate: GateResult | None, folder: OutputFolder) 
     if gate.is_of_before:
         console.print("  compared with the export by an earlier run", highlight=False)
         return
-    what = "every item" if gate.level is Validated.FULL else f"{gate.compared_items:,} items of all over the export"
+    what = "every item" if gate.level is Validated.FULL else f"{gate.compared_items:,} sampled items"
     console.print(f"  {what} compared with the target: {'equal' if gate.holds else 'NOT equal'}", highlight=False)
     for kind, count in gate.mismatches.items():
         console.print(f"  NOT VALIDATED: {count:,} {KIND_WORDS[MismatchKind(kind)]} ({kind})", style="bold red", highlight=False)

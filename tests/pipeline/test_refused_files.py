@@ -135,7 +135,7 @@ def test_an_output_folder_that_cannot_be_written_stops_the_run(tmp_path: Path, d
     write_sample_exports(tmp_path / "export", items=400, faulty=0.5, odd=0, tables=[TABLE], items_per_file=100)
     full = tmp_path / "full"
     full.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", full], check=False, capture_output=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", full], check=False, capture_output=True)
     if not os.path.ismount(full):
         pytest.skip("this machine lets nobody mount a small disk")
     try:

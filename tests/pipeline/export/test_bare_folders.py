@@ -292,7 +292,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("b.ion", b"$ion_1_0 {Item:{}}\n"),
-        ("b.ion.gz", gzip.compress(b"$ion_1_0 {Item:{}}\n")),
+        ("b.ion.gz", gzip.compress(b"$ion_1_0 {Item:{}}\n", mtime=0)),
         ("b.json.gz", gzip.compress(b'$ion_1_0 {Item:{id:"%s"}}\n' % MARK)),
         ("b.json", b'$ion_1_0 {Item:{id:"%s"}}\n' % MARK),
     ],
@@ -311,7 +311,7 @@ def test_ion_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
 
 def test_ion_alone_is_refused_for_what_it_is(tmp_path: Path) -> None:
     """Not only among data files of ours."""
-    make_bare(tmp_path / "data", b_ion_gz=gzip.compress(b"$ion_1_0 {Item:{}}\n"))
+    make_bare(tmp_path / "data", b_ion_gz=gzip.compress(b"$ion_1_0 {Item:{}}\n", mtime=0))
 
     assert "Amazon Ion" in problems_of(tmp_path)[0]
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from pipeline.checks.rollback.chunk import RollbackPlan
+from pipeline.errors import Stopped
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import RolledBackChunk
+from pipeline.postgres.session import Session
+from tests.pipeline.postgres.losing_proxy import LosingProxy
 from tests.pipeline.postgres.made_loads import PLAIN, Lab, reference_to, thing, uuid
 from tests.pipeline.postgres.made_rollbacks import CHILDREN, LINES, Rollback
 from tests.postgres_server import Database
@@ -162,3 +168,61 @@ def test_once_the_load_is_closed_nothing_of_it_is_tried_again(bare: Database) ->
 
     assert rollback.run(2) == {0: ("refused", "23503")}
     assert len(lab.names()) == 6
+
+
+def test_rows_go_and_their_chunk_is_closed_in_one_transaction(lab: Lab) -> None:
+    """Where the ledger cannot be written, all rows are still there; once it can, they go and are counted."""
+    rollback = Rollback(lab, LINES)
+    lab.database.execute(
+        "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '42501'; END $$; "
+        "CREATE TRIGGER stop BEFORE UPDATE ON ddb2pg.chunk FOR EACH ROW EXECUTE FUNCTION stop()"
+    )
+    with pytest.raises(Stopped):
+        rollback.run()
+    assert len(lab.names()) == 6
+    lab.database.execute("DROP TRIGGER stop ON ddb2pg.chunk")
+
+    assert rollback.run() == {}
+    assert rollback.figures == (6, 0, 0)
+
+
+def test_a_later_pass_keeps_what_is_known_of_rows_that_it_does_not_try(bare: Database) -> None:
+    """Of a chunk with a row that was changed and one that was referred to."""
+    rollback = Rollback(Lab(bare, PLAIN, CHILDREN.format("")), LINES)
+    bare.execute("UPDATE thing SET name = 'other' WHERE id = %s", uuid(1))
+    bare.execute("INSERT INTO child VALUES (1, %s)", uuid(2))
+    assert rollback.run() == {0: ("different", None), 1: ("refused", "23503")}
+    bare.execute("DELETE FROM child")
+
+    assert rollback.run(2) == {0: ("different", None)}
+    assert rollback.figures == (5, 0, 1)
+
+
+def test_the_row_of_others_with_the_key_of_a_dead_letter_is_left(bare: Database) -> None:
+    """Also the very same row: the ledger knows that it is not ours."""
+    lab = Lab(bare, PLAIN, f"INSERT INTO thing (id, name) VALUES ('{uuid(3)}', 'n3')")
+    rollback = Rollback(lab, LINES)
+
+    assert rollback.look() == {}
+    assert rollback.run() == {}
+    assert rollback.figures == (5, 0, 0)
+    assert lab.names() == {3: "n3"}
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_commit_whose_answer_is_lost_is_counted_once(lab: Lab, after: bool) -> None:
+    """Whether the server had done it or not."""
+    rollback = Rollback(lab, LINES)
+    lab.database.execute("DELETE FROM thing WHERE id = %s", uuid(4))
+    with LosingProxy(lab.database.url, after=after) as proxy:
+        load_plan = replace(rollback.plan, database=reference_to(proxy.url))
+        with Session(load_plan.database) as session:
+            roll_back = RollbackPlan(load_plan, 1, (), is_dry=False).worker(session)
+            roll_back(rollback.chunks[0])
+            proxy.lose_next_commit()
+            roll_back(rollback.chunks[1])
+            roll_back(rollback.chunks[2])
+        assert proxy.lost == 1
+
+    assert rollback.figures == (5, 1, 0)
+    assert lab.names() == {}

@@ -130,3 +130,11 @@ def test_it_ends_when_no_other_is_at_a_chunk(lab: Lab) -> None:
         other.close()
         ended.join(60)
         assert session.transact(lambda cursor: ledger.is_rolled_back(cursor, plan.load.load_id))
+
+
+def test_it_does_not_end_with_a_chunk_that_is_not_closed(lab: Lab) -> None:
+    plan = lab.plan()
+    lab.load([thing(1)], plan)
+    with lab.session() as session:
+        assert not session.transact(lambda cursor: ledger.finish_rollback(cursor, plan.load.load_id))
+        assert not session.transact(lambda cursor: ledger.is_rolled_back(cursor, plan.load.load_id))

@@ -179,6 +179,33 @@ def test_the_other_commands_know_what_was_brought_in(loaded: Path, tmp_path: Pat
     assert "knows no load" in late.stderr
 
 
+def test_tables_come_in_in_their_order(tmp_path: Path, run: CommandLine, database: Database) -> None:
+    """A row that refers to another dead letter of the same folder, though its own table's name comes first in the alphabet."""
+    session = "00000000-0000-4000-9000-000000000001"
+    row = {
+        "id": {"S": session},
+        "status": {"S": "no such"},
+        "appointmentId": {"S": session},
+        "patientId": {"S": session},
+        "providerId": {"S": session},
+        "createdAt": {"N": "1700000000000"},
+    }
+    export = tmp_path / "export"
+    write_export(export / "a", "medzen-video-sessions", [[line(row)]], "01794632786093-00000001")
+    write_export(export / "b", TABLE, [[line(item(1, session=session))]], "01794632786093-00000002")
+    database.execute("ALTER TABLE video_call_audit_log ADD FOREIGN KEY (session_id) REFERENCES video_call_sessions")
+    assert run.migrate(export).exit_code == 3
+    assert database.query("SELECT count(*) FROM video_call_audit_log") == [(0,)]
+
+    def mend(one: dict[str, Any]) -> dict[str, Any]:
+        return {**one, "item": one["item"].replace("no such", "ACTIVE")}
+
+    finished = replay(run, mended_copy(run.run_folders[0], tmp_path / "copy", mend))
+
+    assert finished.exit_code == 0, finished.output
+    assert database.query("SELECT count(*) FROM video_call_audit_log") == [(1,)]
+
+
 @pytest.mark.parametrize("workers", [2])
 @pytest.mark.usefixtures("loaded")
 def test_two_at_once_bring_each_in_once(tmp_path: Path, run: CommandLine, database: Database, workers: int) -> None:

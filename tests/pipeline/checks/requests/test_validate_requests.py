@@ -12,6 +12,7 @@ from tests.command_line import CommandLine
 from tests.pipeline.checks.planted import report_of
 from tests.pipeline.checks.requests.web_server import Received, Reply, WebServer
 from tests.postgres_server import Database
+from tests.truth import text_of
 
 SECRET = "t0ken-of-the-environment"
 
@@ -88,7 +89,7 @@ def test_requests_are_sent_after_the_comparison_and_told(
         (told["name"], 2),
         ("[bold]nothing[/] for strangers \x1b[31m", 0),
     ]
-    texts = [path.read_text() for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file()]
+    texts = [text_of(path) for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file()]
     everything = "".join([*texts, finished.output, failed.output])
     hidden = [SECRET, web.url, "/functions/v1", "patient", *(value for note in notes for value in note if len(value) > 8)]
     assert [text for text in hidden if text in everything] == []
