@@ -108,8 +108,12 @@ def test_two_connections_are_enough_for_a_load_in_one_process(
     """As many as preflight says, and not one more; with one it is refused before anything is written."""
     url = make_dsn(database.url, user=role)
     database.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
-    refused = CommandLine(url, tmp_path).migrate(exports)
-    assert refused.exit_code == 2, refused.output
+    for _ in range(10):
+        refused = CommandLine(url, tmp_path).migrate(exports)
+        assert refused.exit_code == 2, refused.output
+        # A server counts a connection that was closed until its process is gone.
+        if "too many connections" not in refused.stderr:
+            break
     assert "has 1 of 1 connections free, but the run opens 2" in refused.stderr
     database.execute(f"ALTER ROLE {role} CONNECTION LIMIT 2")
     assert look.of("too_few_connections", url=url) == []
