@@ -129,6 +129,6 @@ def test_records_are_readable_by_their_owner_only(tmp_path: Path, run: CommandLi
     write_export(tmp_path / "export", "medzen-video-sessions", [_lines()])
     run.migrate(tmp_path / "export")
 
-    modes = {path.stat().st_mode & 0o077 for path in (run.output, *run.output.rglob("*")) if path.name != "report.json"}
+    modes = {path.stat().st_mode & 0o077 for path in (run.output, *run.output.rglob("*"))}
 
     assert modes == {0}

@@ -15,7 +15,8 @@ from pipeline.dead_letters.forms import RecordForm, RecordKind
 from pipeline.dead_letters.json_lines import JsonLines
 from pipeline.dead_letters.parquet import Parquet
 from pipeline.dead_letters.reading import find_dead_letters, read_dead_letters
-from pipeline.errors import Stopped
+from pipeline.errors import Refused, Stopped
+from pipeline.report.files import rewrite_page
 from pipeline.sample_export import write_sample_exports
 from pipeline.storage import Storage
 from pipeline.storage.output import new_file
@@ -187,8 +188,21 @@ def test_a_migration_writes_its_output_to_s3(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(Storage().read(f"s3://{folder.uri.split('/')[2]}/{key}"))
     of_first, of_second = sorted((tmp_path / "out put").iterdir())
-    assert {path.suffix for path in of_first.rglob("*") if path.is_file()} == {".parquet", ".json"}
-    assert {path.suffix for path in of_second.rglob("*") if path.is_file()} == {".gz", ".json"}
+    assert {path.suffix for path in of_first.rglob("*") if path.is_file()} == {".parquet", ".json", ".html"}
+    assert {path.suffix for path in of_second.rglob("*") if path.is_file()} == {".gz", ".json", ".html"}
     for run_folder in (of_first, of_second):
         assert_equals_truth(export, database, run_folder, [VIDEO_SESSIONS])
         assert json.loads((run_folder / "report.json").read_text())["exit_code"] == 3
+
+    for name in (of_first.name, of_second.name):
+        again = run("report", f"{folder}/{name}", f"--output={tmp_path / name}.html", **aws_server.environment)
+        assert again.exit_code == 0, again.output
+        assert (tmp_path / f"{name}.html").read_bytes() == (tmp_path / "out put" / name / "report.html").read_bytes()
+    with_values = rewrite_page(folder / of_second.name, None, show_values=True)
+    assert str(with_values) == f"{folder}/{of_second.name}/report-with-values.html"
+    assert b"Contains patient data" in Storage().read(str(with_values))
+
+
+def test_a_run_without_a_report_is_refused(folder: S3Folder) -> None:
+    with pytest.raises(Refused, match=r"report\.json: cannot be read .*came to its end"):
+        rewrite_page(folder / "no such run", None, show_values=False)
