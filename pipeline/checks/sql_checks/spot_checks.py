@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pipeline.checks.begun_loads import BegunLoad
-from pipeline.export.chunks import plan_splits
+from pipeline.export.chunks import Chunk, plan_splits
 from pipeline.export.manifest import DataFile
-from pipeline.loading import CommittedChunks, check_data_file, convert_chunk, read_split, refused_before
+from pipeline.loading import CommittedChunks, check_data_file, read_split
 from pipeline.postgres import ledger
 from pipeline.postgres.rows import Rows
 from pipeline.postgres.session import Session
 from pipeline.postgres.values import SpotValue, read_values
-from transforms.compilation import EncodedRow, compile_table
+from transforms.compilation import EncodedRow, ToRow, compile_table
+from transforms.reject import ItemRefused
 
 SPOT_CHECKS: Final = 20
 """Rows of a table."""
@@ -83,8 +84,24 @@ def _rows_of_file(
         for chunk in read_split(split, checked, plan):
             wanted, known = left.pop(chunk.first_item, ()), committed.find(chunk)
             if wanted and known is not None:
-                converted = convert_chunk(chunk, to_row)
-                rows = converted.without(refused_before(chunk, converted, known)).loaded_rows
-                yield from ((data_file.name, rows.item_numbers[place], rows.encoded[place]) for place in wanted)
+                refused = {row.item_number for row in known.refused}
+                yield from ((data_file.name, number, row) for number, row in _rows_of_chunk(chunk, wanted, refused, to_row))
             if not any(first_item in of_split for first_item in left):
                 break
+
+
+def _rows_of_chunk(chunk: Chunk, places: Sequence[int], refused: Collection[int], to_row: ToRow) -> Iterator[tuple[int, EncodedRow]]:
+    """From each place on the next item that became a row; nothing but what is looked for is converted."""
+    taken = set(refused)
+    for place in places:
+        for offset in (*range(place, len(chunk.lines)), *range(place)):
+            number = chunk.first_item + offset
+            if number in taken:
+                continue
+            taken.add(number)
+            try:
+                row, _ = to_row(chunk.lines[offset])
+            except ItemRefused:
+                continue
+            yield number, row
+            break

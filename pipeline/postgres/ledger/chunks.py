@@ -137,7 +137,7 @@ def _those_in(chunk: CommittedChunk, numbers: set[int]) -> frozenset[int]:
 
 
 def spread_rows(cursor: Cursor, load_id: int, most: int) -> dict[str, dict[int, list[int]]]:
-    """So many of a load's rows at equal distances: data file -> first item of a chunk -> which of its rows, from 0."""
+    """So many of a load's rows at equal distances: data file -> first item of a chunk -> a place in it, from 0, for each of its rows."""
     cursor.execute(
         """
         WITH chunk AS (
@@ -146,7 +146,7 @@ def spread_rows(cursor: Cursor, load_id: int, most: int) -> dict[str, dict[int, 
         )
         SELECT data_file, first_item, (place - before)::integer
         FROM chunk, generate_series(0, least(%(most)s, total) - 1) number,
-             LATERAL (SELECT div((2 * number + 1) * total, 2 * least(%(most)s, total))) AS spread (place)
+             LATERAL (SELECT div(number * total, least(%(most)s, total))) AS spread (place)
         WHERE place >= before AND place < before + rows
         ORDER BY data_file, place
         """,
