@@ -156,7 +156,8 @@ class Session:
 def connect(reference: DatabaseReference) -> Any:
     """A psycopg2 connection. Raises `psycopg2.Error`."""
     connection = psycopg2.connect(reference.url(), **connection_parameters())
-    connection.set_session(isolation_level="READ COMMITTED", readonly=False, autocommit=False)
+    # Not READ WRITE: who made the database or our role read-only, also in the middle of a load, means us.
+    connection.set_session(isolation_level="READ COMMITTED", autocommit=False)
     return connection
 
 
