@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import tempfile
 import warnings
 from pathlib import Path
@@ -73,6 +74,18 @@ class Server:
         if with_targets:
             database.execute(read_sql("schema.sql"))
         return database
+
+    def crash_and_restart(self) -> None:
+        """An immediate shutdown, which breaks off all that goes on, and a start with recovery."""
+        self._server.get_postmaster_info().process.send_signal(signal.SIGQUIT)
+        self._server.get_postmaster_info().process.wait(60)
+        self._server.ensure_postgres_running()
+
+    @property
+    def log(self) -> str:
+        """What the server wrote so far."""
+        text: str = self._server.log.read_text(errors="replace")
+        return text
 
     def stop(self) -> None:
         self._server.stop()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import select
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 import psycopg2
-from psycopg2.extensions import POLL_OK, POLL_READ
 
 from pipeline.errors import Refused
+from pipeline.postgres.bounded import open_until, wait_until
 from pipeline.postgres.database_url import DatabaseReference, safe_words
 from pipeline.postgres.session import connect, connection_parameters
 
@@ -73,7 +72,7 @@ def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
         plain = connect(reference)
         process_of_plain = plain.info.backend_pid
         plain.close()
-        first = _opened(reference, deadline)
+        first = open_until(deadline, reference.url(), connection_parameters())
         connections = [first]
         info = first.info
         processes = (process_of_plain, info.backend_pid)
@@ -104,7 +103,7 @@ def _look_behind(reference: DatabaseReference, connections: list[Any], wanted: i
         return Pooling.NONE, 1
     while len(connections) < max(2, wanted):
         try:
-            connections.append(_opened(reference, deadline))
+            connections.append(open_until(deadline, reference.url(), connection_parameters()))
             _server_process(connections[-1], deadline)
         except (psycopg2.Error, TimeoutError):
             return Pooling.SESSION, len(connections) - 1
@@ -119,36 +118,13 @@ def _share_servers(connections: Sequence[Any], deadline: float) -> bool:
     return len(set(rounds[0])) < len(connections) or any(later != rounds[0] for later in rounds)
 
 
-# -- connections that nobody waits for longer than they may --------------------------------------------------------------------------------
-
-
-def _opened(reference: DatabaseReference, deadline: float) -> Any:
-    connection = psycopg2.connect(reference.url(), async_=1, **connection_parameters())
-    try:
-        _wait(connection, deadline)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _server_process(connection: Any, deadline: float) -> int:
     """The process that serves a transaction of its own."""
     cursor = connection.cursor()
     found = 0
     for statement in ("BEGIN", "SELECT pg_backend_pid()", "COMMIT"):
         cursor.execute(statement)
-        _wait(connection, deadline)
+        wait_until(deadline, connection)
         if cursor.description:
             found = int(cursor.fetchone()[0])
     return found
-
-
-def _wait(connection: Any, deadline: float) -> None:
-    """Until the connection has done what it was told. Raises `TimeoutError`."""
-    while (state := connection.poll()) != POLL_OK:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        reading, writing = ([connection.fileno()], []) if state == POLL_READ else ([], [connection.fileno()])
-        select.select(reading, writing, [], left)

@@ -23,7 +23,9 @@ from typing import Any, Final, Self, TypeVar
 import psycopg2
 
 from pipeline.errors import Refused, Stopped
+from pipeline.postgres.bounded import open_until
 from pipeline.postgres.database_url import DatabaseReference, safe_words
+from pipeline.postgres.silence import SilenceWatch
 from pipeline.postgres.sqlstate import Fault, fault_of
 
 Cursor = Any  # psycopg2 ships no types
@@ -37,9 +39,11 @@ _SETTINGS: Final = """
     SET LOCAL lock_timeout = '1min';
     SET LOCAL idle_in_transaction_session_timeout = '5min';
     SET LOCAL TimeZone = 'UTC';
+    SELECT pg_backend_pid();
 """
 
 _CONNECT_TIMEOUT: Final = 10  # seconds
+_SILENCE_INTERVAL: Final = 20.0  # seconds between two looks at a transaction that takes long
 # Find out within a minute that a peer has gone without a word.
 _KEEPALIVES: Final = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
@@ -115,11 +119,19 @@ class Session:
 
     def _transact_once(self, work: Callable[[Cursor], Result]) -> Result:
         connection = self._connect()
-        with connection.cursor() as cursor:
-            cursor.execute(_SETTINGS)
-            result = work(cursor)
-        connection.commit()
+        with self._watched(connection) as watch:
+            with connection.cursor() as cursor:
+                cursor.execute(_SETTINGS)
+                watch.process = cursor.fetchone()[0]
+                result = work(cursor)
+            connection.commit()
         return result
+
+    def _watched(self, connection: Any) -> SilenceWatch:
+        def open_other(deadline: float) -> Any:
+            return open_until(deadline, self._reference.url(), connection_parameters())
+
+        return SilenceWatch(connection, open_other, _SILENCE_INTERVAL)
 
     def _connect(self) -> Any:
         if self._connection is None:
@@ -135,7 +147,8 @@ class Session:
             self.close()
         elif self._connection is not None:
             try:
-                self._connection.rollback()
+                with self._watched(self._connection):
+                    self._connection.rollback()
             except psycopg2.Error:
                 self.close()
 
@@ -143,7 +156,8 @@ class Session:
 def connect(reference: DatabaseReference) -> Any:
     """A psycopg2 connection. Raises `psycopg2.Error`."""
     connection = psycopg2.connect(reference.url(), **connection_parameters())
-    connection.set_session(isolation_level="READ COMMITTED", readonly=False, autocommit=False)
+    # Not READ WRITE: who made the database or our role read-only, also in the middle of a load, means us.
+    connection.set_session(isolation_level="READ COMMITTED", autocommit=False)
     return connection
 
 

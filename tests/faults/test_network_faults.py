@@ -1,0 +1,147 @@
+"""A network between ddb2pg and PostgreSQL that loses, delays and swallows: each load ends at the truth, or with a sentence in bounded time."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Stopped
+from pipeline.postgres import session as session_module
+from pipeline.postgres.session import RetryLimit, Session
+from tests.faults.jobs import Job, chunks, meanwhile, wait_until
+from tests.faults.postgres_proxy import Lost, PostgresProxy
+from tests.pipeline.postgres.made_loads import reference_to
+from tests.postgres_server import Database
+from tests.truth import assert_equals_truth
+from transforms.tables import MEETING_AUDIT
+
+
+@pytest.fixture
+def short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at what takes long every tenth of a second instead of every twenty seconds."""
+    monkeypatch.setattr(session_module, "_SILENCE_INTERVAL", 0.1)
+
+
+def _first_try_lost(number: int) -> Lost | None:
+    """Of each chunk the first COMMIT, before and after the server has it by turns; the next passes."""
+    return None if number % 2 == 0 else Lost.BEFORE if number % 4 == 1 else Lost.AFTER
+
+
+def test_a_commit_whose_answer_is_lost_changes_nothing(audit_export: Path, database: Database, job: Job) -> None:
+    """Every chunk of a load loses its connection at its first COMMIT: the row set is that of the truth."""
+    with PostgresProxy(database.url, _first_try_lost) as proxy:
+        exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=20")
+
+    assert exit_code == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    assert min(proxy.lost.values()) >= 10
+    print(f"commits lost: {proxy.lost}")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(10))
+def test_commits_lost_at_random_change_nothing(audit_export: Path, database: Database, job: Job, seed: int) -> None:
+    """Half of all COMMITs, one item a chunk: more than 300 losses a load."""
+    chance = random.Random(seed)
+    with PostgresProxy(database.url, lambda _: chance.choice([None, None, *Lost])) as proxy:
+        exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=1")
+
+    assert exit_code == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    assert sum(proxy.lost.values()) > 300
+    print(f"commits lost: {proxy.lost}")
+
+
+@pytest.mark.parametrize("seconds", [0.03, pytest.param(0.2, marks=pytest.mark.soak)])
+def test_a_slow_network_costs_time_and_nothing_else(audit_export: Path, database: Database, job: Job, seconds: float) -> None:
+    """So long for every message."""
+    with PostgresProxy(database.url) as proxy:
+        proxy.delay = seconds
+        exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=150", "--validate=none")
+
+    assert exit_code == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+
+
+def test_a_database_that_is_away_for_a_while_is_waited_for(audit_export: Path, database: Database, job: Job) -> None:
+    """In the middle all connections are reset and new ones refused; then it is back. Three times."""
+    with PostgresProxy(database.url) as proxy:
+
+        def go_away(is_over: threading.Event) -> None:
+            for more in (3, 8, 8):
+                until = chunks(database) + more
+                wait_until(lambda until=until: chunks(database) >= until or is_over.is_set())
+                proxy.refuse()
+                is_over.wait(0.7)
+                proxy.listen_again()
+
+        with meanwhile(go_away):
+            exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=10")
+
+        assert exit_code == 3, job.stderr
+        assert proxy.refusals == 3
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+
+
+@pytest.mark.usefixtures("short_silence")
+def test_an_answer_that_is_swallowed_is_no_hang(audit_export: Path, database: Database, job: Job) -> None:
+    """Something between us takes a COMMIT and is silent from then on, its own TCP being sound: the chunk is tried again elsewhere."""
+    seen = []
+
+    def swallows(message: bytes) -> bool:
+        seen.append(b"COPY " in message)
+        return seen[-1] and sum(seen) in (3, 9)
+
+    with PostgresProxy(database.url) as proxy:
+        proxy.swallows = swallows
+        exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=20")
+
+    assert exit_code == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    assert proxy.swallowed == 2
+
+
+@pytest.mark.usefixtures("short_silence")
+@pytest.mark.parametrize("at", [b"SET LOCAL", b"SELECT 1", b"COMMIT\0"], ids=["begin", "statement", "commit"])
+def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Database, at: bytes) -> None:
+    """From some message on nothing passes, on no connection: a sentence, not a hang."""
+    with PostgresProxy(database.url) as proxy, Session(reference_to(proxy.url), RetryLimit(tries=1)) as session:
+        session.transact(lambda cursor: cursor.execute("SELECT 2"))
+        is_down = threading.Event()
+
+        def swallows(message: bytes) -> bool:
+            if at in message:
+                is_down.set()
+            return is_down.is_set()
+
+        proxy.swallows = swallows
+        # The looks are swallowed as well.
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped, match="connection to the database failed"):
+            patch.setattr("pipeline.postgres.silence._LONGEST_LOOK", 0.3)
+            session.transact(lambda cursor: cursor.execute("SELECT 1"))
+
+        assert proxy.swallowed >= 1
+
+
+@pytest.mark.usefixtures("short_silence")
+def test_a_statement_that_takes_long_is_left_to_take_it(database: Database) -> None:
+    """Ten times as long as it takes to cut what is silent."""
+    with Session(reference_to(database.url), RetryLimit(tries=1)) as session:
+        assert session.transact(lambda cursor: (cursor.execute("SELECT pg_sleep(3), 7"), cursor.fetchone()[1])[1]) == 7
+
+
+def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database) -> None:
+    """`connect_timeout` counts for all of the greeting, not for TCP alone."""
+    with PostgresProxy(database.url) as proxy, pytest.MonkeyPatch.context() as patch:
+        proxy.swallows = lambda _: True
+        patch.setattr(session_module, "_CONNECT_TIMEOUT", 2)  # libpq takes no less
+        started = time.monotonic()
+        with Session(reference_to(proxy.url), RetryLimit(tries=2, first_wait=0.01)) as session, pytest.raises(Stopped, match="2 tries"):
+            session.transact(lambda cursor: cursor.execute("SELECT 1"))
+
+    assert time.monotonic() - started < 30
+    assert proxy.swallowed == 2

@@ -1,0 +1,259 @@
+"""A PostgreSQL that crashes, ends connections, has none left, locks, limits, and becomes read-only or full in the midst of a load."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.faults.jobs import Job, chunks, meanwhile, wait_until
+from tests.postgres_server import Database, Server
+from tests.truth import assert_equals_truth
+from transforms.tables import MEETING_AUDIT
+
+TARGET = MEETING_AUDIT.target
+# Each chunk takes so long that something can happen meanwhile.
+SLOW = (
+    "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END'; "
+    f"CREATE TRIGGER slow BEFORE INSERT ON {TARGET} FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+)
+
+
+@pytest.fixture(scope="module")
+def fragile_server() -> Iterator[Server]:
+    """One of our own, to be crashed, with few connections."""
+    server = Server()
+    Database(server.url("postgres")).execute("ALTER SYSTEM SET max_connections = 14")
+    server.crash_and_restart()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def fragile(fragile_server: Server) -> Database:
+    return fragile_server.new_database()
+
+
+def _is_accepting(database: Database) -> bool:
+    try:
+        database.value("SELECT 1")
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("crashes", [3, pytest.param(20, marks=pytest.mark.soak)])
+def test_a_server_that_crashes_and_comes_back_is_waited_for(
+    fragile_server: Server, fragile: Database, audit_export: Path, job: Job, crashes: int
+) -> None:
+    """Immediate shutdowns between two chunks or in the middle of one, each with recovery: no run ends, and the end is the truth."""
+    crashed = 0
+    chance = random.Random(crashes)
+
+    def crash(is_over: threading.Event) -> None:
+        nonlocal crashed
+        for _ in range(crashes):
+            until = chunks(fragile) + chance.randint(1, 80 // crashes)
+            wait_until(lambda until=until: chunks(fragile) >= until or is_over.is_set())
+            if is_over.is_set():
+                return
+            fragile_server.crash_and_restart()
+            crashed += 1
+
+    with meanwhile(crash):
+        exit_code = job.migrate(fragile.url, audit_export, "--chunk_items=5")
+
+    assert exit_code == 3, job.stderr
+    assert crashed >= crashes * 2 // 3
+    assert_equals_truth(audit_export, fragile, job.last_run, [MEETING_AUDIT])
+    print(f"crashes: {crashed}")
+
+
+@pytest.mark.parametrize("items", [5, pytest.param(1, marks=pytest.mark.soak)])
+def test_connections_that_are_ended_at_random_are_made_again(database: Database, audit_export: Path, job: Job, items: int) -> None:
+    """`pg_terminate_backend` on whatever of ours is there, again and again."""
+    ended = 0
+
+    def end(is_over: threading.Event) -> None:
+        nonlocal ended
+        wait_until(lambda: chunks(database) > 0)
+        # Ten failures in a row would be the end, and rightly.
+        while not is_over.wait(0.05):
+            ended += int(
+                database.value(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                    "WHERE application_name = 'ddb2pg' AND datname = current_database()"
+                )
+            )
+
+    with meanwhile(end):
+        exit_code = job.migrate(database.url, audit_export, f"--chunk_items={items}")
+
+    assert exit_code == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    assert ended >= 5
+    print(f"connections ended: {ended}")
+
+
+def _take_all(url: str) -> list[Any]:
+    """Every connection that the server has left."""
+    taken = []
+    while True:
+        try:
+            taken.append(psycopg2.connect(url))
+        except psycopg2.OperationalError:
+            return taken
+
+
+def test_no_connection_left_is_waited_for(fragile_server: Server, fragile: Database, audit_export: Path, job: Job) -> None:
+    """Ours is ended and its place taken by others, who leave after a while."""
+
+    refused = 0
+
+    def take(is_over: threading.Event) -> None:
+        nonlocal refused
+        wait_until(lambda: chunks(fragile) > 5)
+        taken: list[Any] = []
+        with fragile.connect().cursor() as cursor:
+            while not refused and not is_over.is_set():
+                refused_before = fragile_server.log.count("too many clients already")
+                cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ddb2pg'")
+                taken += _take_all(fragile.url)
+                # One refusal is that of the one who takes, the others are the job's, unless it was faster with the last place.
+                is_over.wait(0.5)
+                refused = fragile_server.log.count("too many clients already") - refused_before - 1
+        for connection in taken:
+            connection.close()
+
+    with meanwhile(take):
+        exit_code = job.migrate(fragile.url, audit_export, "--chunk_items=2")
+
+    assert exit_code == 3, job.stderr
+    assert refused > 0
+    assert_equals_truth(audit_export, fragile, job.last_run, [MEETING_AUDIT])
+
+
+def _waiting_for(database: Database, pid: int) -> bool:
+    return bool(database.value("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", pid))
+
+
+def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, audit_export: Path, job: Job) -> None:
+    """Another session locks the target, then wants what the chunk that waits for it has: the chunk is the victim, and comes again."""
+    name = database.value("SELECT current_database()")
+    # The other one never looks for deadlocks in time, so ours is always the victim; it has time to get into one.
+    database.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '2s'")
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+
+    def lock(is_over: threading.Event) -> None:
+        wait_until(lambda: chunks(database) > 3)
+        other = database.connect()
+        other.autocommit = False
+        with other.cursor() as cursor:
+            cursor.execute("SET deadlock_timeout = '1h'")
+            cursor.execute(f"LOCK TABLE {TARGET} IN ACCESS EXCLUSIVE MODE")
+            wait_until(lambda: _waiting_for(database, other.get_backend_pid()) or is_over.is_set())
+            cursor.execute("LOCK TABLE ddb2pg.chunk IN ACCESS EXCLUSIVE MODE")
+        other.rollback()
+        other.close()
+
+    with meanwhile(lock):
+        exit_code = job.migrate(database.url, audit_export, "--chunk_items=5")
+
+    assert exit_code == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    wait_until(lambda: database.value(deadlocks) == 1)
+
+
+def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: Path, job: Job) -> None:
+    """A role that may take a tenth of a second for a statement loads chunks that take longer."""
+    role = f"hurried_{database.value('SELECT current_database()')}"
+    database.execute(f"CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET statement_timeout = '100ms'; ALTER ROLE {role} SET lock_timeout = '1ms'")
+    database.execute(f"ALTER ROLE {role} SET TimeZone = 'Asia/Tokyo'; ALTER ROLE {role} SET DateStyle = 'German'")
+    database.execute(f"GRANT CREATE ON DATABASE {database.value('SELECT current_database()')} TO {role}")
+    database.execute(f"GRANT SELECT, INSERT ON {TARGET} TO {role}; " + SLOW.format(seconds=0.2))
+
+    exit_code = job.migrate(database.url.replace("user=postgres", f"user={role}"), audit_export, "--chunk_items=150")
+
+    assert exit_code == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+
+
+@pytest.mark.parametrize("how", ["ALTER SYSTEM", "ALTER DATABASE {database}"])
+def test_a_database_that_becomes_read_only_stops_the_load(database: Database, audit_export: Path, job: Job, how: str) -> None:
+    """As Supabase does with a full disk. Nothing more is written, the sentence says why; writable again, the same command goes on."""
+    how = how.format(database=database.value("SELECT current_database()"))
+    rows_then = -1
+
+    def make_read_only(_: threading.Event) -> None:
+        nonlocal rows_then
+        wait_until(lambda: chunks(database) > 5)
+        connection = database.connect()
+        with connection.cursor() as cursor:
+            for statement in (f"{how} SET default_transaction_read_only = on", "SELECT pg_reload_conf()"):
+                cursor.execute(statement)
+            cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ddb2pg'")
+            cursor.execute(f"SELECT count(*) FROM {TARGET}")
+            rows_then = cursor.fetchone()[0]
+        connection.close()
+
+    try:
+        with meanwhile(make_read_only):
+            exit_code = job.migrate(database.url, audit_export, "--chunk_items=5")
+        assert exit_code == 1, job.stdout
+        assert "the database is read-only (25006)" in job.stderr
+        assert "run the same command again" in job.stderr
+        assert database.value(f"SELECT count(*) FROM {TARGET}") <= rows_then + 5
+    finally:
+        for statement in ("SET default_transaction_read_only = off", f"{how} RESET default_transaction_read_only"):
+            connection = database.connect()
+            connection.set_session(readonly=False, autocommit=True)
+            connection.cursor().execute(statement)
+            connection.close()
+        database.value("SELECT pg_reload_conf()")
+    wait_until(lambda: database.value("SHOW default_transaction_read_only") == "off")
+    assert job.migrate(database.url, audit_export, "--chunk_items=5") == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+
+
+@pytest.fixture
+def small_disk(database: Database) -> Iterator[Path]:
+    """Where the server can write, and not much."""
+    folder = Path(tempfile.mkdtemp(prefix="ddb2pg-disk-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", folder], check=False, capture_output=True)
+    if not os.path.ismount(folder):
+        shutil.rmtree(folder)
+        pytest.skip("this machine lets nobody mount a small disk")
+    owner = Path(database.value("SHOW data_directory")).stat()
+    os.chown(folder, owner.st_uid, owner.st_gid)
+    yield folder
+    database.execute(f"DROP TABLE IF EXISTS {TARGET}")
+    database.execute("DROP TABLESPACE IF EXISTS small_disk")
+    subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+
+
+def test_a_full_disk_stops_the_load_and_a_larger_one_lets_it_go_on(
+    database: Database, audit_export: Path, job: Job, small_disk: Path
+) -> None:
+    """The target lies in a tablespace that gets full: what is committed stays, and the rest comes when there is room."""
+    database.execute(f"CREATE TABLESPACE small_disk LOCATION '{small_disk}'")
+    database.execute(f"ALTER TABLE {TARGET} SET TABLESPACE small_disk")
+
+    exit_code = job.migrate(database.url, audit_export, "--chunk_items=5")
+
+    assert exit_code == 1, job.stdout
+    assert "disk is full (53100)" in job.stderr
+    assert 0 < chunks(database) < 90
+    assert database.value(f"SELECT count(*) FROM {TARGET}") == database.value("SELECT sum(rows) FROM ddb2pg.chunk")
+    subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
+    assert job.migrate(database.url, audit_export, "--chunk_items=5") == 3, job.stderr
+    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
