@@ -1,8 +1,8 @@
 """An end to waiting for an answer that got lost where nobody tells: in a pooler, a load balancer or a tunnel that itself lives on.
 
 TCP's own limits (`session.py`) see that a peer is gone, not that it takes everything and says nothing. So of a transaction that takes
-long the server is asked, on another connection, whether it still works for us. If it does not, at three looks in a row, the connection
-is cut: one more transient failure. A statement that takes an hour is left to take it.
+long the server is asked, on another connection, whether it still works for us. If it does not, at three looks in a row, and we did
+nothing either in between, the connection is cut: one more transient failure. A statement that takes an hour is left to take it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pipeline.postgres.bounded import wait_until
 
 _LOOKS: Final = 3
 _LONGEST_LOOK: Final = 10.0  # seconds
+_IDLE: Final = 0.005  # seconds of CPU between two looks, for a thread that only waits
 
 # A server process that waits for its client has nothing to do for us: our question, or its answer, is lost.
 _IS_AT_WORK: Final = """
@@ -49,6 +50,7 @@ class SilenceWatch:
         """The server process of the transaction, as soon as it is known."""
 
     def __enter__(self) -> Self:
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
         threading.Thread(target=self._look_again_and_again, name="SilenceWatch", daemon=True).start()
         return self
 
@@ -57,13 +59,22 @@ class SilenceWatch:
         self._line.close()
 
     def _look_again_and_again(self) -> None:
-        silent = 0
+        silent, worked = 0, self._work_of_ours()
         while not self._is_over.wait(self._interval):
-            silent = 0 if self._is_at_work() else silent + 1
+            # A server that waits while we make something of its rows, or rows for it, is not silent.
+            worked_before, worked = worked, self._work_of_ours()
+            silent = 0 if worked - worked_before > _IDLE or self._is_at_work() else silent + 1
             if silent == _LOOKS:
                 with contextlib.suppress(OSError):
                     self._line.shutdown(socket.SHUT_RDWR)
                 return
+
+    def _work_of_ours(self) -> float:
+        """Seconds of CPU that the thread has taken that uses the connection; it takes none while it waits for an answer."""
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:  # it has ended
+            return 0.0
 
     def _is_at_work(self) -> bool:
         if self.process is None:

@@ -63,7 +63,7 @@ def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
     def run() -> None:
         try:
             work(is_over)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised below
             raised.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

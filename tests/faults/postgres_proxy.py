@@ -1,4 +1,4 @@
-"""A way to PostgreSQL over TCP on which things go wrong as planned: commits lose their connection, bytes come late or never, nobody listens."""
+"""A way to PostgreSQL over TCP on which things go wrong as planned: commits lose their connection, bytes are late or lost, nobody hears."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PostgresProxy:
         """Seconds by which every message of the client is late."""
         self.swallows: Callable[[bytes], bool] = lambda _: False
         """Asked of each message of the client; from a swallowed one on nothing passes on its connection any more, either way."""
-        self.lost = {lost: 0 for lost in Lost}
+        self.lost = dict.fromkeys(Lost, 0)
         self.commits = 0
         self.swallowed = 0
         self.refusals = 0

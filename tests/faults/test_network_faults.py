@@ -1,4 +1,4 @@
-"""A network between ddb2pg and PostgreSQL that loses, delays and swallows: each load ends at the truth, or with a sentence in bounded time."""
+"""A network before PostgreSQL that loses, delays and swallows: each load ends at the truth, or with a sentence in bounded time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import Stopped
 from pipeline.postgres import session as session_module
-from pipeline.postgres.session import RetryLimit, Session
+from pipeline.postgres.session import Cursor, RetryLimit, Session
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.faults.postgres_proxy import Lost, PostgresProxy
 from tests.pipeline.postgres.made_loads import reference_to
@@ -120,9 +120,10 @@ def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Datab
 
         proxy.swallows = swallows
         # The looks are swallowed as well.
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped, match="connection to the database failed"):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pipeline.postgres.silence._LONGEST_LOOK", 0.3)
-            session.transact(lambda cursor: cursor.execute("SELECT 1"))
+            with pytest.raises(Stopped, match="connection to the database failed"):
+                session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
         assert proxy.swallowed >= 1
 
@@ -145,3 +146,22 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database)
 
     assert time.monotonic() - started < 30
     assert proxy.swallowed == 2
+
+
+@pytest.mark.usefixtures("short_silence")
+def test_work_of_ours_within_a_transaction_is_no_silence(database: Database) -> None:
+    """The server waits for us all that time; the transaction is committed, at its first try."""
+    tries = []
+
+    def work(cursor: Cursor) -> None:
+        tries.append(1)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            pass
+        cursor.execute("CREATE TABLE slow_work ()")
+
+    with Session(reference_to(database.url)) as session:
+        session.transact(work)
+
+    assert tries == [1]
+    assert database.value("SELECT to_regclass('slow_work') IS NOT NULL")
