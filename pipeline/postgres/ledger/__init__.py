@@ -25,7 +25,7 @@ from pipeline.postgres.ledger.comparisons import (
     note_compared,
     rows_without_item,
 )
-from pipeline.postgres.ledger.history import LoadingRun, Pace, WorkerShare, loading_runs
+from pipeline.postgres.ledger.history import LoadingRun, Pace, WorkerShare, count_workers, loading_runs
 from pipeline.postgres.ledger.keys import ChunkKey, ItemKey
 from pipeline.postgres.ledger.loads import (
     Load,
@@ -115,6 +115,7 @@ __all__ = [
     "compared_totals",
     "count_all_replayed",
     "count_target",
+    "count_workers",
     "create",
     "dead_letters_in_target",
     "discrepancy_counts",

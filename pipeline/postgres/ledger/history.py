@@ -47,6 +47,15 @@ class LoadingRun:
     """None where there are too few chunks to draw a curve through."""
 
 
+def count_workers(cursor: Cursor, load_id: int) -> int:
+    """How many workers have committed a chunk of a load within the last minute."""
+    cursor.execute(
+        "SELECT count(DISTINCT worker) FROM ddb2pg.chunk WHERE load_id = %s AND committed_at > clock_timestamp() - interval '1 minute'",
+        [load_id],
+    )
+    return int(cursor.fetchone()[0])
+
+
 def loading_runs(cursor: Cursor, load_id: int) -> tuple[LoadingRun, ...]:
     """The runs that committed chunks of a load, the newest first; of many, the newest twenty."""
     cursor.execute(
