@@ -42,6 +42,9 @@ _SETTINGS: Final = """
     SELECT pg_backend_pid();
 """
 
+# Before any query, so before that of the settings.
+_ONE_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+
 _CONNECT_TIMEOUT: Final = 10  # seconds
 _SILENCE_INTERVAL: Final = 20.0  # seconds between two looks at a transaction that takes long
 # Find out within a minute that a peer has gone without a word.
@@ -92,8 +95,8 @@ class Session:
                 self._connection.close()
             self._connection = None
 
-    def transact(self, work: Callable[[Cursor], Result]) -> Result:
-        """Run `work` in a transaction and commit it.
+    def transact(self, work: Callable[[Cursor], Result], *, of_one_snapshot: bool = False) -> Result:
+        """Run `work` in a transaction and commit it; `of_one_snapshot`, all of its statements see the same rows (REPEATABLE READ).
 
         Raises `RowsRefused` when PostgreSQL refused rows, and `Stopped` for everything that neither rows nor another try can mend.
         """
@@ -101,7 +104,7 @@ class Session:
         started = time.monotonic()
         while True:
             try:
-                return self._transact_once(work)
+                return self._transact_once(work, _ONE_SNAPSHOT + _SETTINGS if of_one_snapshot else _SETTINGS)
             except psycopg2.Error as error:
                 sqlstate = error.pgcode
                 fault = fault_of(sqlstate) if sqlstate or _is_connection_failure(error) else Fault.STOP
@@ -117,11 +120,11 @@ class Session:
                 raise
             time.sleep(self._limit.wait(failures))
 
-    def _transact_once(self, work: Callable[[Cursor], Result]) -> Result:
+    def _transact_once(self, work: Callable[[Cursor], Result], settings: str) -> Result:
         connection = self._connect()
         with self._watched(connection) as watch:
             with connection.cursor() as cursor:
-                cursor.execute(_SETTINGS)
+                cursor.execute(settings)
                 watch.process = cursor.fetchone()[0]
                 result = work(cursor)
             connection.commit()

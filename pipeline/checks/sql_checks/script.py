@@ -18,7 +18,7 @@ from pipeline.sql import read_sql
 
 _SCRIPT: Final = "validate_migration.sql"
 _PLACE: Final = "-- @expected\n"
-_BEGIN: Final = "\nBEGIN;\n"
+_BEGIN: Final = "\nBEGIN;\nSET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n"
 _END: Final = "\nROLLBACK;\n"
 
 _WARNING: Final = """\
@@ -75,11 +75,11 @@ def run_script(database: DatabaseReference, spot_checks: Iterable[SpotChecks]) -
     """Every check, in the script's order. Raises `Stopped`."""
     script = fill_script(spot_checks)
     # The transaction is the session's; the rows are those of the last statement.
-    statements = script.replace(_BEGIN, "\n").removesuffix(_END)
+    statements = script.replace(_BEGIN, "\nSET TRANSACTION READ ONLY;\n").removesuffix(_END)
 
     def work(cursor: Cursor) -> list[SqlCheck]:
         cursor.execute(statements)
         return [SqlCheck(*row) for row in cursor.fetchall()]
 
     with Session(database) as session:
-        return session.transact(work)
+        return session.transact(work, of_one_snapshot=True)

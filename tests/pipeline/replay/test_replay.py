@@ -296,3 +296,42 @@ def test_a_folder_of_several_runs_is_refused(loaded: Path, run: CommandLine) -> 
 
     assert finished.exit_code == 2
     assert run.run_folders[-1].name in finished.stderr
+
+
+def test_the_way_of_the_docs_from_a_faulty_export_to_equal_rows(tmp_path: Path, run: CommandLine, database: Database) -> None:
+    """docs/dead-letters.md, "From start to end": summary, the definition is mended, replay, all rows are in, validation is equal."""
+    numbers = range(30)
+    sessions = [
+        {
+            **{name: {"S": f"00000000-0000-4000-9000-{number:012d}"} for name in ("id", "appointmentId", "patientId", "providerId")},
+            "status": {"S": "PAUSED" if number % 3 == 0 else "ACTIVE"},
+            "createdAt": {"N": "1700000000000"},
+        }
+        for number in numbers
+    ]
+    export = tmp_path / "export"
+    write_export(export / "a", "medzen-video-sessions", [[line(one) for one in sessions]], "01794632786093-00000001")
+    write_export(export / "b", TABLE, [[line(item(number)) for number in numbers]], "01794632786093-00000002")
+    assert run.migrate(export).exit_code == 3
+    loaded = run.run_folders[0]
+
+    summary = run("dead-letters", "summary", loaded)
+    assert "status: invalid_enum, 10 items (100.0%)" in summary.stdout
+    assert "10 x S(6) upper-case word" in summary.stdout
+    database.execute("ALTER TABLE video_call_sessions DROP CONSTRAINT IF EXISTS video_call_sessions_status_check")
+    mended = tmp_path / "mended.py"
+    page = (Path(__file__).parents[3] / "docs" / "dead-letters.md").read_text(encoding="utf-8")
+    beginning = "from dataclasses import replace\n"
+    mended.write_text(beginning + page.partition(f"```python\n{beginning}")[2].partition("```")[0])
+    again = replay(run, loaded, "--tables", mended)
+
+    assert again.exit_code == 0, again.output
+    assert "of 10 dead letters 10 are rows now" in again.stdout
+    assert "30 items loaded = 30 rows + 0 dead letters" in again.stdout
+    assert database.value("SELECT count(*) FROM video_call_sessions WHERE status = 'PAUSED'") == 10
+    finished = run.migrate(export)
+    assert finished.exit_code == 0, finished.output
+    equal = run.validate(export)
+    assert "Every row is as the export makes it" in equal.stdout, equal.output
+    sessions_of_report = report_of(run.run_folders[-1])["tables"][0]
+    assert (sessions_of_report["equal_rows"], sessions_of_report["dead_letters"], sessions_of_report["mismatches"]) == (30, 0, {})
