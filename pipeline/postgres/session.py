@@ -179,8 +179,11 @@ def why_not_connected(reference: DatabaseReference) -> str | None:
 
 
 def _is_connection_failure(error: Exception) -> bool:
-    """A connection that broke, or could not be made, has no SQLSTATE."""
-    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    """A connection that broke, or could not be made, has no SQLSTATE.
+
+    psycopg2 says a plain DatabaseError where libpq got something that is no answer, as from a server that is going down.
+    """
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or type(error) is psycopg2.DatabaseError
 
 
 def _sentence(error: psycopg2.Error, failures: int) -> str:

@@ -114,6 +114,7 @@ def _take_all(url: str) -> list[Any]:
             return taken
 
 
+@pytest.mark.soak
 def test_no_connection_left_is_waited_for(fragile_server: Server, fragile: Database, audit_export: Path, job: Job) -> None:
     """Ours is ended and its place taken by others, who leave after a while."""
     refused = 0

@@ -35,7 +35,9 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _comparable(record: dict) -> str:
-    return json.dumps({name: value for name, value in record.items() if name not in ("run_id", "rejected_at")}, sort_keys=True)
+    return json.dumps(
+        {name: value for name, value in record.items() if name not in ("run_id", "first_run_id", "rejected_at")}, sort_keys=True
+    )
 
 
 def _without(counter: Counter[str], targets: set[str]) -> Counter[str]:

@@ -18,7 +18,18 @@ TABLE = "medzen-video-sessions"
 
 def _peak_mb(export: Path, database: Database, output: Path, faulty: bool) -> int:
     """Peak resident memory of the one process that reads, converts and writes."""
-    command = [sys.executable, "-m", "pipeline", "migrate", "--export", export, "--output", output, "--direct_num_workers=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "migrate",
+        "--max_dead_letters=100%",
+        "--export",
+        export,
+        "--output",
+        output,
+        "--direct_num_workers=1",
+    ]
     process = subprocess.Popen(command, env={**os.environ, "DATABASE_URL": database.url}, stdout=subprocess.DEVNULL)
     peak = peak_mb(process)
     assert process.returncode == (3 if faulty else 0)

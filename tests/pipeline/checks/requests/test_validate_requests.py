@@ -72,7 +72,7 @@ def test_requests_are_sent_after_the_comparison_and_told(
         monkeypatch.setenv("TOKEN", SECRET)
         finished = run.validate(loaded / "export", "--requests", loaded / "requests.toml", "--log_level=DEBUG")
         assert finished.exit_code == 0, finished.output
-        web.answer = lambda _: Reply(401, {"complaint": "patient"})
+        web.answer = lambda _: Reply(401, {"complaint": "XK-patient-7"})
         failed = run.validate(loaded / "export", "--requests", loaded / "requests.toml", "--json")
     notes = database.query("SELECT id::text, chief_complaint, plan::text FROM clinical_notes ORDER BY id LIMIT 2")
 
@@ -91,7 +91,7 @@ def test_requests_are_sent_after_the_comparison_and_told(
     ]
     texts = [text_of(path) for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file()]
     everything = "".join([*texts, finished.output, failed.output])
-    hidden = [SECRET, web.url, "/functions/v1", "patient", *(value for note in notes for value in note if len(value) > 8)]
+    hidden = [SECRET, web.url, "/functions/v1", "XK-patient-7", *(value for note in notes for value in note if len(value) > 8)]
     assert [text for text in hidden if text in everything] == []
 
 

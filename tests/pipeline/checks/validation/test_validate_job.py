@@ -122,9 +122,9 @@ def _peaks(folder: Path, server: Server, sizes: tuple[int, int], change: str | N
 @pytest.mark.parametrize(
     "change",
     [
-        None,
-        "UPDATE video_call_sessions SET status = 'X'",
-        "TRUNCATE video_call_sessions",
+        pytest.param(None, marks=pytest.mark.soak),
+        pytest.param("UPDATE video_call_sessions SET status = 'X'", marks=pytest.mark.soak),
+        pytest.param("TRUNCATE video_call_sessions", marks=pytest.mark.soak),
         "UPDATE video_call_sessions SET id = gen_random_uuid()",
     ],
     ids=["equal", "all different", "all missing", "all missing, and as many others"],
