@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.prepared_process import run_prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +33,22 @@ class CommandLine:
         self.output = folder / "out"
 
     def __call__(self, *arguments: str | Path, timeout: float = 300, **environment: str) -> Finished:
-        process = self.start(*arguments, **environment)
-        stdout, stderr = process.communicate(timeout=timeout)
-        return Finished(process.returncode, stdout, stderr)
+        return Finished(*run_prepared(list(map(str, arguments)), self._environment(environment), timeout))
 
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
         """A command that is still running, in a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline", *map(str, arguments)],
-            env={**os.environ, "DATABASE_URL": self.database_url, **environment},
+            env=self._environment(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+
+    def _environment(self, more: Mapping[str, str]) -> Mapping[str, str]:
+        return {**os.environ, "DATABASE_URL": self.database_url, **more}
 
     def migrate(self, export: str | Path, *arguments: str | Path) -> Finished:
         return self("migrate", "--export", export, "--output", self.output, *arguments)
