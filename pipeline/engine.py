@@ -11,7 +11,6 @@ import argparse
 import logging
 import os
 import re
-import shlex
 import signal
 import sys
 import threading
@@ -24,15 +23,15 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
-from apache_beam.transforms import environments
 
 from pipeline.errors import Refused, Stopped
+from pipeline.worker_processes import get_ready, worker_environment
 
 _LOCAL: Final = "DirectRunner"
 _RESUME: Final = "what is committed stays: run the same command again to go on"
 _LONGEST_FAREWELL: Final = 5.0  # seconds that Beam gets to clean up
 
-# Starting worker processes takes some two seconds; below this many items one process is done sooner.
+# Starting worker processes takes a second or two; below this many items one process is done sooner.
 _ITEMS_WORTH_WORKERS: Final = 100_000
 
 
@@ -64,6 +63,12 @@ def planned_workers(beam_arguments: Sequence[str], items: int, splits: int) -> i
     if not _is_number_of_workers_given(beam_arguments):
         return worker_count(items, splits)
     return options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1  # Beam takes 0 for all
+
+
+def prepare_workers(beam_arguments: Sequence[str], items: int, splits: int) -> None:
+    """Have worker processes at hand for a load of this size, if it is worth any; returns at once."""
+    if (planned_workers(beam_arguments, items, splits) or 1) > 1:
+        get_ready()
 
 
 def unknown_arguments(arguments: Sequence[str]) -> list[str]:
@@ -131,18 +136,13 @@ def _local_runner(options: PipelineOptions, workers_unless_given: int | None) ->
     direct = options.view_as(DirectOptions)
     if workers_unless_given is not None:
         direct.direct_num_workers = workers_unless_given
-    environment = _worker_processes() if direct.direct_num_workers != 1 and direct.direct_running_mode == "in_memory" else None
+    environment = None
+    if direct.direct_num_workers != 1 and direct.direct_running_mode == "in_memory":
+        # Their standard error is Beam's log, which may quote items: it is shown only when asked for.
+        environment = worker_environment(quiet=not logging.getLogger("apache_beam").isEnabledFor(logging.CRITICAL))
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
     return fn_runner.FnApiRunner(default_environment=environment, provision_info=provision)
-
-
-def _worker_processes() -> environments.Environment:
-    """Processes of this Python. Their standard error is Beam's log, which may quote items: it is shown only when asked for."""
-    command = f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
-    if not logging.getLogger("apache_beam").isEnabledFor(logging.CRITICAL):
-        command += " 2>/dev/null"
-    return environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
 
 
 # -- the end before the end ----------------------------------------------------------------------------------------------------------------

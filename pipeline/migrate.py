@@ -22,7 +22,7 @@ from pipeline.checks.validation.validate import FOLDER
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
 from pipeline.dead_letters.threshold import USUAL, Threshold
-from pipeline.engine import planned_workers, run_pipeline, worker_count
+from pipeline.engine import planned_workers, prepare_workers, run_pipeline, worker_count
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.export.given import ExportArgument
@@ -116,6 +116,8 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, li
     if problems:
         raise Refused(problems)
     print_warnings(console, checked.findings)
+    largest = max((one.export.items for one in checked.planned), default=0)
+    prepare_workers(options.beam_arguments, largest, options.split_size.most)
     prepared, database = _prepare(options, checked.planned, run_id)
     run_folder = options.output / run_id
     make_folder(run_folder)

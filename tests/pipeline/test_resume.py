@@ -15,6 +15,7 @@ import pytest
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
+from tests.processes import group_of, workers_of
 from tests.truth import assert_equals_truth, records
 
 
@@ -123,7 +124,7 @@ def test_a_worker_that_dies_ends_the_run(tmp_path: Path, database: Database, run
     write_sample_exports(export, items=6_000, seed=9, faulty=0.01, odd=0.02, items_per_file=1_000)
     process = run.start_migrate(export, "--chunk_items=20", "--direct_num_workers=2")
     _wait_until(lambda: _chunks(database) >= 5)
-    worker = _workers_of(process.pid)[0]
+    worker = workers_of(process.pid)[0]
 
     os.kill(worker, signal.SIGKILL)
     died = time.monotonic()
@@ -132,7 +133,7 @@ def test_a_worker_that_dies_ends_the_run(tmp_path: Path, database: Database, run
     assert process.returncode == 1
     assert time.monotonic() - died < 10
     assert "a worker process died" in stderr
-    _wait_until(lambda: not _group_of(process.pid), seconds=10)
+    _wait_until(lambda: not group_of(process.pid), seconds=10)
     resumed = run.migrate(export, "--chunk_items=20", "--direct_num_workers=2")
     assert resumed.exit_code == 3, resumed.output
     assert_equals_truth(export, database, run.run_folders[-1])
@@ -155,7 +156,7 @@ def test_a_run_that_is_told_to_end_does_so_and_can_be_resumed(
     assert time.monotonic() - sent < 10
     assert "run the same command again" in stderr
     assert "bug" not in stderr
-    _wait_until(lambda: not _group_of(process.pid), seconds=10)
+    _wait_until(lambda: not group_of(process.pid), seconds=10)
     assert run.migrate(export, *options).exit_code == 3
     assert_equals_truth(export, database, run.run_folders[-1])
 
@@ -166,13 +167,3 @@ def test_records_of_a_refused_run_are_not_left_half(export: Path, run: CommandLi
 
     assert list(records(run.run_folders[0] / "dead_letters" / "medzen-soap-notes"))
     assert not list(run.output.rglob("*.part"))
-
-
-def _group_of(leader: int) -> list[int]:
-    found = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout.split("\n")
-    rows = [line.split() for line in found if line]
-    return [int(pid) for pid, group, state in rows if int(group) == leader and not state.startswith("Z")]
-
-
-def _workers_of(leader: int) -> list[int]:
-    return [pid for pid in _group_of(leader) if b"sdk_worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]

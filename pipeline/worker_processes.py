@@ -1,0 +1,96 @@
+"""Worker processes of this machine. They are forked from a process that has imported Beam once, which takes a second of CPU.
+
+Beam's own way is a new Python a worker, and again for each table's pipeline. Here they are a kind of worker of its FnApiRunner, as its
+`SubprocessSdkWorkerHandler` is, whose words ("Worker subprocess exited ...", in a thread named run_worker) the engine listens to.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+import grpc
+from apache_beam.portability import python_urns
+from apache_beam.portability.api import beam_fn_api_pb2_grpc, endpoints_pb2
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
+from apache_beam.runners.portability.local_job_service import BeamFnLoggingServicer
+from apache_beam.runners.worker import sdk_worker_main
+from apache_beam.transforms import environments
+from apache_beam.utils import thread_pool_executor
+from google.protobuf import json_format, text_format
+
+_QUIET: Final = "quiet"
+_OUTSPOKEN: Final = "outspoken"
+_FORKING: Final = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload(["pipeline.job", "pipeline.worker_processes"])
+
+
+def get_ready() -> None:
+    """Begin to import what workers need, in another process; returns at once."""
+    multiprocessing.forkserver.ensure_running()
+
+
+def worker_environment(*, quiet: bool) -> environments.Environment:
+    """Beam's name for such workers; `quiet` ones have no standard error."""
+    return environments.SubprocessSDKEnvironment.from_command_string(command_string=_QUIET if quiet else _OUTSPOKEN)
+
+
+@WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
+class ForkedWorkerHandler(GrpcWorkerHandler):
+    """One worker process, from its start to its end."""
+
+    def __init__(self, payload: bytes, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self._is_quiet = payload.decode() == _QUIET
+
+    def start_worker(self) -> None:
+        """Called by Beam, once."""
+        self.worker_thread = threading.Thread(name="run_worker", target=self._run)
+        self.worker_thread.start()
+
+    def stop_worker(self) -> None:
+        """Called by Beam, after it told the worker to end."""
+        self.worker_thread.join()
+
+    def _run(self) -> None:
+        log = grpc.server(thread_pool_executor.shared_unbounded_instance())
+        port = log.add_insecure_port("localhost:0")
+        beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(BeamFnLoggingServicer(), log)
+        log.start()
+        addresses = {"CONTROL": self.control_address, "LOGGING": f"localhost:{port}"}
+        environment = {
+            **os.environ,
+            **{f"{name}_API_SERVICE_DESCRIPTOR": _descriptor(address) for name, address in addresses.items()},
+            "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
+            "WORKER_ID": self.worker_id,
+        }
+        try:
+            process = _FORKING.Process(target=_be_a_worker, args=(environment, self._is_quiet), daemon=True)
+            process.start()
+            process.join()
+            if process.exitcode:
+                message = f"Worker subprocess exited with return code {process.exitcode}"
+                raise RuntimeError(message)
+        finally:
+            log.stop(0)
+
+
+def _descriptor(address: str) -> str:
+    return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=address)))
+
+
+def _be_a_worker(environment: Mapping[str, str], is_quiet: bool) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if is_quiet:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+    # What is imported lives as long as the worker: no need to go through it at every collection.
+    gc.freeze()
+    sdk_worker_main.main([])
