@@ -8,7 +8,6 @@ ends the run.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import shlex
@@ -138,10 +137,8 @@ def _local_runner(options: PipelineOptions, workers_unless_given: int | None) ->
 
 
 def _worker_processes() -> environments.Environment:
-    """Processes of this Python. Their standard error is Beam's log, which may quote items: it is shown only when asked for."""
-    command = f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
-    if not logging.getLogger("apache_beam").isEnabledFor(logging.CRITICAL):
-        command += " 2>/dev/null"
+    """Processes of this Python. What Beam writes to their standard error may quote items; their log comes to this process anyhow."""
+    command = f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 2>/dev/null"
     return environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
 
 
