@@ -6,9 +6,11 @@ A run may end well, by a bug on a worker, by a failing write, by a failing conne
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from tests.postgres_server import Database, Server
 from tests.process_watch import Seen, look_at_files, watched
 from tests.tls_server import TlsServer
 from tests.unpacked import unpacked
+from transforms.convert import Text
+from transforms.reject import NoticeCode
 
 PATIENT = "PLANTED-PATIENT-VALUE"
 PATIENT_ID = "44444444-4444-4444-8444-444444444444"
@@ -152,7 +156,7 @@ def test_a_load_in_worker_processes_shows_nothing(run: Run, server: Server) -> N
     finished, seen = run.migrate("--direct_num_workers=2", "--chunk_items=5", "--log_level=DEBUG")
 
     assert finished.exit_code == 3, finished.output
-    assert "DEBUG apache_beam" in finished.stderr, "the log was not on"
+    assert re.search(r"^DEBUG\Wapache_beam", finished.stderr, flags=re.MULTILINE), "the log was not on"
     assert sum(b"sdk_worker_main" in command for command in seen.commands)
     assert len(list(run.output.rglob("report.html"))) == 1
     assert run.database.value("SELECT count(*) FROM video_call_sessions WHERE join_url LIKE %s", f"%{PATIENT}") == 96
@@ -229,3 +233,27 @@ def test_the_graph_its_options_and_metrics_hold_nothing(run: Run, monkeypatch: p
     assert run.database.value("SELECT count(*) FROM video_call_sessions") == 96
     for content in (unpacked(graph), metrics, str(root.options.get_all_options()).encode(), repr(plan).encode()):
         assert not [planted for planted in (*SECRETS, *VALUES) if planted.encode() in content]
+
+
+def test_what_a_step_raises_holds_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On other runners it is logged where the worker is: the type and the places, not the words."""
+    for name, value in run.environment.items():
+        monkeypatch.setenv(name, value)
+    plan, splits = next(plans_of(run.folder / "export", DatabaseReference(f"aws-secretsmanager:{run.secret}")))
+    columns = [replace(column, conversion=_EXPLODING) if column.name == "meeting_id" else column for column in plan.table.columns]
+    root = beam.Pipeline(runner=FnApiRunner())
+    define_pipeline(root, splits, replace(plan, table=replace(plan.table, columns=tuple(columns))), run.folder / "records")
+
+    with pytest.raises(Exception, match="KeyError") as caught:
+        root.run().wait_until_finish()
+
+    told = "".join(traceback.format_exception(caught.value))
+    assert "in _explode" in told
+    assert PATIENT not in told
+
+
+def _explode(text: str) -> str:
+    raise KeyError(text)
+
+
+_EXPLODING = Text(_explode, NoticeCode.MALFORMED_MEETING_ID)
