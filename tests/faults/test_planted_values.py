@@ -9,7 +9,6 @@ import json
 import re
 import subprocess
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from pipeline.job import define_pipeline
 from pipeline.postgres.database_url import DatabaseReference
 from tests.aws_server import AwsServer
+from tests.broken_tables import BROKEN_TABLES
 from tests.command_line import CommandLine, Finished
 from tests.handmade_export import write_export
 from tests.plain_loads import plans_of
@@ -55,12 +55,6 @@ def _lines(first: int, items: int) -> list[bytes]:
         }
         lines.append(json.dumps({"Item": item}).encode() if number % 10 != 7 else b"{" + PATIENT.encode())
     return lines
-
-
-@pytest.fixture(scope="module")
-def tls_server() -> Iterator[TlsServer]:
-    with TlsServer() as server:
-        yield server
 
 
 @dataclass(slots=True)
@@ -167,17 +161,7 @@ def test_a_load_in_worker_processes_shows_nothing(run: Run, server: Server) -> N
 def test_a_bug_on_a_worker_shows_nothing(run: Run, server: Server) -> None:
     """Its traceback comes from another process as text, with the words of the exception in it."""
     broken = run.folder / "broken_tables.py"
-    broken.write_text(
-        "from dataclasses import replace\n"
-        "from transforms.convert import Text\n"
-        "from transforms.reject import NoticeCode\n"
-        "from transforms.tables.video_sessions import VIDEO_SESSIONS\n"
-        "def explode(text):\n"
-        "    raise KeyError(text)\n"
-        "columns = tuple(replace(c, conversion=Text(explode, NoticeCode.MALFORMED_MEETING_ID)) if c.name == 'meeting_id' else c"
-        " for c in VIDEO_SESSIONS.columns)\n"
-        "TABLES = (replace(VIDEO_SESSIONS, columns=columns),)\n"
-    )
+    broken.write_text(BROKEN_TABLES)
 
     finished, seen = run.migrate("--direct_num_workers=2", "--tables", broken, "--log_level=DEBUG")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
@@ -25,16 +24,9 @@ REQUIRE = {"sslmode": "require"}
 _NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def tls_server() -> Iterator[TlsServer]:
-    with TlsServer() as server:
-        yield server
-
-
 @pytest.fixture
 def secured(tls_server: TlsServer) -> Database:
     """A database of its own, as its URL without any word of TLS has it."""
-    tls_server.use_certificate()
     name = f"secured_{next(_NUMBERS)}"
     tls_server.new_database(name, PASSWORD)
     return Database(f"postgresql://{name}:{PASSWORD}@{NOT_LOOPBACK}:{tls_server.port}/{name}")

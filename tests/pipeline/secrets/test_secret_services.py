@@ -154,12 +154,6 @@ def test_other_json_is_refused_without_a_value(tmp_path: Path, text: str) -> Non
 # -- on the worker -------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def tls_server() -> Iterator[TlsServer]:
-    with TlsServer() as server:
-        yield server
-
-
 def secret_of(server: TlsServer, role: str, password: str) -> str:
     """As RDS writes it."""
     return json.dumps({**RDS, "host": "127.0.0.1", "port": server.port, "username": role, "password": password, "dbname": role})
