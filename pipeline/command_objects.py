@@ -84,6 +84,6 @@ def find_database(arguments: argparse.Namespace) -> tuple[DatabaseReference, str
         return embedded.start(given.removeprefix(embedded.PREFIX))
     if given:
         return keep_given_url(given), None
-    reference = DatabaseReference(secret) if secret else _DEFAULT_DATABASE
+    reference = DatabaseReference(secret, getattr(arguments, "aws_region", None)) if secret else _DEFAULT_DATABASE
     reference.url()  # refuses here, not on a worker
     return reference, None

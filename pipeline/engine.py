@@ -8,7 +8,6 @@ ends the run.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import signal
@@ -136,10 +135,7 @@ def _local_runner(options: PipelineOptions, workers_unless_given: int | None) ->
     direct = options.view_as(DirectOptions)
     if workers_unless_given is not None:
         direct.direct_num_workers = workers_unless_given
-    environment = None
-    if direct.direct_num_workers != 1 and direct.direct_running_mode == "in_memory":
-        # Their standard error is Beam's log, which may quote items: it is shown only when asked for.
-        environment = worker_environment(quiet=not logging.getLogger("apache_beam").isEnabledFor(logging.CRITICAL))
+    environment = worker_environment() if direct.direct_num_workers != 1 and direct.direct_running_mode == "in_memory" else None
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
     return fn_runner.FnApiRunner(default_environment=environment, provision_info=provision)

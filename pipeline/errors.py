@@ -4,6 +4,8 @@
       Refused      before anything was written: exit code 2. Holds all problems that were found, not just the first
       Stopped      after the load had begun: exit code 1. What is committed stays; the same command resumes
 
+      Bug          on a worker, in place of an exception that nobody foresaw, whose words may hold a value of an item
+
 Each message says what was wrong, where, and what to do next, and holds no value of an item. Faults of single items are no exceptions here:
 they become dead letters.
 """
@@ -30,3 +32,7 @@ class Refused(Ddb2pgError):
 
 class Stopped(Ddb2pgError):
     """The load ended before its end; the sentence says why."""
+
+
+class Bug(Ddb2pgError):
+    """Holds the type of what was raised, and its traceback, without its words."""

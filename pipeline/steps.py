@@ -6,8 +6,9 @@ notices or mismatches. CheckFiles comes before them, in a stage of its own: a fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -15,17 +16,34 @@ from apache_beam.pvalue import TaggedOutput
 from pipeline.checks.chunk_check import ChunkPlan
 from pipeline.dead_letters.files import RecordBatch, RecordFiles
 from pipeline.dead_letters.forms import JSON_LINES, RecordForm
+from pipeline.errors import Bug, Ddb2pgError
 from pipeline.export.chunks import Chunk, Split
 from pipeline.export.data_file import CheckedFile, DataFileRefused
 from pipeline.export.manifest import DataFile
 from pipeline.loading import ChunkLoader, LoadPlan, check_data_file, read_split
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Session
+from pipeline.storage import StorageFailed
 from pipeline.storage.output import OutputFolder
 
 DEAD_LETTERS: Final = "dead_letters"
 NOTICES: Final = "notices"
 REFUSED_FILES: Final = "refused_files"
+
+
+def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
+    """Around `process`: a runner logs what a step raises, and what nobody foresaw may quote an item."""
+
+    @functools.wraps(process)
+    def guarded(*arguments: Any, **named: Any) -> Iterator[Any]:
+        try:
+            yield from process(*arguments, **named) or ()
+        except (Ddb2pgError, StorageFailed):
+            raise
+        except Exception as error:  # noqa: BLE001 - its words stay here
+            raise Bug(type(error).__name__).with_traceback(error.__traceback__) from None
+
+    return guarded
 
 
 class CheckFiles(beam.DoFn):
@@ -34,6 +52,7 @@ class CheckFiles(beam.DoFn):
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
 
+    @_without_words
     def process(self, data_file: DataFile) -> Iterator[tuple[str, CheckedFile] | TaggedOutput]:
         """Check one data file."""
         try:
@@ -48,6 +67,7 @@ class ReadChunks(beam.DoFn):
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
 
+    @_without_words
     def process(self, split: Split, checked: Mapping[str, CheckedFile]) -> Iterator[Chunk | TaggedOutput]:
         """Read one split; nothing of a file that was refused."""
         if split.data_file.name not in checked:
@@ -69,6 +89,7 @@ class LoadChunks(beam.DoFn):
         self._session = Session(self._plan.database)
         self._loader = ChunkLoader(self._plan, self._session)
 
+    @_without_words
     def process(self, chunk: Chunk) -> Iterator[TaggedOutput]:
         """Load one chunk; what comes out is told only after it is committed."""
         dead_letters, notices = self._loader.load(chunk)
@@ -91,6 +112,7 @@ class CheckChunks(beam.DoFn):
         self._session = Session(self._plan.load_plan.database)
         self._check = self._plan.worker(self._session)
 
+    @_without_words
     def process(self, chunk: Chunk) -> Iterator[RecordBatch]:
         """Check one chunk."""
         yield self._check(chunk)
@@ -112,6 +134,7 @@ class WriteRecords(beam.DoFn):
         """A bundle's splits are whole, so its files are."""
         self._files = RecordFiles(self._folder, self._form)
 
+    @_without_words
     def process(self, batch: RecordBatch) -> None:
         """Add one batch."""
         self._files.write(batch)
@@ -131,6 +154,7 @@ class NoteRefusedFiles(beam.DoFn):
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
 
+    @_without_words
     def process(self, refused: tuple[str, str]) -> None:
         """Note one; rare enough for a connection of its own."""
         data_file, problem = refused

@@ -24,8 +24,6 @@ from apache_beam.transforms import environments
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format, text_format
 
-_QUIET: Final = "quiet"
-_OUTSPOKEN: Final = "outspoken"
 _FORKING: Final = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["pipeline.job", "pipeline.worker_processes"])
 
@@ -35,18 +33,17 @@ def get_ready() -> None:
     multiprocessing.forkserver.ensure_running()
 
 
-def worker_environment(*, quiet: bool) -> environments.Environment:
-    """Beam's name for such workers; `quiet` ones have no standard error."""
-    return environments.SubprocessSDKEnvironment.from_command_string(command_string=_QUIET if quiet else _OUTSPOKEN)
+def worker_environment() -> environments.Environment:
+    """Beam's name for such workers."""
+    return environments.SubprocessSDKEnvironment.from_command_string(command_string="forked")
 
 
 @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class ForkedWorkerHandler(GrpcWorkerHandler):
     """One worker process, from its start to its end."""
 
-    def __init__(self, payload: bytes, *arguments: object) -> None:
+    def __init__(self, _payload: bytes, *arguments: object) -> None:
         super().__init__(*arguments)
-        self._is_quiet = payload.decode() == _QUIET
 
     def start_worker(self) -> None:
         """Called by Beam, once."""
@@ -70,7 +67,7 @@ class ForkedWorkerHandler(GrpcWorkerHandler):
             "WORKER_ID": self.worker_id,
         }
         try:
-            process = _FORKING.Process(target=_be_a_worker, args=(environment, self._is_quiet), daemon=True)
+            process = _FORKING.Process(target=_be_a_worker, args=(environment,), daemon=True)
             process.start()
             process.join()
             if process.exitcode:
@@ -84,13 +81,13 @@ def _descriptor(address: str) -> str:
     return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=address)))
 
 
-def _be_a_worker(environment: Mapping[str, str], is_quiet: bool) -> None:
+def _be_a_worker(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    if is_quiet:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
+    # What Beam writes to standard error may quote items; its log comes to the command's process anyhow.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
     # What is imported lives as long as the worker: no need to go through it at every collection.
     gc.freeze()
     sdk_worker_main.main([])

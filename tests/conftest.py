@@ -12,6 +12,7 @@ import pytest
 from tests.aws_server import AwsServer
 from tests.command_line import CommandLine
 from tests.postgres_server import Database, Server
+from tests.tls_server import TlsServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +42,19 @@ def database(server: Server) -> Database:
 def run(database: Database, tmp_path: Path) -> CommandLine:
     """The command line, as a process of its own, against the test's database."""
     return CommandLine(database.url, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def started_tls_server() -> Iterator[TlsServer]:
+    with TlsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def tls_server(started_tls_server: TlsServer) -> TlsServer:
+    """With the right certificate, whatever a test did to it before."""
+    started_tls_server.use_certificate()
+    return started_tls_server
 
 
 _BUCKET_NUMBERS = itertools.count(1)

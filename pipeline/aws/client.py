@@ -17,6 +17,7 @@ from botocore import exceptions
 from botocore.config import Config
 
 from pipeline.aws.settings import AwsSettings
+from pipeline.logs import silence_clients
 
 # Making clients is the one thing that boto3 cannot do in several threads at once.
 _ONE_AT_A_TIME: Final = threading.Lock()
@@ -25,6 +26,7 @@ _TRIES: Final = 7  # two to three seconds, or up to forty where a service asks t
 
 def client(service: str, settings: AwsSettings) -> Any:
     """The process's one client of a service. Raises what `why` has a sentence for."""
+    silence_clients()
     with _ONE_AT_A_TIME:
         return _client(service, settings, os.getpid())
 

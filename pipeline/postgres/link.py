@@ -8,7 +8,6 @@ transaction mode two of them come to share one, or one of them changes it. Nothi
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pipeline.errors import Refused
 from pipeline.postgres.bounded import open_until, wait_until
 from pipeline.postgres.database_url import DatabaseReference, safe_words
 from pipeline.postgres.session import connect, connection_parameters
+from pipeline.postgres.tls import is_local
 
 _PATIENCE: Final = 10.0  # seconds, for all connections together
 _ROUNDS: Final = 4
@@ -55,12 +55,7 @@ class Link:
     @property
     def is_local(self) -> bool:
         """Whether the other end is on this machine."""
-        if not self.host or self.host.startswith(("/", "@")) or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_local(self.host)
 
 
 def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
@@ -72,7 +67,7 @@ def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
         plain = connect(reference)
         process_of_plain = plain.info.backend_pid
         plain.close()
-        first = open_until(deadline, reference.url(), connection_parameters())
+        first = _open_until(deadline, reference)
         connections = [first]
         info = first.info
         processes = (process_of_plain, info.backend_pid)
@@ -91,6 +86,11 @@ def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
                 connection.close()
 
 
+def _open_until(deadline: float, reference: DatabaseReference) -> Any:
+    url = reference.url()
+    return open_until(deadline, url, connection_parameters(url))
+
+
 def _look_behind(reference: DatabaseReference, connections: list[Any], wanted: int, deadline: float) -> tuple[Pooling, int]:
     first = connections[0]
     try:
@@ -103,7 +103,7 @@ def _look_behind(reference: DatabaseReference, connections: list[Any], wanted: i
         return Pooling.NONE, 1
     while len(connections) < max(2, wanted):
         try:
-            connections.append(open_until(deadline, reference.url(), connection_parameters()))
+            connections.append(_open_until(deadline, reference))
             _server_process(connections[-1], deadline)
         except (psycopg2.Error, TimeoutError):
             return Pooling.SESSION, len(connections) - 1

@@ -27,6 +27,7 @@ from pipeline.postgres.bounded import open_until
 from pipeline.postgres.database_url import DatabaseReference, safe_words
 from pipeline.postgres.silence import SilenceWatch
 from pipeline.postgres.sqlstate import Fault, fault_of
+from pipeline.postgres.tls import tls_parameters, tls_problem
 
 Cursor = Any  # psycopg2 ships no types
 Result = TypeVar("Result")
@@ -132,7 +133,8 @@ class Session:
 
     def _watched(self, connection: Any) -> SilenceWatch:
         def open_other(deadline: float) -> Any:
-            return open_until(deadline, self._reference.url(), connection_parameters())
+            url = self._reference.url()
+            return open_until(deadline, url, connection_parameters(url))
 
         return SilenceWatch(connection, open_other, _SILENCE_INTERVAL)
 
@@ -157,16 +159,35 @@ class Session:
 
 
 def connect(reference: DatabaseReference) -> Any:
-    """A psycopg2 connection. Raises `psycopg2.Error`."""
-    connection = psycopg2.connect(reference.url(), **connection_parameters())
+    """A psycopg2 connection. Raises `psycopg2.Error`, and `Refused` where the reference stands for nothing, or TLS forbids it."""
+    connection = _open(reference)
     # Not READ WRITE: who made the database or our role read-only, also in the middle of a load, means us.
     connection.set_session(isolation_level="READ COMMITTED", autocommit=False)
     return connection
 
 
-def connection_parameters() -> dict[str, str | int]:
+def _open(reference: DatabaseReference) -> Any:
+    """A secret may have been rotated since it was looked up.
+
+    A failed authentication is told in the server's language only, so after any failure it is looked up once more.
+    """
+    url = reference.url()
+    try:
+        return psycopg2.connect(url, **connection_parameters(url))
+    except psycopg2.OperationalError as error:
+        problem = tls_problem(str(error), url)
+        if problem:
+            raise Refused([problem]) from None
+        changed = reference.changed_url(url)
+        if changed is None:
+            raise
+    return psycopg2.connect(changed, **connection_parameters(changed))
+
+
+def connection_parameters(url: str) -> dict[str, str | int]:
     """What every connection of ours has beside its URL."""
-    return {"application_name": APPLICATION_NAME, "connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "UTF8", **_KEEPALIVES}
+    ours: dict[str, str | int] = {"application_name": APPLICATION_NAME, "connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "UTF8"}
+    return {**ours, **_KEEPALIVES, **tls_parameters(url)}
 
 
 def why_not_connected(reference: DatabaseReference) -> str | None:
@@ -175,6 +196,8 @@ def why_not_connected(reference: DatabaseReference) -> str | None:
         connect(reference).close()
     except psycopg2.Error as error:
         return f"the database cannot be reached: {safe_words(error, reference.url())}"
+    except Refused as refused:
+        return str(refused)
     return None
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import bz2
 import json
-import re
-import zlib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +20,7 @@ from tests.command_line import CommandLine
 from tests.plain_loads import plans_of
 from tests.postgres_server import Database, Server
 from tests.truth import records
+from tests.unpacked import unpacked
 from transforms.tables import TABLES
 
 
@@ -115,21 +112,9 @@ def test_what_travels_with_the_job_holds_no_secret(
     graph = root.to_runner_api()
 
     payloads = [transform.spec.payload for transform in graph.components.transforms.values()]
-    seen = b"".join(payloads) + b"".join(map(_unpacked, payloads))
+    seen = b"".join(map(unpacked, payloads))
     assert b"SECRET_DATABASE" in seen
     assert b"planted-secret" not in seen
-
-
-def _unpacked(payload: bytes) -> bytes:
-    """Beam compresses pickled DoFns and encodes them in base64: what is inside of every such part."""
-    found = b""
-    for part in re.findall(rb"[A-Za-z0-9+/=]{40,}", payload):
-        for decompress in (zlib.decompress, bz2.decompress):
-            try:
-                found += decompress(base64.b64decode(part))
-            except (OSError, ValueError, zlib.error):
-                continue
-    return found
 
 
 def test_migration_time_is_one_for_all_runs(export: Path, database: Database, run: CommandLine) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broken_tables import BROKEN_TABLES
 from tests.command_line import CommandLine, Finished
 from tests.handmade_export import write_export
 from tests.postgres_server import Database, Server
@@ -104,17 +105,7 @@ def test_a_bug_in_ddb2pg_prints_no_value(tmp_path: Path, run: CommandLine, datab
     """The words of an exception that nobody foresaw may quote a value, so only its place is printed."""
     write_export(tmp_path / "export", "medzen-video-sessions", [_lines()])
     broken = tmp_path / "broken_tables.py"
-    broken.write_text(
-        "from dataclasses import replace\n"
-        "from transforms.convert import Text\n"
-        "from transforms.reject import NoticeCode\n"
-        "from transforms.tables.video_sessions import VIDEO_SESSIONS\n"
-        "def explode(text):\n"
-        "    raise KeyError(text)\n"
-        "columns = tuple(replace(c, conversion=Text(explode, NoticeCode.MALFORMED_MEETING_ID)) if c.name == 'meeting_id' else c"
-        " for c in VIDEO_SESSIONS.columns)\n"
-        "TABLES = (replace(VIDEO_SESSIONS, columns=columns),)\n"
-    )
+    broken.write_text(BROKEN_TABLES)
 
     finished = run.migrate(tmp_path / "export", "--tables", broken)
 
