@@ -12,6 +12,7 @@ import multiprocessing.forkserver
 import os
 import threading
 from collections.abc import Mapping
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Final
 
 import grpc
@@ -26,11 +27,17 @@ from google.protobuf import json_format, text_format
 
 _FORKING: Final = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["pipeline.job", "pipeline.worker_processes"])
+_SPAWNING: Final = multiprocessing.get_context("spawn")
 
 
-def get_ready() -> None:
-    """Begin to import what workers need, in another process; returns at once."""
-    multiprocessing.forkserver.ensure_running()
+def get_ready() -> ForkServerContext | SpawnContext:
+    """Begin to import what workers need, in another process; returns at once what starts them."""
+    try:
+        multiprocessing.forkserver.ensure_running()
+    except OSError:
+        # Its socket is a temporary file, whose path may be too long for a socket.
+        return _SPAWNING
+    return _FORKING
 
 
 def worker_environment() -> environments.Environment:
@@ -67,7 +74,7 @@ class ForkedWorkerHandler(GrpcWorkerHandler):
             "WORKER_ID": self.worker_id,
         }
         try:
-            process = _FORKING.Process(target=_be_a_worker, args=(environment,), daemon=True)
+            process = get_ready().Process(target=_be_a_worker, args=(environment,), daemon=True)
             process.start()
             process.join()
             if process.exitcode:
