@@ -151,7 +151,7 @@ def test_a_load_in_worker_processes_shows_nothing(run: Run, server: Server) -> N
 
     assert finished.exit_code == 3, finished.output
     assert re.search(r"^DEBUG\Wapache_beam", finished.stderr, flags=re.MULTILINE), "the log was not on"
-    assert sum(b"multiprocessing.spawn" in command for command in seen.commands)  # their temporary files are too deep for a socket
+    assert [command for command in seen.commands if b"multiprocessing.spawn" in command or b"multiprocessing.forkserver" in command]
     assert len(list(run.output.rglob("report.html"))) == 1
     assert run.database.value("SELECT count(*) FROM video_call_sessions WHERE join_url LIKE %s", f"%{PATIENT}") == 96
     assert any(PATIENT.encode() in unpacked(path.read_bytes()) for path in run.output.rglob("dead_letters/*/*"))
