@@ -4,6 +4,9 @@
       Refused      before anything was written: exit code 2. Holds all problems that were found, not just the first
       Stopped      after the load had begun: exit code 1. What is committed stays; the same command resumes
 
+    KeyboardInterrupt
+      Interrupted  by Ctrl-C, while a job goes on elsewhere: exit code 130
+
 Each message says what was wrong, where, and what to do next, and holds no value of an item. Faults of single items are no exceptions here:
 they become dead letters.
 """
@@ -30,3 +33,7 @@ class Refused(Ddb2pgError):
 
 class Stopped(Ddb2pgError):
     """The load ended before its end; the sentence says why."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended the waiting, not the job; the sentence says where the job is and how to end it."""

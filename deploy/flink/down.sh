@@ -5,5 +5,5 @@ set -euo pipefail
 # shellcheck source=processes.sh
 source "$(dirname "${BASH_SOURCE[0]}")/processes.sh"
 stop_all
-rm -rf "$state/database-url" "$state/artifacts" "$state/workers" "$state/tmp"
+rm -rf "$state"/database-url.* "$state/artifacts" "$state/workers" "$state/tmp"
 echo "Flink is down; its logs are in $state/log"

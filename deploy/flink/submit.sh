@@ -14,9 +14,10 @@ case "${1:-}" in
 esac
 # The workers look the database's URL up in a file of its owner's only; an option would show in Flink's web page.
 if [ -n "${DATABASE_URL:-}" ]; then
-    (umask 077 && printf '%s' "$DATABASE_URL" > "$state/database-url.part")
-    mv "$state/database-url.part" "$state/database-url"
-    set -- "$@" --database_secret "file:$state/database-url"
+    # A file of this job alone: one that goes on after Ctrl-C reads it again when its workers start again.
+    secret=$(mktemp "$state/database-url.XXXXXX")
+    printf '%s' "$DATABASE_URL" > "$secret"
+    set -- "$@" --database_secret "file:$secret"
 fi
 export PYTHONPATH="$here/../..${PYTHONPATH:+:$PYTHONPATH}"
 exec "${PYTHON:-$here/../../.venv/bin/python}" -m pipeline "$@" --runner=FlinkRunner "--flink_master=localhost:$port"

@@ -52,10 +52,13 @@ configure() {
     mkdir -p "$state"/{conf,log,pids,artifacts,workers,tmp}
     chmod 700 "$state"
     cp "$here/log4j.properties" "$state/conf/log4j.properties"
-    # Each worker unpacks what the job brings along into a folder of its own.
+    # Each worker unpacks what the job brings along, and its options, into a folder of its own.
     cat > "$state/worker.sh" << END
 #!/usr/bin/env bash
-exec "$cache/bin/container" --semi_persist_dir="\$(mktemp -d "$state/workers/XXXXXX")" "\$@"
+set -euo pipefail
+own=\$(mktemp -d "$state/workers/XXXXXX")
+cd "\$own"
+exec "$cache/bin/container" --semi_persist_dir="\$own" "\$@"
 END
     chmod 700 "$state/worker.sh"
     cat > "$state/conf/config.yaml" << END
@@ -130,6 +133,6 @@ await_port job-server "$job"
 cat << END
 Flink is up, with two TaskManagers: http://localhost:$port
 logs: $state/log    stop it: deploy/flink/down.sh
-now: deploy/flink/submit.sh --export URI      (DATABASE_URL in the environment), which is:
-    ddb2pg migrate --runner=FlinkRunner --flink_master=localhost:$port --database_secret file:$state/database-url --export URI
+now: DATABASE_URL=postgresql://... deploy/flink/submit.sh --export URI
+or:  ddb2pg migrate --export URI --runner=FlinkRunner --flink_master=localhost:$port --database_secret file:FILE_WITH_THE_URL
 END
