@@ -75,7 +75,10 @@ def submission_of(arguments: argparse.Namespace, beam_arguments: Sequence[str]) 
     from pipeline.engine import ready_to_run  # noqa: PLC0415
 
     given = Submission(beam_arguments, export_arguments(arguments), output_folder(arguments))
-    return ready_to_run(given, has_shared_folders=arguments.shared_folders, is_url_given=bool(arguments.database))
+    submission = ready_to_run(given, has_shared_folders=arguments.shared_folders, is_url_given=bool(arguments.database))
+    for warning in submission.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    return submission
 
 
 def refuse_leftovers(arguments: Sequence[str]) -> None:

@@ -74,6 +74,10 @@ taskmanager.numberOfTaskSlots: ${DDB2PG_FLINK_SLOTS:-$(nproc)}
 taskmanager.cpu.cores: 1.0
 # Else both halves of a job would run on one TaskManager.
 cluster.evenly-spread-out-slots: true
+# What Beam calls --number_of_execution_retries it leaves out of batch jobs: without this Flink gives up at the first failure.
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 3
+restart-strategy.fixed-delay.delay: 5 s
 # A TaskManager that is gone is noticed within seconds.
 heartbeat.interval: 2000
 heartbeat.timeout: 30000

@@ -13,6 +13,7 @@ import requests
 from pipeline.errors import Refused
 
 _TIMEOUT: Final = 10  # seconds
+_GIVE_UP: Final = ("none", "off", "disable")
 OUR_KEYS: Final = "ddb2pg."
 """How keys of a cluster's configuration begin that are options of jobs: what a cluster alone knows, as how its workers start."""
 
@@ -29,6 +30,8 @@ class FlinkCluster:
     """Of each TaskManager; none where they come as they are needed."""
     is_here: bool
     """Whether all of it runs on this machine, so that its workers see the same files."""
+    begins_again: bool
+    """Whether it begins a job that failed again."""
     told: Mapping[str, str]
     """Options of jobs from the cluster's configuration, by their names."""
 
@@ -50,18 +53,16 @@ def look_at_cluster(master: str) -> FlinkCluster:
     try:
         version = ".".join(_get(url, "config")["flink-version"].split(".")[:2])
         task_managers = _get(url, "taskmanagers")["taskmanagers"]
-        told = {
-            entry["key"].removeprefix(OUR_KEYS): entry["value"]
-            for entry in _get(url, "jobmanager/config")
-            if entry["key"].startswith(OUR_KEYS)
-        }
+        configuration = {entry["key"]: entry["value"] for entry in _get(url, "jobmanager/config")}
         hosts = {host_of(task_manager["path"]) for task_manager in task_managers}
         slots = tuple(task_manager["slotsNumber"] for task_manager in task_managers)
     except (requests.RequestException, ValueError, KeyError, TypeError):
         message = f"--flink_master: no Flink answers at {url}; look at the address (the JobManager's REST port, often 8081) and the network"
         raise Refused([message]) from None
     is_here = bool(hosts) and all(map(_is_this_machine, {*hosts, host_of(url)}))
-    return FlinkCluster(url, version, slots, is_here, told)
+    strategy = configuration.get("restart-strategy.type", configuration.get("restart-strategy", "none"))
+    told = {key.removeprefix(OUR_KEYS): value for key, value in configuration.items() if key.startswith(OUR_KEYS)}
+    return FlinkCluster(url, version, slots, is_here, strategy not in _GIVE_UP, told)
 
 
 def find_job(url: str, name: str) -> str | None:

@@ -13,8 +13,9 @@ from pipeline.flink.cluster import FlinkCluster
 # A job begins anew as a whole; the ledger knows what is done, so that costs reading and no writing.
 _RETRIES: Final = 3
 _RETRY_DELAY: Final = 5_000  # milliseconds
-# Between two stages of a job nobody needs a worker for a moment, and starting one takes seconds.
-_WORKERS_KEPT: Final = 60_000  # milliseconds
+# Between two stages of a job nobody needs a worker for a moment, and starting one takes seconds. But a worker that died is kept as well, so
+# it must be forgotten before the next try.
+_WORKERS_KEPT: Final = 4_000  # milliseconds
 _POOL: Final = "localhost:50000"
 _WORKERS: Final = ("environment_type", "environment_config")
 _SUBMISSION: Final = ("job_endpoint", "artifact_endpoint")

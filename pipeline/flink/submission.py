@@ -21,6 +21,7 @@ class Submission:
     beam_arguments: Sequence[str]
     exports: Sequence[ExportArgument]
     output: OutputFolder
+    warnings: Sequence[str] = ()
 
 
 def made_ready(given: Submission, master: str, versions: Sequence[str], *, has_shared_folders: bool, is_url_given: bool) -> Submission:
@@ -42,7 +43,17 @@ def made_ready(given: Submission, master: str, versions: Sequence[str], *, has_s
     if problems:
         raise Refused(problems)
     exports = [replace(export, uri=_absolute(export.uri)) for export in given.exports]
-    return Submission(arguments, exports, given.output.absolute() if isinstance(given.output, Path) else given.output)
+    output = given.output.absolute() if isinstance(given.output, Path) else given.output
+    return Submission(arguments, exports, output, tuple(_warnings(cluster)))
+
+
+def _warnings(cluster: FlinkCluster) -> Iterator[str]:
+    # On Flink 1 Beam leaves --number_of_execution_retries out of batch jobs.
+    if cluster.version.startswith("1.") and not cluster.begins_again:
+        yield (
+            "this Flink gives up a job at its first failure, as when a machine is lost; set restart-strategy.type in its configuration "
+            "(deploy/flink/README.md), or run the same command again when that happens"
+        )
 
 
 def _submission_problems(arguments: Sequence[str], cluster: FlinkCluster, versions: Sequence[str]) -> Iterator[str]:
