@@ -28,7 +28,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms import environments
 
 from pipeline.errors import Refused, Stopped
-from pipeline.flink.cluster import is_cluster
+from pipeline.flink.cluster import is_cluster, look_at_cluster
 from pipeline.flink.options import given_number, is_given
 from pipeline.flink.submission import RemoteJob, Submission, made_ready
 from pipeline.interruption import RESUME, Interruption
@@ -87,7 +87,7 @@ def ready_to_run(given: Submission, *, has_shared_folders: bool, is_url_given: b
     if master is None:
         return given
     versions = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
-    return made_ready(given, master, versions, has_shared_folders=has_shared_folders, is_url_given=is_url_given)
+    return made_ready(given, look_at_cluster(master), versions, has_shared_folders=has_shared_folders, is_url_given=is_url_given)
 
 
 def unknown_arguments(arguments: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import Refused
 from pipeline.export.given import ExportArgument
-from pipeline.flink.cluster import FlinkCluster, find_job, look_at_cluster, url_of
+from pipeline.flink.cluster import FlinkCluster, find_job, url_of
 from pipeline.flink.options import is_given, with_defaults
 from pipeline.storage.output import OutputFolder
 
@@ -24,12 +24,13 @@ class Submission:
     warnings: Sequence[str] = ()
 
 
-def made_ready(given: Submission, master: str, versions: Sequence[str], *, has_shared_folders: bool, is_url_given: bool) -> Submission:
+def made_ready(
+    given: Submission, cluster: FlinkCluster, versions: Sequence[str], *, has_shared_folders: bool, is_url_given: bool
+) -> Submission:
     """The same as workers of a cluster can use it: absolute paths, and options that nobody gave.
 
     `versions` are those of Flink that Beam has a job server for. Raises `Refused` with all that cannot work there.
     """
-    cluster = look_at_cluster(master)
     arguments = with_defaults(given.beam_arguments, cluster)
     problems = [*_submission_problems(arguments, cluster, versions)]
     if not (cluster.is_here or has_shared_folders):

@@ -11,9 +11,12 @@ import pytest
 from pipeline.sample_export import write_sample_exports
 from tests.aws_server import AwsServer
 from tests.flink.cluster import CACHE, Cluster, why_not_to_be_had
+from tests.postgres_server import Server
 
 AUDIT = "medzen-meeting-audit"
 BUCKET = "flink-tests"
+DATABASE_OF_WORKERS = "DDB2PG_DATABASE_OF_WORKERS"
+"""A variable that means a database of nobody's in the environment of the workers."""
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +31,10 @@ def flink_parts() -> Path:
 
 
 @pytest.fixture(scope="session")
-def flink(flink_parts: Path, aws_server: AwsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def flink(flink_parts: Path, aws_server: AwsServer, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One cluster for all tests; its workers know the S3 test server."""
     assert (flink_parts / "flink").is_dir()
-    cluster = Cluster(tmp_path_factory.mktemp("flink"), aws_server.environment)
+    cluster = Cluster(tmp_path_factory.mktemp("flink"), {**aws_server.environment, DATABASE_OF_WORKERS: server.new_database().url})
     try:
         cluster.up()
         yield cluster
