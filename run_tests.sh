@@ -29,7 +29,7 @@ if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/n
 fi
 
 # What Flink is made of takes some minutes when it is fetched for the first time; the tests wait for it, and say what went wrong.
-PYTHON=$venv/bin/python deploy/flink/fetch.sh --prism > "$venv/flink-fetch.log" 2>&1 &
+PYTHON=$venv/bin/python deploy/flink/fetch.sh --for-tests > "$venv/flink-fetch.log" 2>&1 &
 
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .

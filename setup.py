@@ -31,6 +31,7 @@ TEST = [
     "pandas",  # as well
     "cryptography",  # a certificate, for the tests of TLS
     "jsonschema>=4",  # report.json against its schema
+    "pyyaml",  # manifests for Kubernetes
     "selenium>=4",  # the report's page in Debian's Chromium
     "axe-core-python",  # what a screen reader needs, checked
     "pypdf",  # what a printed page says

@@ -102,10 +102,13 @@ END
     echo "$port $job $artifacts $expansion" > "$state/ports"
 }
 
+# The work is done in Python, so Java need not compile its own part as well as it can.
+java=(java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "${opens[@]}")
+
 flink() {
     local name=$1 heap=$2 main=$3
     shift 3
-    start "$name" java "-Xmx$heap" -XX:+UseSerialGC "${opens[@]}" "-Dlog.file=$state/log/$name.log" \
+    start "$name" "${java[@]}" "-Xmx$heap" "-Dlog.file=$state/log/$name.log" \
         "-Dlog4j.configurationFile=file:$state/conf/log4j.properties" \
         -cp "$cache/flink/*:$cache/job-server/gradle/wrapper/*" "$main" --configDir "$state/conf" "$@"
 }
@@ -124,7 +127,7 @@ unset DATABASE_URL DDB2PG_DATABASE_URL
 is_running jobmanager || flink jobmanager 512m org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint
 # A TaskManager that comes before its JobManager waits for ten seconds before it asks again.
 await jobmanager "http://localhost:$port/v1/overview" '"taskmanagers"'
-is_running job-server || start job-server java -Xmx256m -XX:+UseSerialGC "${opens[@]}" -cp "$cache/job-server/gradle/wrapper/*" \
+is_running job-server || start job-server "${java[@]}" -Xmx256m -cp "$cache/job-server/gradle/wrapper/*" \
     org.apache.beam.runners.flink.FlinkJobServerDriver --flink-master="http://localhost:$port" --flink-conf-dir="$state/conf" \
     --job-host=localhost --job-port="$job" --artifact-port="$artifacts" --expansion-port="$expansion" --artifacts-dir="$state/artifacts"
 for number in 1 2; do

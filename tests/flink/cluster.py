@@ -87,7 +87,7 @@ def why_not_to_be_had() -> str | None:
     if java.returncode:
         return "java is missing"
     fetched = subprocess.run(
-        [SCRIPTS / "fetch.sh", "--prism"], env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False
+        [SCRIPTS / "fetch.sh", "--for-tests"], env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False
     )
     return None if fetched.returncode == 0 else f"deploy/flink/fetch.sh: {fetched.stderr.strip()[-2000:]}"
 

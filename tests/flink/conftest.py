@@ -53,7 +53,7 @@ def large_export(aws_server: AwsServer, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def small_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40,000 items, on disk; with --chunk_items=100 it takes long enough to be disturbed."""
+    """20,000 items, on disk; with --chunk_items=50 it takes long enough to be disturbed."""
     root = tmp_path_factory.mktemp("small") / "export"
-    write_sample_exports(root, items=40_000, seed=62, faulty=0.02, odd=0.02, items_per_file=5_000, tables=[AUDIT], processes=2)
+    write_sample_exports(root, items=20_000, seed=62, faulty=0.02, odd=0.02, items_per_file=2_500, tables=[AUDIT], processes=2)
     return root

@@ -85,7 +85,7 @@ def test_a_killed_task_manager_changes_nothing(flink: Cluster, large_export: Pat
 
 def test_a_killed_python_worker_changes_nothing(flink: Cluster, small_export: Path, database: Database, tmp_path: Path) -> None:
     """Flink begins the job again, and what is committed is not done twice; every row is then compared on Flink, too."""
-    process = flink.submit(database.url, "--export", small_export, "--output", tmp_path / "out", "--chunk_items=100", "--validate=full")
+    process = flink.submit(database.url, "--export", small_export, "--output", tmp_path / "out", "--chunk_items=50", "--validate=full")
 
     wait_until(lambda: chunks(database) >= 40 or process.poll() is not None)
     os.kill(int(database.value("SELECT worker FROM ddb2pg.chunk LIMIT 1").rpartition(":")[2]), signal.SIGKILL)
@@ -98,7 +98,7 @@ def test_a_killed_python_worker_changes_nothing(flink: Cluster, small_export: Pa
 
 def test_ctrl_c_leaves_the_job_going(flink: Cluster, small_export: Path, database: Database, tmp_path: Path) -> None:
     """It says where the job is and how to end it; the same command later proves the whole."""
-    arguments = ["--export", small_export, "--output", tmp_path / "out", "--chunk_items=100"]
+    arguments = ["--export", small_export, "--output", tmp_path / "out", "--chunk_items=50"]
     process = flink.submit(database.url, *arguments)
     wait_until(lambda: chunks(database) >= 10 or process.poll() is not None)
 
