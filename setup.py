@@ -35,6 +35,7 @@ TEST = [
     "google-cloud-secret-manager>=2",  # as in the extra gcp, without the rest of it
     "packaging",  # requirements.lock against this file
     "jsonschema>=4",  # report.json against its schema
+    "pyyaml",  # manifests for Kubernetes
     "selenium>=4",  # the report's page in Debian's Chromium
     "axe-core-python",  # what a screen reader needs, checked
     "pypdf",  # what a printed page says

@@ -81,6 +81,20 @@ def add_output_key(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_runner(command: argparse.ArgumentParser) -> None:
+    """Where the job runs, as far as Beam has no option for it."""
+    group = command.add_argument_group(
+        "where it runs",
+        "Options of Beam are taken, too. On this machine: --direct_num_workers=N. On a Flink cluster: --runner=FlinkRunner "
+        "--flink_master=HOST:PORT; parallelism, retries and workers are set unless they are given. See docs/engines.md.",
+    )
+    group.add_argument(
+        "--shared_folders",
+        action="store_true",
+        help="folders of --export and --output are the same for workers on other machines, as on a network disk",
+    )
+
+
 def add_tables(command: argparse.ArgumentParser) -> None:
     """Whose tables it is about."""
     command.add_argument("--tables", metavar="FILE_OR_MODULE", help="your own table definitions: a .py file or a module with TABLES")

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.command_objects import ExitCode
-from pipeline.errors import Bug, Refused, Stopped
+from pipeline.errors import Bug, Interrupted, Refused, Stopped
 from pipeline.logs import configure_logging
 from pipeline.parser import make_parser
 from pipeline.storage import StorageFailed
@@ -38,9 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StorageFailed as failed:
         _complain("stopped", [str(failed)])
         return ExitCode.FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         writes = arguments.command in ("migrate", "rollback", "dead-letters")
-        _complain("interrupted", ["what is committed stays: run the same command again to go on"] if writes else [])
+        here = ["what is committed stays: run the same command again to go on"] if writes else []
+        _complain("interrupted", [str(interrupt)] if isinstance(interrupt, Interrupted) else here)
         return 130
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
         _complain(

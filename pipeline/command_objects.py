@@ -17,6 +17,7 @@ from pipeline.arguments import option_names
 from pipeline.aws import AwsSettings
 from pipeline.errors import Refused
 from pipeline.export.given import ExportArgument
+from pipeline.flink.submission import Submission
 from pipeline.postgres import embedded
 from pipeline.postgres.database_url import DatabaseReference, keep_given_url
 from pipeline.storage.output import OutputFolder
@@ -67,6 +68,17 @@ def reached_folder(arguments: argparse.Namespace, folder: OutputFolder) -> Outpu
             raise Refused(["--output_kms_key is for an --output in S3; a folder of this machine is not encrypted by ddb2pg"])
         return folder
     return replace(folder, aws=aws_settings(arguments), kms_key=arguments.output_kms_key)
+
+
+def submission_of(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> Submission:
+    """Of `add_export`, `add_output` and `add_runner`: what the job's workers read, where they write, and Beam's options."""
+    from pipeline.engine import ready_to_run  # noqa: PLC0415
+
+    given = Submission(beam_arguments, export_arguments(arguments), output_folder(arguments))
+    submission = ready_to_run(given, has_shared_folders=arguments.shared_folders, is_url_given=bool(arguments.database))
+    for warning in submission.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    return submission
 
 
 def refuse_leftovers(arguments: Sequence[str]) -> None:

@@ -13,10 +13,10 @@ from pipeline.command_objects import (
     aws_settings,
     export_arguments,
     find_database,
-    output_folder,
     print_json,
     reached_folder,
     refuse_leftovers,
+    submission_of,
 )
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.errors import Refused
@@ -63,12 +63,13 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
 
     refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
-    exports = export_arguments(arguments)
+    submission = submission_of(arguments, beam_arguments)
+    beam_arguments = submission.beam_arguments
     database, psql = find_database(arguments)
     options = MigrateOptions(
-        exports=exports,
+        exports=submission.exports,
         database=database,
-        output=output_folder(arguments),
+        output=submission.output,
         tables=tables,
         unmapped=Unmapped(arguments.unmapped),
         chunk_size=ChunkSize(arguments.chunk_items, arguments.chunk_bytes),

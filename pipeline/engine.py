@@ -3,6 +3,9 @@
 (Beam's own DirectRunner tries to download another engine first and then picks one of three, see Beam's `direct_runner.py`.) Small loads
 run in this process; larger ones in several worker processes. A worker process that dies would leave FnApiRunner waiting for ever: here it
 ends the run.
+
+A job on a Flink cluster (`pipeline/flink/`) is another's to keep alive: what ends here, by Ctrl-C or otherwise, leaves it going.
+Every other runner is Beam's own affair.
 """
 
 from __future__ import annotations
@@ -10,25 +13,25 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+import grpc
+from apache_beam.options.pipeline_options import DirectOptions, FlinkRunnerOptions, GoogleCloudOptions, PipelineOptions, StandardOptions
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from pipeline.errors import Refused, Stopped
+from pipeline.flink.cluster import is_cluster, look_at_cluster
+from pipeline.flink.options import given_number, is_given
+from pipeline.flink.submission import RemoteJob, Submission, made_ready
+from pipeline.interruption import RESUME, Interruption
 from pipeline.worker_processes import get_ready, worker_environment
 
 _LOCAL: Final = "DirectRunner"
-_RESUME: Final = "what is committed stays: run the same command again to go on"
-_LONGEST_FAREWELL: Final = 5.0  # seconds that Beam gets to clean up
+_FLINK: Final = "FlinkRunner"
 
 # Starting worker processes takes a second or two; below this many items one process is done sooner.
 _ITEMS_WORTH_WORKERS: Final = 100_000
@@ -42,12 +45,11 @@ def worker_count(items: int, splits: int) -> int:
 
 
 def most_workers(beam_arguments: Sequence[str]) -> int | None:
-    """How many worker processes a run may have here; None for another machine's, which nobody knows before."""
+    """How many workers a run may have at once; None where nobody knows before."""
     options = PipelineOptions(list(beam_arguments))
     if not is_local(options.view_as(StandardOptions).runner):
-        return None
-    is_given = any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
-    return (is_given and options.view_as(DirectOptions).direct_num_workers) or _cores()
+        return _parallelism(beam_arguments)
+    return (_is_number_of_workers_given(beam_arguments) and options.view_as(DirectOptions).direct_num_workers) or _cores()
 
 
 def _cores() -> int:
@@ -55,10 +57,10 @@ def _cores() -> int:
 
 
 def planned_workers(beam_arguments: Sequence[str], items: int, splits: int) -> int | None:
-    """How many worker processes a load would get; None where a runner decides that we know nothing of."""
+    """How many workers, each with a connection, a load would get; None where a runner decides that we know nothing of."""
     options = PipelineOptions(list(beam_arguments))
     if not is_local(options.view_as(StandardOptions).runner):
-        return None
+        return _parallelism(beam_arguments)
     if not _is_number_of_workers_given(beam_arguments):
         return worker_count(items, splits)
     return options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1  # Beam takes 0 for all
@@ -66,8 +68,32 @@ def planned_workers(beam_arguments: Sequence[str], items: int, splits: int) -> i
 
 def prepare_workers(beam_arguments: Sequence[str], items: int, splits: int) -> None:
     """Have worker processes at hand for a load of this size, if it is worth any; returns at once."""
-    if (planned_workers(beam_arguments, items, splits) or 1) > 1:
+    if (
+        is_local(PipelineOptions(list(beam_arguments)).view_as(StandardOptions).runner)
+        and (planned_workers(beam_arguments, items, splits) or 1) > 1
+    ):
         get_ready()
+
+
+def _parallelism(beam_arguments: Sequence[str]) -> int | None:
+    """Of a job on a Flink cluster, where that is known."""
+    return given_number(beam_arguments, "parallelism") if _cluster_of(PipelineOptions(list(beam_arguments))) else None
+
+
+def _cluster_of(options: PipelineOptions) -> str | None:
+    """`--flink_master` of a job that goes to a Flink cluster."""
+    master = options.view_as(FlinkRunnerOptions).flink_master
+    is_flink = (options.view_as(StandardOptions).runner or "").lower() == _FLINK.lower()
+    return master if is_flink and is_cluster(master) else None
+
+
+def ready_to_run(given: Submission, *, has_shared_folders: bool, is_url_given: bool) -> Submission:
+    """What was given as the runner's workers can use it. Raises `Refused` with all that they could not."""
+    master = _cluster_of(PipelineOptions(list(given.beam_arguments)))
+    if master is None:
+        return given
+    versions = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+    return made_ready(given, look_at_cluster(master), versions, has_shared_folders=has_shared_folders, is_url_given=is_url_given)
 
 
 def unknown_arguments(arguments: Sequence[str]) -> list[str]:
@@ -100,18 +126,21 @@ def is_local(runner: str | None) -> bool:
     return runner is None or runner.lower() == _LOCAL.lower()
 
 
-def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequence[str], workers: int) -> None:
+def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequence[str], workers: int, name: str) -> None:
     """Define a pipeline and run it to its end; `workers` is for this machine, and `--direct_num_workers` stands above it.
 
-    Raises `Stopped` with the sentence of the step that stopped, for a worker's death and for SIGTERM. Any other exception is a bug.
+    `name` is the job's on a cluster, unless `--job_name` gives another. Raises `Stopped` with the sentence of the step that stopped, for a
+    worker's death and for SIGTERM, `Interrupted` for Ctrl-C. Any other exception is a bug.
     """
     options = PipelineOptions(list(beam_arguments), save_main_session=False)
+    remote = _remote_job(options, name)
     runner = options.view_as(StandardOptions).runner
-    is_given = _is_number_of_workers_given(beam_arguments)
-    interruption = _Interruption()
+    interruption = Interruption(remote.whereabouts if remote else None)
     try:
         with interruption.awaited():
-            engine = _local_runner(options, None if is_given else workers) if is_local(runner) else runner
+            engine = (
+                _local_runner(options, None if _is_number_of_workers_given(beam_arguments) else workers) if is_local(runner) else runner
+            )
             root = beam.Pipeline(runner=engine, options=options)
             define(root)
             result = root.run()
@@ -119,15 +148,27 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
     except BaseException as error:
         # First, because Beam makes an exception of its own of what a signal's handler raised.
         if interruption.reason is not None:
-            raise interruption.reason from None
+            raise interruption.reason_told() from None
         sentence = str(error) if isinstance(error, Stopped) else _stopped_on_a_worker(error)
+        if sentence is None and remote is not None and _is_from_elsewhere(error):
+            sentence = f"the job failed on Flink{_kind_on_a_worker(error)}: look at {remote.page}; {RESUME}"
         if sentence is None:
             raise
         raise Stopped(_without_step(sentence)) from None
 
 
+def _remote_job(options: PipelineOptions, name: str) -> RemoteJob | None:
+    """The job on a Flink cluster that the options mean; it gets a name there."""
+    master = _cluster_of(options)
+    if master is None:
+        return None
+    cloud = options.view_as(GoogleCloudOptions)  # where Beam keeps the names of all runners' jobs
+    cloud.job_name = cloud.job_name or name
+    return RemoteJob(master, cloud.job_name)
+
+
 def _is_number_of_workers_given(beam_arguments: Sequence[str]) -> bool:
-    return any(argument.startswith("--direct_num_workers") for argument in beam_arguments)
+    return is_given(beam_arguments, "direct_num_workers")
 
 
 def _local_runner(options: PipelineOptions, workers_unless_given: int | None) -> fn_runner.FnApiRunner:
@@ -141,68 +182,6 @@ def _local_runner(options: PipelineOptions, workers_unless_given: int | None) ->
     return fn_runner.FnApiRunner(default_environment=environment, provision_info=provision)
 
 
-# -- the end before the end ----------------------------------------------------------------------------------------------------------------
-
-
-class _Interruption:
-    """What ends a run from outside: Ctrl-C, SIGTERM, or the death of a worker process.
-
-    Beam raises "Worker subprocess exited" in a thread that nobody waits for, and would wait for the dead worker for ever.
-    """
-
-    def __init__(self) -> None:
-        self.reason: BaseException | None = None
-        """What to raise in place of whatever came of it."""
-        self._farewell: threading.Timer | None = None
-
-    @contextmanager
-    def awaited(self) -> Iterator[None]:
-        """Listen while the body runs. Signals reach the main thread only, so elsewhere there is nothing to listen to."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        reasons = {
-            signal.SIGINT: KeyboardInterrupt(),
-            signal.SIGTERM: Stopped(f"was told to end (SIGTERM); {_RESUME}"),
-            signal.SIGUSR1: Stopped(f"a worker process died (killed, or out of memory); {_RESUME}"),
-        }
-
-        def interrupt(number: int, _frame: Any) -> None:
-            if self.reason is None:
-                self.reason = reasons[signal.Signals(number)]
-                # Should Beam's own clean-up wait for what does not come.
-                self._farewell = threading.Timer(_LONGEST_FAREWELL, _leave, [self.reason])
-                self._farewell.daemon = True
-                self._farewell.start()
-                raise self.reason
-
-        def hook(failed: threading.ExceptHookArgs) -> None:
-            if failed.thread is not None and failed.thread.name == "run_worker":
-                os.kill(os.getpid(), signal.SIGUSR1)
-            else:
-                # Its words may hold a value of an item.
-                name = failed.thread.name if failed.thread is not None else "?"
-                sys.stderr.write(f"ddb2pg: {failed.exc_type.__name__} in thread {name}\n")
-
-        previous_hook, threading.excepthook = threading.excepthook, hook
-        previous_handlers = {number: signal.signal(number, interrupt) for number in reasons}
-        try:
-            yield
-        finally:
-            if self._farewell is not None:
-                self._farewell.cancel()
-            threading.excepthook = previous_hook
-            for number, handler in previous_handlers.items():
-                signal.signal(number, handler)
-
-
-def _leave(reason: BaseException) -> None:
-    """End at once: the workers' connections break, and they end with them."""
-    sys.stderr.write(f"ddb2pg: stopped:\n  - {reason if isinstance(reason, Stopped) else f'interrupted; {_RESUME}'}\n")
-    sys.stderr.flush()
-    os._exit(1 if isinstance(reason, Stopped) else 130)
-
-
 # -- what a step said ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +189,17 @@ def _stopped_on_a_worker(error: BaseException) -> str | None:
     """The sentence of a `Stopped` that came as text, in a traceback from another process."""
     found = re.findall(rf"^{Stopped.__module__}\.{Stopped.__qualname__}: (.*)$", str(error), flags=re.MULTILINE)
     return found[-1] if found else None
+
+
+def _is_from_elsewhere(error: BaseException) -> bool:
+    """Whether it is what Beam makes of a job that failed, or a server that does not answer."""
+    return isinstance(error, RuntimeError | grpc.RpcError | grpc.FutureTimeoutError)
+
+
+def _kind_on_a_worker(error: BaseException) -> str:
+    """The name of the last exception of Python in a text; its words may hold a value of an item."""
+    found = re.findall(r"^(?:[a-z_0-9]+\.)*([A-Z][A-Za-z]*(?:Error|Exception)): ", str(error), flags=re.MULTILINE)
+    return f" by a bug in ddb2pg ({found[-1]})" if found else ""
 
 
 def _without_step(sentence: str) -> str:

@@ -5,6 +5,8 @@
       Stopped      after the load had begun: exit code 1. What is committed stays; the same command resumes
 
       Bug          on a worker, in place of an exception that nobody foresaw, whose words may hold a value of an item
+    KeyboardInterrupt
+      Interrupted  by Ctrl-C, while a job goes on elsewhere: exit code 130
 
 Each message says what was wrong, where, and what to do next, and holds no value of an item. Faults of single items are no exceptions here:
 they become dead letters.
@@ -36,3 +38,7 @@ class Stopped(Ddb2pgError):
 
 class Bug(Ddb2pgError):
     """Holds the type of what was raised, and its traceback, without its words."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended the waiting, not the job; the sentence says where the job is and how to end it."""

@@ -60,6 +60,11 @@ class LoadPlan:
     """Of dead letters."""
 
     @property
+    def job_name(self) -> str:
+        """On a cluster, where there are others."""
+        return f"ddb2pg-{self.run_id}-{self.table.source}"
+
+    @property
     def origin(self) -> Origin:
         """What every record of this run says."""
         return Origin(self.run_id, self.table.source, self.load.target_table, self.load.export_id)

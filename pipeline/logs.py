@@ -27,6 +27,7 @@ def configure_logging(level: str | None) -> None:
     if level is None:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
         logging.getLogger("root").setLevel(logging.CRITICAL + 1)
+        logging.getLogger("PrismJobServer").disabled = True  # which sets a level of its own
 
 
 def silence_clients() -> None:

@@ -186,7 +186,7 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
         items = sum(split.items for split in splits)
         define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
         with shown_progress(console, options.database, plan.load, loaded_before):
-            run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)))
+            run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plan.job_name)
     with Session(options.database) as session:
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
 

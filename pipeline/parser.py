@@ -16,6 +16,7 @@ from pipeline.arguments import (
     add_export,
     add_output,
     add_output_key,
+    add_runner,
     file_to_write,
     folder_to_write,
     point_in_time,
@@ -84,6 +85,7 @@ def _add_load(command: argparse.ArgumentParser) -> None:
     add_aws(command)
     add_database(command)
     add_output(command)
+    add_runner(command)
     command.add_argument(
         "--unmapped",
         choices=["notice", "reject"],
@@ -174,6 +176,7 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     add_aws(command)
     add_database(command)
     add_output(command)
+    add_runner(command)
     command.add_argument(
         "--unmapped",
         choices=["notice", "reject"],

@@ -46,6 +46,13 @@ def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[...
     return guarded
 
 
+def session_of(plan: LoadPlan) -> Session:
+    """A worker's session with the load's database. Raises `Stopped` for another's: a reference may mean something else where this runs."""
+    session = Session(plan.database)
+    session.transact(lambda cursor: ledger.stop_if_not_here(cursor, plan.load))
+    return session
+
+
 class CheckFiles(beam.DoFn):
     """Data file -> its name and what the check found; one that is not what its manifest says goes to `REFUSED_FILES` instead."""
 
@@ -86,7 +93,7 @@ class LoadChunks(beam.DoFn):
 
     def setup(self) -> None:
         """One connection a worker process."""
-        self._session = Session(self._plan.database)
+        self._session = session_of(self._plan)
         self._loader = ChunkLoader(self._plan, self._session)
 
     @_without_words
@@ -109,7 +116,7 @@ class CheckChunks(beam.DoFn):
 
     def setup(self) -> None:
         """One connection a worker process."""
-        self._session = Session(self._plan.load_plan.database)
+        self._session = session_of(self._plan.load_plan)
         self._check = self._plan.worker(self._session)
 
     @_without_words

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.checks.begun_loads import CheckOptions
-from pipeline.command_objects import ExitCode, aws_settings, export_arguments, find_database, output_folder, print_json, refuse_leftovers
+from pipeline.command_objects import ExitCode, aws_settings, find_database, print_json, refuse_leftovers, submission_of
 from pipeline.errors import Refused
 from pipeline.report import check_terminal
 from pipeline.report.files import print_report, write_report
@@ -87,14 +87,14 @@ def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str])
 
     refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
-    exports = export_arguments(arguments)
+    submission = submission_of(arguments, beam_arguments)
     database, _ = find_database(arguments)
     return CheckOptions(
-        exports=exports,
+        exports=submission.exports,
         database=database,
-        output=output_folder(arguments),
+        output=submission.output,
         tables=tables,
         unmapped=arguments.unmapped and Unmapped(arguments.unmapped),
         storage=Storage(aws_settings(arguments)),
-        beam_arguments=beam_arguments,
+        beam_arguments=submission.beam_arguments,
     )

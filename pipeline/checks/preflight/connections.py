@@ -136,5 +136,5 @@ def pool_findings(link: Link, workers: int) -> Iterator[Finding]:
 
 
 def _how_to_mend(workers: int) -> str:
-    fewer = f", or give --direct_num_workers below {workers}" if workers > 1 else ""
+    fewer = f", or give --direct_num_workers (on Flink, --parallelism) below {workers}" if workers > 1 else ""
     return f"end other connections or raise the limit{fewer}"

@@ -42,6 +42,7 @@ from pipeline.postgres.ledger.loads import (
     note_validated,
     other_loads,
     start_load,
+    stop_if_not_here,
 )
 from pipeline.postgres.ledger.replays import (
     DELETED,
@@ -156,5 +157,6 @@ __all__ = [
     "spread_rows",
     "stage_replayed",
     "start_load",
+    "stop_if_not_here",
     "writer_of_chunk",
 ]

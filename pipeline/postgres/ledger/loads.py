@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from pipeline.errors import Stopped
 from pipeline.export.chunks import ChunkSize, SplitSize
 from pipeline.export.manifest import Export
 from pipeline.postgres.session import Cursor
@@ -169,6 +170,22 @@ def find_rolled_back_load(cursor: Cursor, export_id: str, target_table: str) -> 
     )
     row = cursor.fetchone()
     return None if row is None else _load(row)
+
+
+def stop_if_not_here(cursor: Cursor, load: Load) -> None:
+    """Raise `Stopped` unless this database's ledger has the load; its start, to the microsecond, tells it from another's."""
+    if exists(cursor):
+        cursor.execute(
+            "SELECT count(*) FROM ddb2pg.load WHERE (load_id, export_id, target_table, migration_time) = (%s, %s, %s, %s)",
+            [load.load_id, load.export_id, load.target_table, load.migration_time],
+        )
+        if cursor.fetchone()[0]:
+            return
+    message = (
+        f"a worker's database is not the one in which the load of {load.source_table} was begun: the reference to it (--database_secret, "
+        "or DATABASE_URL) means another one where that worker runs; nothing was written there"
+    )
+    raise Stopped(message)
 
 
 def other_loads(cursor: Cursor, export_id: str, target_table: str) -> list[str]:
