@@ -22,17 +22,11 @@ from pipeline.loading import ChunkLoader, LoadPlan, check_data_file, read_split
 from pipeline.postgres import ledger
 from pipeline.postgres.session import Session
 from pipeline.storage.output import OutputFolder
+from pipeline.worker_session import WorkerSession
 
 DEAD_LETTERS: Final = "dead_letters"
 NOTICES: Final = "notices"
 REFUSED_FILES: Final = "refused_files"
-
-
-def session_of(plan: LoadPlan) -> Session:
-    """A worker's session with the load's database. Raises `Stopped` for another's: a reference may mean something else where this runs."""
-    session = Session(plan.database)
-    session.transact(lambda cursor: ledger.stop_if_not_here(cursor, plan.load))
-    return session
 
 
 class CheckFiles(beam.DoFn):
@@ -73,11 +67,12 @@ class LoadChunks(beam.DoFn):
 
     def setup(self) -> None:
         """One connection a worker process."""
-        self._session = session_of(self._plan)
+        self._session = WorkerSession(self._plan)
         self._loader = ChunkLoader(self._plan, self._session)
 
     def process(self, chunk: Chunk) -> Iterator[TaggedOutput]:
         """Load one chunk; what comes out is told only after it is committed."""
+        self._session.check()
         dead_letters, notices = self._loader.load(chunk)
         yield TaggedOutput(DEAD_LETTERS, dead_letters)
         yield TaggedOutput(NOTICES, notices)
@@ -95,11 +90,12 @@ class CheckChunks(beam.DoFn):
 
     def setup(self) -> None:
         """One connection a worker process."""
-        self._session = session_of(self._plan.load_plan)
+        self._session = WorkerSession(self._plan.load_plan)
         self._check = self._plan.worker(self._session)
 
     def process(self, chunk: Chunk) -> Iterator[RecordBatch]:
         """Check one chunk."""
+        self._session.check()
         yield self._check(chunk)
 
     def teardown(self) -> None:
