@@ -151,7 +151,8 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
             raise interruption.reason_told() from None
         sentence = str(error) if isinstance(error, Stopped) else _stopped_on_a_worker(error)
         if sentence is None and remote is not None and _is_from_elsewhere(error):
-            sentence = f"the job failed on Flink{_kind_on_a_worker(error)}: look at {remote.page}; {RESUME}"
+            fate = "was cancelled on Flink" if "in state CANCELLED" in str(error) else f"failed on Flink{_kind_on_a_worker(error)}"
+            sentence = f"the job {fate}: look at {remote.page}; {RESUME}"
         if sentence is None:
             raise
         raise Stopped(_without_step(sentence)) from None
