@@ -1,0 +1,72 @@
+"""The one PostgreSQL that all contenders load: durable, with the settings of a small real server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from tests.postgres_server import Database, Server
+
+# PostgreSQL's defaults are for a machine of 1 GB; fsync, synchronous_commit and all the rest stay as they are by default.
+SETTINGS: Final[Mapping[str, str]] = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+
+_TOLD: Final = (
+    *("shared_buffers", "max_wal_size", "checkpoint_timeout", "fsync", "synchronous_commit", "full_page_writes", "wal_level"),
+    *("wal_compression", "default_toast_compression", "autovacuum"),
+)
+_NAME: Final = "benchmark"
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+class BenchmarkServer(Server):
+    """A server in a temporary folder, with one database that is made anew for every run."""
+
+    def __init__(self, settings: Mapping[str, str] = SETTINGS) -> None:
+        super().__init__(settings)
+        self.restart()
+
+    def benchmark_url(self) -> str:
+        """Of the database that is loaded; with a password, for there are programs that insist on one."""
+        return f"postgresql://postgres:unused@localhost/{_NAME}?host={quote(str(self.socket_folder), safe='')}"
+
+    def fresh_database(self) -> Database:
+        """The three targets, empty; nobody pays for what the run before left to be written."""
+        administration = Database(self.url("postgres"))
+        administration.execute(f"DROP DATABASE IF EXISTS {_NAME} WITH (FORCE)")
+        administration.execute(f"CREATE DATABASE {_NAME}")
+        database = Database(self.benchmark_url())
+        self.create_targets(database)
+        self.settle()
+        return database
+
+    def settle(self) -> None:
+        """Write what is to be written before the next run begins."""
+        Database(self.url("postgres")).execute("CHECKPOINT")
+        os.sync()
+
+    def cpu_seconds(self) -> float:
+        """Of all its processes so far, those that ended included."""
+        postmaster = self.process_id
+        return (sum(_times(postmaster)) + sum(sum(_times(child)[:2]) for child in _children(postmaster))) / _TICKS
+
+    def told_settings(self) -> Mapping[str, str]:
+        """Version and settings that matter for loading."""
+        database = Database(self.url("postgres"))
+        return {"version": database.value("SHOW server_version"), **{name: database.value(f"SHOW {name}") for name in _TOLD}}
+
+
+def _times(process: int) -> list[int]:
+    """User, system, and those two of children that ended and were waited for, in clock ticks."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return [0, 0, 0, 0]
+    return [int(field) for field in stat.rpartition(")")[2].split()[11:15]]
+
+
+def _children(process: int) -> Iterator[int]:
+    for task in Path(f"/proc/{process}/task").iterdir():
+        yield from map(int, (task / "children").read_text(encoding="utf-8").split())
