@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.contestants import ALL, Task, ddb2pg_command, migrate_command, ours
-from benchmarks.data import TARGETS, make_dataset
+from benchmarks.data import TARGETS, make_dataset, target_bytes
 from benchmarks.processes import Command, measure
 from benchmarks.results import Results
 from benchmarks.server import BenchmarkServer
@@ -30,19 +30,18 @@ def run_alone(items: int, sizes: Sequence[int], rounds: int, server: BenchmarkSe
     for size in sizes:
         dataset = make_dataset(cache, size, server, with_rows=False)
         for number in range(1, rounds + 1 if size <= _MOST_ITEMS_OF_ALL_ROUNDS else 2):
-            _run_size(Task(dataset, ALL, server, cache, output), number, results)
+            _load(Task(dataset, ALL, server, cache, output), number, results)
 
 
 def _run_finished_load(task: Task, number: int, results: Results) -> None:
     """A load as the contenders', and what comes after one."""
-    task.server.fresh_database()
     items = task.dataset.items
-    results.add("load", "all", items, number, measure([migrate_command(task)], task.server))
+    _load(task, number, results)
     task.server.settle()
     results.add("resume of a finished load", "all", items, number, measure([migrate_command(task)], task.server))
     results.add("validate", "all", items, number, measure([ddb2pg_command(task, "validate")], task.server))
     exports = [argument for table in ALL for argument in ("--export", str(task.dataset.export(table)))]
-    inspect = Command([sys.executable, "-m", "pipeline", "inspect", "--full", *exports], ours(task))
+    inspect = Command([sys.executable, "-m", "pipeline", "inspect", "--full", *exports], ours(task.server))
     results.add("inspect --full", "all", items, number, measure([inspect], task.server))
 
 
@@ -54,16 +53,14 @@ def _run_faulty(task: Task, number: int, results: Results) -> None:
     rows = sum(database.value(f"SELECT count(*) FROM {target}") for target in TARGETS.values())
     [run] = [folder for folder in task.output.iterdir() if (folder / "dead_letters").exists()]
     replay = [sys.executable, "-m", "pipeline", "dead-letters", "replay", str(run), "--output", str(task.output)]
-    usage = measure([Command(replay, ours(task))], task.server, exit_codes=_DEAD_LETTERS)
+    usage = measure([Command(replay, ours(task.server))], task.server, exit_codes=_DEAD_LETTERS)
     results.add("dead-letters replay", "all", task.dataset.items - rows, number, usage)
 
 
-def _run_size(task: Task, number: int, results: Results) -> None:
+def _load(task: Task, number: int, results: Results) -> None:
     database = task.server.fresh_database()
     usage = measure([migrate_command(task)], task.server)
-    wrong = [
-        target
-        for table, target in TARGETS.items()
-        if database.value(f"SELECT count(*) FROM {target}") != task.dataset.items_by_table[table]
-    ]
+    items = task.dataset.items_by_table
+    wrong = [target for table, target in TARGETS.items() if database.value(f"SELECT count(*) FROM {target}") != items[table]]
     results.add("load", "all", task.dataset.items, number, usage, f"WRONG COUNTS: {', '.join(wrong)}" if wrong else None)
+    results.add_data(task.dataset.items, **task.dataset.sizes(), target_bytes=target_bytes(database))

@@ -13,7 +13,7 @@ import matplotlib as mpl
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "ddb2pg"  # equal results, equal bytes
 
-from matplotlib import pyplot  # noqa: E402 - after the choice of how it draws
+import matplotlib.pyplot as plt  # noqa: E402 - after the choice of how it draws
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     titles: dict[str, str] = content["titles"]
     panels = [(tables, bars_of(content["runs"], titles, tables)) for tables in ("all", "sessions")]
     panels = [(tables, bars) for tables, bars in panels if bars]
-    figure, axes = pyplot.subplots(len(panels), 1, figsize=(9, 1 + 0.45 * sum(len(bars) for _, bars in panels)), squeeze=False)
+    figure, axes = plt.subplots(len(panels), 1, figsize=(9, 1 + 0.45 * sum(len(bars) for _, bars in panels)), squeeze=False)
     for (tables, bars), axis in zip(panels, axes[:, 0], strict=True):
         draw(axis, "all three tables" if tables == "all" else "sessions alone", bars)
     machine = content["machine"]

@@ -57,13 +57,13 @@ def ddb2pg_command(task: Task, name: str, *arguments: str) -> Command:
     """A command that takes exports, a database and an output folder."""
     exports = [argument for table in task.tables for argument in ("--export", str(task.dataset.export(table)))]
     command = [sys.executable, "-m", "pipeline", name, *exports, "--output", str(task.output), *arguments]
-    return Command(command, ours(task))
+    return Command(command, ours(task.server))
 
 
-def ours(task: Task) -> Mapping[str, str]:
+def ours(server: BenchmarkServer) -> Mapping[str, str]:
     """The environment of a command of ours."""
     python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {"DATABASE_URL": task.server.benchmark_url(), "PYTHONPATH": python_path}
+    return {"DATABASE_URL": server.benchmark_url(), "PYTHONPATH": python_path}
 
 
 def _psql(form: str, sessions: int, task: Task) -> Sequence[Command]:

@@ -54,9 +54,10 @@ class Dataset:
         [found] = [folder for folder in (self.folder / table / "AWSDynamoDB").iterdir() if folder.is_dir()]
         return found
 
-    def compressed_bytes(self) -> int:
-        """Of all data files."""
-        return sum(path.stat().st_size for table in TARGETS for path in (self.export(table) / "data").iterdir())
+    def sizes(self) -> dict[str, int]:
+        """Bytes of all data files, compressed and not."""
+        paths = [path for table in TARGETS for path in (self.export(table) / "data").iterdir()]
+        return {"compressed_bytes": sum(path.stat().st_size for path in paths), "json_bytes": sum(map(_uncompressed_bytes, paths))}
 
     def ready(self, table: str, form: str, part: int) -> Path:
         """Rows as psql takes them."""
@@ -98,6 +99,16 @@ def make_dataset(
         _write_ready_files(server, database, dataset)
     (dataset.folder / "written").touch()
     return dataset
+
+
+def _uncompressed_bytes(path: Path) -> int:
+    """As the end of a gzip file says; for less than 4 GB."""
+    return int.from_bytes(path.read_bytes()[-4:], "little")
+
+
+def target_bytes(database: Database) -> int:
+    """Of the targets with their indexes and TOAST tables."""
+    return sum(database.value("SELECT pg_total_relation_size(%s)", target) for target in TARGETS.values())
 
 
 def rows_of(database: Database) -> Rows:

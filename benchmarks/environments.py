@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 
 
@@ -27,8 +28,10 @@ def environment_python(cache: Path, packages: Sequence[str]) -> Path:
     return python
 
 
-def installed_versions(python: Path | str) -> Mapping[str, str]:
-    """Of all packages of an environment."""
-    command = [python, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
-    listed = subprocess.run(command, check=True, capture_output=True).stdout
-    return {package["name"]: package["version"] for package in json.loads(listed)}
+def installed_versions(python: Path | None = None) -> Mapping[str, str]:
+    """Of all packages of an environment, or of this one."""
+    if python is None:
+        return {package.name: package.version for package in distributions()}
+    question = "import json; from importlib.metadata import distributions; print(json.dumps({p.name: p.version for p in distributions()}))"
+    found: Mapping[str, str] = json.loads(subprocess.run([python, "-c", question], check=True, capture_output=True).stdout)
+    return found

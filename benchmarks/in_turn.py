@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from benchmarks.contestants import ALL, Contender, Task
 from benchmarks.data import SESSIONS, TARGETS, Dataset, make_dataset, rows_of
 from benchmarks.environments import environment_python, installed_versions
-from benchmarks.processes import CommandFailed, measure
+from benchmarks.processes import NOTHING, CommandFailed, measure
 from benchmarks.results import Results
 from benchmarks.server import BenchmarkServer
 
 
 def run_in_turn(
-    contenders: Sequence[Contender], items: int, rounds: int, server: BenchmarkServer, cache: Path, output: Path, results: Results
+    contenders: Sequence[Contender],
+    items: int,
+    rounds: int,
+    server: BenchmarkServer,
+    cache: Path,
+    output: Path,
+    results: Results,
+    kinds: Collection[str] = ("all", "sessions"),
 ) -> None:
     """All of them in every round; a slow one in the first, with its share of the items."""
     prepared = [(contender, _prepare(contender, items, server, cache, results)) for contender in contenders]
@@ -24,7 +31,7 @@ def run_in_turn(
             if contender.share > 1 and number > 1:
                 continue
             for tables, name in ((ALL, "all"), ((SESSIONS,), "sessions")):
-                if tables == ALL or contender.is_beside_sessions:
+                if name in kinds and (tables == ALL or contender.is_beside_sessions):
                     _run(contender, Task(dataset, tables, server, cache, output), name, number, results)
 
 
@@ -37,14 +44,15 @@ def _prepare(contender: Contender, items: int, server: BenchmarkServer, cache: P
 
 def _run(contender: Contender, task: Task, name: str, number: int, results: Results) -> None:
     database = task.server.fresh_database()
-    commands = contender.commands(task)
+    commands, items = contender.commands(task), task.dataset.items_of(task.tables)
     try:
         usage = measure(commands, task.server)
     except CommandFailed as failed:
-        print(f"  {contender.name} failed, its times are missing: {failed}", flush=True)
+        print(failed, flush=True)
+        results.add(contender.name, name, items, number, NOTHING, "FAILED")
         return
     expected = task.dataset.expected()
     found = rows_of(database)
     differing = [TARGETS[table] for table in task.tables if found[TARGETS[table]] != expected[TARGETS[table]]]
     fault = f"ROWS DIFFER: {', '.join(differing)}" if differing else None
-    results.add(contender.name, name, task.dataset.items_of(task.tables), number, usage, fault)
+    results.add(contender.name, name, items, number, usage, fault)

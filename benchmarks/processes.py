@@ -37,11 +37,16 @@ class Usage:
     cpu_seconds: float
     """Of all their processes."""
     server_cpu_seconds: float
+    wal_bytes: int
+    """That the server wrote."""
     peak_memory: Sequence[int]
     """Bytes resident, of each process that was seen, the greatest first."""
     load_average: float
     """Of the last minute, before the start."""
     output: str
+
+
+NOTHING: Final = Usage(0, 0, 0, 0, (), 0, "")
 
 
 class CommandFailed(Exception):
@@ -53,19 +58,20 @@ def measure(commands: Sequence[Command], server: BenchmarkServer, *, exit_codes:
     _inherit_orphans()
     load_average = os.getloadavg()[0]
     with tempfile.TemporaryFile() as output, _PeakMemory() as memory:
-        server_before, before, started = server.cpu_seconds(), _children_cpu_seconds(), time.perf_counter()
+        wal_before, server_before, before = server.wal_bytes(), server.cpu_seconds(), _children_cpu_seconds()
+        started = time.perf_counter()
         processes = [_start(command, output) for command in commands]
         memory.watch([process.pid for process in processes])
         found = [process.wait() for process in processes]
         seconds = time.perf_counter() - started
         _reap_orphans()
-        server_cpu = server.cpu_seconds() - server_before
+        server_cpu, wal_bytes = server.cpu_seconds() - server_before, server.wal_bytes() - wal_before
         output.seek(0)
         text = output.read().decode(errors="replace")
         if not set(found) <= set(exit_codes):
             message = f"{' '.join(map(str, commands[0].arguments[:4]))} ... ended with {found}:\n{text[-3000:]}"
             raise CommandFailed(message)
-        return Usage(seconds, _children_cpu_seconds() - before, server_cpu, memory.peaks(), load_average, text)
+        return Usage(seconds, _children_cpu_seconds() - before, server_cpu, wal_bytes, memory.peaks(), load_average, text)
 
 
 def _start(command: Command, output: IO[bytes]) -> subprocess.Popen[bytes]:

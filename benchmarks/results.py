@@ -32,6 +32,7 @@ class Run:
     seconds: float
     cpu_seconds: float
     server_cpu_seconds: float
+    wal_bytes: int
     peak_memory: Sequence[int]
     """Bytes of each process, the greatest first."""
     load_average: float
@@ -53,18 +54,20 @@ class Results:
 
     def add(self, what: str, tables: str, items: int, number: int, usage: Usage, fault: str | None = None) -> Run:
         """Keep a run, and say it."""
-        figures = usage.seconds, usage.cpu_seconds, usage.server_cpu_seconds, list(usage.peak_memory), usage.load_average
-        run = Run(what, tables, items, number, *figures, fault)
+        times = usage.seconds, usage.cpu_seconds, usage.server_cpu_seconds
+        run = Run(what, tables, items, number, *times, usage.wal_bytes, list(usage.peak_memory), usage.load_average, fault)
         self.runs.append(run)
         told = fault or f"{run.seconds:8.2f} s  {run.items_per_second:>9,.0f} items/s  load before {run.load_average:.1f}"
-        print(f"  {what:26} {tables:9} {items:>10,}  {told}", flush=True)
+        print(f"  {what:28} {tables:8} {items:>10,}  {told}", flush=True)
         return run
+
+    def add_data(self, items: int, **figures: int) -> None:
+        """What is known of the data of so many items, in bytes."""
+        self.surroundings.setdefault("data", {}).setdefault(str(items), {}).update(figures)
 
     def of(self, what: str, tables: str = "all", items: int | None = None) -> list[Run]:
         """The sound runs of one kind."""
-        return [
-            run for run in self.runs if (run.what, run.tables) == (what, tables) and items in (None, run.items) and run.fault is None
-        ]
+        return [run for run in self.runs if (run.what, run.tables) == (what, tables) and items in (None, run.items) and run.fault is None]
 
     def seconds(self, what: str, tables: str = "all", items: int | None = None) -> float | None:
         """The median; None where nothing was measured."""

@@ -9,8 +9,6 @@ seconds. Wants a quiet Linux machine, a package index for the contenders' enviro
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 import subprocess
 import sys
@@ -25,13 +23,13 @@ from benchmarks.alone import run_alone
 from benchmarks.contestants import CONTENDERS
 from benchmarks.environments import environment_python, installed_versions
 from benchmarks.in_turn import run_in_turn
+from benchmarks.places import add_places, results_file
 from benchmarks.results import Results, machine
 from benchmarks.server import BenchmarkServer
 from benchmarks.tables import print_tables
 
+TABLES = ("all", "sessions")
 PARTS = ("contenders", "alone")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ddb2pg-benchmarks"
-RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> None:
@@ -45,33 +43,26 @@ def main() -> None:
             "server": server.told_settings(),
             "items": arguments.items,
             "titles": {contender.name: contender.title for contender in CONTENDERS.values()},
-            "packages": {"ddb2pg": installed_versions(sys.executable)},
+            "packages": {"ddb2pg": installed_versions()},
         }
     )
     try:
         if "contenders" in arguments.parts:
             chosen = [CONTENDERS[name] for name in arguments.contenders]
-            run_in_turn(chosen, arguments.items, arguments.rounds, server, arguments.cache, output, results)
+            run_in_turn(chosen, arguments.items, arguments.rounds, server, arguments.cache, output, results, arguments.tables)
         if "alone" in arguments.parts:
             run_alone(arguments.items, arguments.sizes, arguments.rounds, server, arguments.cache, output, results)
     finally:
         server.stop()
         shutil.rmtree(output, ignore_errors=True)
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    written = arguments.results / f"{results.surroundings['machine']['at'].replace(':', '').replace('+0000', 'Z')}.json"
+    written = results_file(arguments, results, "speed")
     results.write(written)
     print_tables(Console(width=180), results, arguments.items)
     print(f"\nresults  {written}")
-    if arguments.chart:
-        draw_chart(written, arguments.cache)
-
-
-def draw_chart(written: Path, cache: Path) -> None:
-    """Beside the results."""
-    if json.loads(written.read_text(encoding="utf-8"))["runs"]:
+    if arguments.chart and "contenders" in arguments.parts:
         chart = written.with_suffix(".svg")
         script = Path(__file__).resolve().parent / "chart.py"
-        subprocess.run([environment_python(cache, ["matplotlib"]), script, written, chart], check=True)
+        subprocess.run([environment_python(arguments.cache, ["matplotlib"]), script, written, chart], check=True)
         print(f"chart    {chart}")
 
 
@@ -83,11 +74,15 @@ def _arguments() -> argparse.Namespace:
         "--contenders", type=_names, default=list(CONTENDERS), metavar="A,B", help=f"some of {', '.join(CONTENDERS)} (default: all)"
     )
     parser.add_argument(
-        "--sizes", type=_numbers, default=[1_000, 200_000, 8_000_000], metavar="N,N", help="of the loads without contenders (default: 1000,200000,8000000)"
+        "--sizes",
+        type=_numbers,
+        default=[1_000, 200_000, 8_000_000],
+        metavar="N,N",
+        help="of the loads without contenders (default: 1000,200000,8000000)",
     )
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, help="what contenders load (default: both)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="(default: both)")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for exports and environments (default: in the user's cache)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the figures (default: benchmarks/results)")
+    add_places(parser)
     parser.add_argument("--no_chart", action="store_false", dest="chart", help="it needs matplotlib, which is installed for it")
     return parser.parse_args()
 

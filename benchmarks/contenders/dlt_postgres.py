@@ -15,6 +15,7 @@ import dlt
 import orjson
 from mapping import Job, arguments, plain
 
+
 def main() -> None:
     """One pipeline, as many resources as tables."""
     url, jobs = arguments()

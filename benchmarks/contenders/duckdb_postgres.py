@@ -9,21 +9,24 @@ from typing import Any
 
 import duckdb
 import orjson
-import pyarrow
+import pyarrow as pa
 from duckdb_extensions import import_extension
 from mapping import Job, arguments, plain
 
 SESSIONS = """
 INSERT INTO target.public.video_call_sessions
-SELECT Item.id.S::UUID, Item.appointmentId.S::UUID, Item.providerId.S::UUID, Item.patientId.S::UUID, Item.status.S,
-       coalesce(make_timestamptz(Item.startTime.N::BIGINT * 1000), now()), coalesce(make_timestamptz(Item.endTime.N::BIGINT * 1000), now()),
+SELECT
+       Item.id.S::UUID, Item.appointmentId.S::UUID, Item.providerId.S::UUID, Item.patientId.S::UUID, Item.status.S,
+       coalesce(make_timestamptz(Item.startTime.N::BIGINT * 1000), now()),
+       coalesce(make_timestamptz(Item.endTime.N::BIGINT * 1000), now()),
        Item.joinUrl.S, Item.meetingId.S, Item.mediaRegion.S, coalesce(Item.transcriptionEnabled.BOOL, false), Item.transcriptId.S::UUID,
        Item.transcriptLanguage.S, Item.soapNoteId.S::UUID, Item.finalizationStatus.S,
-       coalesce(make_timestamptz(Item.createdAt.N::BIGINT * 1000), now()), coalesce(make_timestamptz(Item.updatedAt.N::BIGINT * 1000), now())
+       coalesce(make_timestamptz(Item.createdAt.N::BIGINT * 1000), now()),
+       coalesce(make_timestamptz(Item.updatedAt.N::BIGINT * 1000), now())
 FROM read_ndjson($files, compression = 'gzip', columns = {'Item': 'STRUCT(
     id STRUCT(S VARCHAR), appointmentId STRUCT(S VARCHAR), providerId STRUCT(S VARCHAR), patientId STRUCT(S VARCHAR),
-    status STRUCT(S VARCHAR), startTime STRUCT(N VARCHAR), endTime STRUCT(N VARCHAR), joinUrl STRUCT(S VARCHAR), meetingId STRUCT(S VARCHAR),
-    mediaRegion STRUCT(S VARCHAR), transcriptionEnabled STRUCT(BOOL BOOLEAN), transcriptId STRUCT(S VARCHAR),
+    status STRUCT(S VARCHAR), startTime STRUCT(N VARCHAR), endTime STRUCT(N VARCHAR), joinUrl STRUCT(S VARCHAR),
+    meetingId STRUCT(S VARCHAR), mediaRegion STRUCT(S VARCHAR), transcriptionEnabled STRUCT(BOOL BOOLEAN), transcriptId STRUCT(S VARCHAR),
     transcriptLanguage STRUCT(S VARCHAR), soapNoteId STRUCT(S VARCHAR), finalizationStatus STRUCT(S VARCHAR), createdAt STRUCT(N VARCHAR),
     updatedAt STRUCT(N VARCHAR))'})
 """
@@ -34,7 +37,8 @@ SELECT Item.id.S::UUID, Item.sessionId.S::UUID, Item.appointmentId.S::UUID, 'SOA
        to_jsonb(coalesce(Item.soapData.M.subjective, '{"M":{}}')), to_jsonb(coalesce(Item.soapData.M.objective, '{"M":{}}')),
        to_jsonb(coalesce(Item.soapData.M.assessment, '{"M":{}}')), to_jsonb(coalesce(Item.soapData.M.plan, '{"M":{}}')),
        Item.aiModel.S, make_timestamptz(Item.aiGeneratedAt.N::BIGINT * 1000),
-       coalesce(make_timestamptz(Item.createdAt.N::BIGINT * 1000), now()), coalesce(make_timestamptz(Item.updatedAt.N::BIGINT * 1000), now())
+       coalesce(make_timestamptz(Item.createdAt.N::BIGINT * 1000), now()),
+       coalesce(make_timestamptz(Item.updatedAt.N::BIGINT * 1000), now())
 FROM read_ndjson($files, compression = 'gzip', columns = {'Item': 'STRUCT(
     id STRUCT(S VARCHAR), sessionId STRUCT(S VARCHAR), appointmentId STRUCT(S VARCHAR), status STRUCT(S VARCHAR),
     soapData STRUCT(M STRUCT(chiefComplaint STRUCT(S VARCHAR), subjective JSON, objective JSON, assessment JSON, plan JSON)),
@@ -73,7 +77,7 @@ def load(connection: Any, job: Job) -> None:
 
 def to_jsonb(values: Any) -> Any:
     """Typed JSON as it is meant, with every digit of its numbers; a batch at once, for one call a value costs five times as much."""
-    return pyarrow.array([None if value is None else _to_jsonb(value) for value in values.to_pylist()], pyarrow.string())
+    return pa.array([None if value is None else _to_jsonb(value) for value in values.to_pylist()], pa.string())
 
 
 def _to_jsonb(value: str) -> str:

@@ -1,4 +1,4 @@
-"""What an engineer writes in an hour: gzip, json, `execute_values`, a commit a file. simplejson writes JSONB, because json has no exact numbers."""
+"""What an engineer writes in an hour: gzip, json, `execute_values`, a commit a file; simplejson for JSONB, as json has no exact numbers."""
 
 from __future__ import annotations
 
