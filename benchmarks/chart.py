@@ -22,11 +22,19 @@ def main() -> None:
     titles: dict[str, str] = content["titles"]
     panels = [(tables, bars_of(content["runs"], titles, tables)) for tables in ("all", "sessions")]
     panels = [(tables, bars) for tables, bars in panels if bars]
-    figure, axes = plt.subplots(len(panels), 1, figsize=(9, 1 + 0.45 * sum(len(bars) for _, bars in panels)), squeeze=False)
+    figure, axes = plt.subplots(
+        len(panels),
+        1,
+        figsize=(9, 1 + 0.45 * sum(len(bars) for _, bars in panels)),
+        squeeze=False,
+        height_ratios=[len(bars) for _, bars in panels],
+    )
     for (tables, bars), axis in zip(panels, axes[:, 0], strict=True):
         draw(axis, "all three tables" if tables == "all" else "sessions alone", bars)
     machine = content["machine"]
-    figure.suptitle(f"microseconds an item, {machine['cores']} cores with the server on them, PostgreSQL {content['server']['version']}")
+    figure.suptitle(
+        f"microseconds an item (items), {machine['cores']} cores with the server on them, PostgreSQL {content['server']['version']}"
+    )
     figure.tight_layout()
     figure.savefig(sys.argv[2], metadata={"Date": None})
 
@@ -36,7 +44,7 @@ def bars_of(runs: list[dict[str, Any]], titles: dict[str, str], tables: str) -> 
     found: dict[str, list[float]] = {}
     for run in runs:
         if run["tables"] == tables and run["what"] in titles and run["fault"] is None:
-            found.setdefault(titles[run["what"]], []).append(run["seconds"] / run["items"] * 1e6)
+            found.setdefault(f"{titles[run['what']]} ({run['items']:,})", []).append(run["seconds"] / run["items"] * 1e6)
     return sorted(found.items(), key=lambda bar: statistics.median(bar[1]))
 
 

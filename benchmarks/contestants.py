@@ -36,7 +36,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`commands` are started together; `share` is the part of the items that a slow one gets, in one round."""
+    """`commands` are started together; a `share` of 10 means a tenth of the items, in one round, for a slow one."""
 
     name: str
     title: str
@@ -45,7 +45,8 @@ class Contender:
     share: int = 1
     is_beside_sessions: bool = False
     """Whether it loads sessions alone, too: there are bars for that."""
-    wants_ready_files: bool = False
+    loads_all_once: bool = False
+    """Whether one round of all tables is enough: there is no bar for them, and it takes long."""
 
 
 def migrate_command(task: Task, *arguments: str) -> Command:
@@ -100,7 +101,7 @@ def _scripted(
     environment: Mapping[str, str] | None = None,
 ) -> Contender:
     commands = partial(_script, script, packages, environment or {})
-    return Contender(name, title, commands, packages, share, is_beside_sessions)
+    return Contender(name, title, commands, packages, share, is_beside_sessions, loads_all_once=True)
 
 
 _BY_HAND: Final = ("psycopg2-binary", "orjson", "isal")
@@ -112,10 +113,10 @@ _DUCKDB: Final = (
 CONTENDERS: Final[Mapping[str, Contender]] = {
     contender.name: contender
     for contender in (
-        Contender("psql-text", "psql \\copy, ready text", partial(_psql, "text", 1), is_beside_sessions=True, wants_ready_files=True),
-        Contender("psql-text-2", "psql \\copy, ready text, two sessions", partial(_psql, "text", 2), wants_ready_files=True),
-        Contender("psql-binary", "psql \\copy, ready binary", partial(_psql, "binary", 1), wants_ready_files=True),
-        Contender("psql-binary-2", "psql \\copy, ready binary, two sessions", partial(_psql, "binary", 2), wants_ready_files=True),
+        Contender("psql-text", "psql \\copy, ready text", partial(_psql, "text", 1), is_beside_sessions=True),
+        Contender("psql-text-2", "psql \\copy, ready text, two sessions", partial(_psql, "text", 2)),
+        Contender("psql-binary", "psql \\copy, ready binary", partial(_psql, "binary", 1)),
+        Contender("psql-binary-2", "psql \\copy, ready binary, two sessions", partial(_psql, "binary", 2)),
         Contender(OURS, "ddb2pg migrate", lambda task: [migrate_command(task)], is_beside_sessions=True),
         _scripted("by-hand", "best script by hand, one process", "by_hand.py", _BY_HAND, is_beside_sessions=True),
         _scripted("by-hand-2", "best script by hand, two processes", "by_hand.py", _BY_HAND, environment={"PROCESSES": "2"}),

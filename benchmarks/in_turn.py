@@ -23,16 +23,20 @@ def run_in_turn(
     results: Results,
     kinds: Collection[str] = ("all", "sessions"),
 ) -> None:
-    """All of them in every round; a slow one in the first, with its share of the items."""
+    """All of them in every round; a slow one in the first only, with its share of the items."""
     prepared = [(contender, _prepare(contender, items, server, cache, results)) for contender in contenders]
     for number in range(1, rounds + 1):
         print(f"round {number} of {rounds}", flush=True)
         for contender, dataset in prepared:
-            if contender.share > 1 and number > 1:
-                continue
             for tables, name in ((ALL, "all"), ((SESSIONS,), "sessions")):
-                if name in kinds and (tables == ALL or contender.is_beside_sessions):
+                if name in kinds and _is_due(contender, name, number):
                     _run(contender, Task(dataset, tables, server, cache, output), name, number, results)
+
+
+def _is_due(contender: Contender, name: str, number: int) -> bool:
+    if number > 1 and (contender.share > 1 or (name == "all" and contender.loads_all_once)):
+        return False
+    return name == "all" or contender.is_beside_sessions
 
 
 def _prepare(contender: Contender, items: int, server: BenchmarkServer, cache: Path, results: Results) -> Dataset:

@@ -109,8 +109,8 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="what run.py wrote")
     parser.add_argument("--items", type=float, default=10e9, help="(default: %(default)g)")
     parser.add_argument("--bytes", type=float, default=1e12, help="of JSON, not compressed (default: %(default)g)")
-    parser.add_argument("--worker_cores", type=_numbers, default=[2, 8, 32, 128], metavar="N,N", help="(default: 2,8,32,128)")
-    parser.add_argument("--server_cores", type=_numbers, default=[2, 8, 32, 64], metavar="N,N", help="(default: 2,8,32,64)")
+    parser.add_argument("--worker_cores", type=_numbers, default=[8, 32, 128], metavar="N,N", help="(default: 8,32,128)")
+    parser.add_argument("--server_cores", type=_numbers, default=[8, 32], metavar="N,N", help="(default: 8,32)")
     parser.add_argument("--price", type=float, help="of one core with its memory for an hour; without it no cost is shown")
     arguments = parser.parse_args()
     try:
