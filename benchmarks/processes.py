@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -43,10 +44,9 @@ class Usage:
     """Bytes resident, of each process that was seen, the greatest first."""
     load_average: float
     """Of the last minute, before the start."""
-    output: str
 
 
-NOTHING: Final = Usage(0, 0, 0, 0, (), 0, "")
+NOTHING: Final = Usage(0, 0, 0, 0, (), 0)
 
 
 class CommandFailed(Exception):
@@ -55,9 +55,8 @@ class CommandFailed(Exception):
 
 def measure(commands: Sequence[Command], server: BenchmarkServer, *, exit_codes: Sequence[int] = (0,)) -> Usage:
     """Start all at the same time and wait for all. Raises `CommandFailed`."""
-    _inherit_orphans()
     load_average = os.getloadavg()[0]
-    with tempfile.TemporaryFile() as output, _PeakMemory() as memory:
+    with tempfile.TemporaryFile() as output, _inherited_orphans(), _PeakMemory() as memory:
         wal_before, server_before, before = server.wal_bytes(), server.cpu_seconds(), _children_cpu_seconds()
         started = time.perf_counter()
         processes = [_start(command, output) for command in commands]
@@ -66,12 +65,12 @@ def measure(commands: Sequence[Command], server: BenchmarkServer, *, exit_codes:
         seconds = time.perf_counter() - started
         _reap_orphans()
         server_cpu, wal_bytes = server.cpu_seconds() - server_before, server.wal_bytes() - wal_before
-        output.seek(0)
-        text = output.read().decode(errors="replace")
         if not set(found) <= set(exit_codes):
-            message = f"{' '.join(map(str, commands[0].arguments[:4]))} ... ended with {found}:\n{text[-3000:]}"
+            output.seek(0)
+            last = output.read().decode(errors="replace")[-3000:]
+            message = f"{' '.join(map(str, commands[0].arguments[:4]))} ... ended with {found}:\n{last}"
             raise CommandFailed(message)
-        return Usage(seconds, _children_cpu_seconds() - before, server_cpu, wal_bytes, memory.peaks(), load_average, text)
+        return Usage(seconds, _children_cpu_seconds() - before, server_cpu, wal_bytes, memory.peaks(), load_average)
 
 
 def _start(command: Command, output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -84,9 +83,15 @@ def _start(command: Command, output: IO[bytes]) -> subprocess.Popen[bytes]:
 # -- CPU -----------------------------------------------------------------------------------------------------------------------------------
 
 
-def _inherit_orphans() -> None:
+@contextmanager
+def _inherited_orphans() -> Iterator[None]:
     """A worker whose parent ends without waiting for it becomes our child, so that its CPU time is counted."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def _reap_orphans() -> None:

@@ -8,7 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,8 @@ from benchmarks.processes import Usage
 from pipeline import __version__
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Usage):
     """One run of one command, or of several at the same time."""
 
     what: str
@@ -29,13 +29,6 @@ class Run:
     items: int
     number: int
     """Of the round, from 1."""
-    seconds: float
-    cpu_seconds: float
-    server_cpu_seconds: float
-    wal_bytes: int
-    peak_memory: Sequence[int]
-    """Bytes of each process, the greatest first."""
-    load_average: float
     fault: str | None = None
     """Why the time does not count."""
 
@@ -54,8 +47,7 @@ class Results:
 
     def add(self, what: str, tables: str, items: int, number: int, usage: Usage, fault: str | None = None) -> Run:
         """Keep a run, and say it."""
-        times = usage.seconds, usage.cpu_seconds, usage.server_cpu_seconds
-        run = Run(what, tables, items, number, *times, usage.wal_bytes, list(usage.peak_memory), usage.load_average, fault)
+        run = Run(**asdict(usage), what=what, tables=tables, items=items, number=number, fault=fault)
         self.runs.append(run)
         told = fault or f"{run.seconds:8.2f} s  {run.items_per_second:>9,.0f} items/s  load before {run.load_average:.1f}"
         print(f"  {what:28} {tables:8} {items:>10,}  {told}", flush=True)

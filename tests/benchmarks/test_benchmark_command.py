@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from benchmarks.bars import Bar, bars
 from benchmarks.contestants import CONTENDERS, Contender, Task
 from benchmarks.data import psql_command
 from benchmarks.in_turn import run_in_turn
-from benchmarks.processes import Command
+from benchmarks.processes import NOTHING, Command, measure
 from benchmarks.results import Results, Run
 from benchmarks.server import BenchmarkServer
 
@@ -86,11 +87,29 @@ def test_a_contender_that_fails_gets_no_time(benchmark_server: BenchmarkServer, 
     assert results.rate("failing") is None
 
 
+_A_CHILD_THAT_NOBODY_WAITS_FOR = """
+import subprocess, sys
+busy = "import time\\nheld = bytearray(100_000_000)\\nwhile time.process_time() < 0.5: pass"
+subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE).stdout.read()
+"""
+
+
+def test_cpu_and_memory_of_all_processes_are_counted(benchmark_server: BenchmarkServer) -> None:
+    """Of children that nobody waited for, and of the server's processes that are gone."""
+    benchmark_server.fresh_database()
+    query = psql_command(benchmark_server, ["CREATE TABLE one AS SELECT md5(n::text) FROM generate_series(1, 300000) AS n"])
+    usage = measure([Command([sys.executable, "-c", _A_CHILD_THAT_NOBODY_WAITS_FOR]), query], benchmark_server)
+    assert usage.cpu_seconds > 0.5
+    assert usage.peak_memory[0] > 100_000_000
+    assert usage.server_cpu_seconds > 0.05
+    assert usage.wal_bytes > 300_000 * 32
+
+
 def test_bars_are_ratios_of_medians() -> None:
     """Of the rounds, and of items per second where contenders had different numbers of items."""
 
     def run(what: str, tables: str, items: int, seconds: float) -> Run:
-        return Run(what, tables, items, 1, seconds, 0, 0, 0, [100_000_000], 0)
+        return Run(**{**asdict(NOTHING), "seconds": seconds, "peak_memory": [100_000_000]}, what=what, tables=tables, items=items, number=1)
 
     rounds = [run("ddb2pg", "all", 1000, seconds) for seconds in (30, 10, 11)]
     results = Results([*rounds, run("psql-text", "all", 1000, 10), run("ddb2pg", "sessions", 400, 4), run("dlt", "sessions", 40, 4)])
