@@ -5,6 +5,7 @@ Otherwise such a process is what `python -m pipeline` is: its own environment, f
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import multiprocessing.forkserver
@@ -55,4 +56,7 @@ def _be_the_command(arguments: Sequence[str], environment: Mapping[str, str], fo
     sys.argv = ["pipeline", *arguments]
     from pipeline.cli import main
 
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        atexit._run_exitfuncs()  # what multiprocessing leaves out: Beam ends its servers there

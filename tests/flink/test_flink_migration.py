@@ -117,6 +117,7 @@ def test_ctrl_c_leaves_the_job_going(flink: Cluster, small_export: Path, databas
     assert_equals_truth(small_export, database, _last_run(tmp_path / "out"), [MEETING_AUDIT])
 
 
+@pytest.mark.soak  # a minute and more, for the cluster tries three times; below the command line it is in test_worker_session.py
 def test_a_worker_with_another_database_writes_nothing(flink: Cluster, small_export: Path, database: Database, tmp_path: Path) -> None:
     """The reference means one database here and another one there: the worker notices, and its sentence arrives."""
     options = ["--export", small_export, "--output", tmp_path / "out", "--runner=FlinkRunner", f"--flink_master={flink.address}"]
