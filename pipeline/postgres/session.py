@@ -33,8 +33,10 @@ Result = TypeVar("Result")
 
 APPLICATION_NAME: Final = "ddb2pg"
 
-# SET LOCAL in every transaction, not SET once: behind a pooler in transaction mode nothing outlives a transaction.
+# SET LOCAL in every transaction, not SET once: behind a pooler in transaction mode nothing outlives a transaction. A level of isolation can
+# be set before the first question only.
 _SETTINGS: Final = """
+    SET TRANSACTION ISOLATION LEVEL {isolation};
     SET LOCAL statement_timeout = '5min';
     SET LOCAL lock_timeout = '1min';
     SET LOCAL idle_in_transaction_session_timeout = '5min';
@@ -78,6 +80,7 @@ class Session:
         self._reference = reference
         self._limit = limit or RetryLimit()
         self._connection: Any = None
+        self._watch: Any = None  # a SilenceWatch while there is a connection
 
     def __enter__(self) -> Self:
         return self
@@ -87,12 +90,15 @@ class Session:
 
     def close(self) -> None:
         """Close the connection; it may be gone already."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
         if self._connection is not None:
             with contextlib.suppress(psycopg2.Error):
                 self._connection.close()
             self._connection = None
 
-    def transact(self, work: Callable[[Cursor], Result]) -> Result:
+    def transact(self, work: Callable[[Cursor], Result], isolation: str = "READ COMMITTED") -> Result:
         """Run `work` in a transaction and commit it.
 
         Raises `RowsRefused` when PostgreSQL refused rows, and `Stopped` for everything that neither rows nor another try can mend.
@@ -101,7 +107,7 @@ class Session:
         started = time.monotonic()
         while True:
             try:
-                return self._transact_once(work)
+                return self._transact_once(work, isolation)
             except psycopg2.Error as error:
                 sqlstate = error.pgcode
                 fault = fault_of(sqlstate) if sqlstate or _is_connection_failure(error) else Fault.STOP
@@ -117,26 +123,21 @@ class Session:
                 raise
             time.sleep(self._limit.wait(failures))
 
-    def _transact_once(self, work: Callable[[Cursor], Result]) -> Result:
+    def _transact_once(self, work: Callable[[Cursor], Result], isolation: str) -> Result:
         connection = self._connect()
-        with self._watched(connection) as watch:
+        with self._watch as watch:
             with connection.cursor() as cursor:
-                cursor.execute(_SETTINGS)
+                cursor.execute(_SETTINGS.format(isolation=isolation))
                 watch.process = cursor.fetchone()[0]
                 result = work(cursor)
             connection.commit()
         return result
 
-    def _watched(self, connection: Any) -> SilenceWatch:
-        def open_other(deadline: float) -> Any:
-            return open_until(deadline, self._reference.url(), connection_parameters())
-
-        return SilenceWatch(connection, open_other, _SILENCE_INTERVAL)
-
     def _connect(self) -> Any:
         if self._connection is None:
             try:
                 self._connection = connect(self._reference)
+                self._watch = watch_silence(self._connection, self._reference)
             except Refused as refused:
                 # Not before anything was written: the load is under way.
                 raise Stopped(str(refused)) from None
@@ -147,7 +148,7 @@ class Session:
             self.close()
         elif self._connection is not None:
             try:
-                with self._watched(self._connection):
+                with self._watch:
                     self._connection.rollback()
             except psycopg2.Error:
                 self.close()
@@ -159,6 +160,15 @@ def connect(reference: DatabaseReference) -> Any:
     # Not READ WRITE: who made the database or our role read-only, also in the middle of a load, means us.
     connection.set_session(isolation_level="READ COMMITTED", autocommit=False)
     return connection
+
+
+def watch_silence(connection: Any, reference: DatabaseReference) -> SilenceWatch:
+    """What cuts the connection when its server falls silent. Raises `psycopg2.Error`."""
+
+    def open_other(deadline: float) -> Any:
+        return open_until(deadline, reference.url(), connection_parameters())
+
+    return SilenceWatch(connection, open_other, _SILENCE_INTERVAL)
 
 
 def connection_parameters() -> dict[str, str | int]:

@@ -31,36 +31,49 @@ _IS_AT_WORK: Final = """
 
 
 class SilenceWatch:
-    """Around what is done on a connection; `open_other` makes another one until a deadline.
+    """Of one connection, until `close`; a context around each thing that is done on it. `open_other` makes another one until a deadline.
 
-    Raises `psycopg2.InterfaceError` where the connection is gone already.
+    One thread for all of them: starting one takes memory, and in a process that has none left it never returns. Raises
+    `psycopg2.InterfaceError` where the connection is gone already.
     """
 
     def __init__(self, connection: Any, open_other: Callable[[float], Any], interval: float) -> None:
-        # A descriptor of our own: the connection's may be closed, and its number be another's, when it comes to cutting.
         try:
+            # A descriptor of our own: the connection's may be closed, and its number be another's, when it comes to cutting.
             self._line = socket.socket(fileno=os.dup(connection.fileno()))
         except OSError:
             raise psycopg2.InterfaceError("the connection is gone") from None
         self._open_other = open_other
         self._interval = interval
         self._is_over = threading.Event()
+        self._is_busy = False
+        self._turn = 0
         self.process: int | None = None
         """The server process of the transaction, as soon as it is known."""
+        threading.Thread(target=self._look_again_and_again, name="SilenceWatch", daemon=True).start()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._look_again_and_again, name="SilenceWatch", daemon=True).start()
+        self.process = None
+        self._turn += 1
+        self._is_busy = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._is_busy = False
+
+    def close(self) -> None:
+        """Look no more."""
         self._is_over.set()
         self._line.close()
 
     def _look_again_and_again(self) -> None:
-        silent = 0
+        silent = turn = 0
         while not self._is_over.wait(self._interval):
+            if turn != self._turn or not self._is_busy:
+                turn, silent = self._turn, 0
+                continue
             silent = 0 if self._is_at_work() else silent + 1
-            if silent == _LOOKS:
+            if silent >= _LOOKS and turn == self._turn:
                 with contextlib.suppress(OSError):
                     self._line.shutdown(socket.SHUT_RDWR)
                 return

@@ -176,7 +176,9 @@ def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, 
 def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: Path, job: Job) -> None:
     """A role that may take a tenth of a second for a statement loads chunks that take longer."""
     role = f"hurried_{database.value('SELECT current_database()')}"
-    database.execute(f"CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET statement_timeout = '100ms'; ALTER ROLE {role} SET lock_timeout = '1ms'")
+    database.execute(
+        f"CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET statement_timeout = '100ms'; ALTER ROLE {role} SET lock_timeout = '1ms'"
+    )
     database.execute(f"ALTER ROLE {role} SET TimeZone = 'Asia/Tokyo'; ALTER ROLE {role} SET DateStyle = 'German'")
     database.execute(f"GRANT CREATE ON DATABASE {database.value('SELECT current_database()')} TO {role}")
     database.execute(f"GRANT SELECT, INSERT ON {TARGET} TO {role}; " + SLOW.format(seconds=0.2))

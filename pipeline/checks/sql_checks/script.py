@@ -82,4 +82,4 @@ def run_script(database: DatabaseReference, spot_checks: Iterable[SpotChecks]) -
         return [SqlCheck(*row) for row in cursor.fetchall()]
 
     with Session(database) as session:
-        return session.transact(work)
+        return session.transact(work, isolation="REPEATABLE READ")
