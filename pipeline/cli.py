@@ -14,21 +14,22 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from pipeline.command_objects import ExitCode
 from pipeline.errors import Refused, Stopped
+from pipeline.farewell import INTERRUPTED, RESUME, told_to_end
 from pipeline.parser import make_parser
 from pipeline.storage import StorageFailed
+from pipeline.terminal import PlainConsole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
     arguments, beam_arguments = make_parser().parse_known_args(argv)
     _configure_logging(arguments.log_level)
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = PlainConsole()
     try:
-        return int(arguments.run(arguments, beam_arguments, console))
+        with told_to_end():
+            return int(arguments.run(arguments, beam_arguments, console))
     except Refused as refused:
         _complain("refused, nothing was written", refused.problems)
         return ExitCode.REFUSED
@@ -40,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.FAILED
     except KeyboardInterrupt:
         writes = arguments.command in ("migrate", "rollback", "dead-letters")
-        _complain("interrupted", ["what is committed stays: run the same command again to go on"] if writes else [])
-        return 130
+        _complain("interrupted", [RESUME] if writes else [])
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
         _complain(
             "failed by a bug in ddb2pg",

@@ -27,9 +27,9 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms import environments
 
 from pipeline.errors import Refused, Stopped
+from pipeline.farewell import RESUME, TERMINATED, leave
 
 _LOCAL: Final = "DirectRunner"
-_RESUME: Final = "what is committed stays: run the same command again to go on"
 _LONGEST_FAREWELL: Final = 5.0  # seconds that Beam gets to clean up
 
 # Starting worker processes takes some two seconds; below this many items one process is done sooner.
@@ -167,15 +167,15 @@ class _Interruption:
             return
         reasons = {
             signal.SIGINT: KeyboardInterrupt(),
-            signal.SIGTERM: Stopped(f"was told to end (SIGTERM); {_RESUME}"),
-            signal.SIGUSR1: Stopped(f"a worker process died (killed, or out of memory); {_RESUME}"),
+            signal.SIGTERM: Stopped(TERMINATED),
+            signal.SIGUSR1: Stopped(f"a worker process died (killed, or out of memory); {RESUME}"),
         }
 
         def interrupt(number: int, _frame: Any) -> None:
             if self.reason is None:
                 self.reason = reasons[signal.Signals(number)]
                 # Should Beam's own clean-up wait for what does not come.
-                self._farewell = threading.Timer(_LONGEST_FAREWELL, _leave, [self.reason])
+                self._farewell = threading.Timer(_LONGEST_FAREWELL, leave, [self.reason])
                 self._farewell.daemon = True
                 self._farewell.start()
                 raise self.reason
@@ -198,13 +198,6 @@ class _Interruption:
             threading.excepthook = previous_hook
             for number, handler in previous_handlers.items():
                 signal.signal(number, handler)
-
-
-def _leave(reason: BaseException) -> None:
-    """End at once: the workers' connections break, and they end with them."""
-    sys.stderr.write(f"ddb2pg: stopped:\n  - {reason if isinstance(reason, Stopped) else f'interrupted; {_RESUME}'}\n")
-    sys.stderr.flush()
-    os._exit(1 if isinstance(reason, Stopped) else 130)
 
 
 # -- what a step said ----------------------------------------------------------------------------------------------------------------------
