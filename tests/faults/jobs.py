@@ -22,6 +22,8 @@ class Job:
         self._capsys = capsys
         self.output = output
         self.stderr = self.stdout = ""
+        self.printed = ""
+        """By all commands."""
 
     def __call__(self, url: str, *arguments: str | Path) -> int:
         """The exit code of one command; what it printed is in `stdout` and `stderr`."""
@@ -29,6 +31,7 @@ class Job:
         self._capsys.readouterr()
         exit_code = main([str(argument) for argument in arguments])
         self.stdout, self.stderr = self._capsys.readouterr()
+        self.printed += self.stdout + self.stderr
         return exit_code
 
     def migrate(self, url: str, export: Path, *arguments: str) -> int:

@@ -15,9 +15,9 @@ from typing import Any
 import psycopg2
 import pytest
 
+from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.postgres_server import Database, Server
-from tests.truth import assert_equals_truth
 from transforms.tables import MEETING_AUDIT
 
 TARGET = MEETING_AUDIT.target
@@ -53,7 +53,7 @@ def _is_accepting(database: Database) -> bool:
 
 @pytest.mark.parametrize("crashes", [3, pytest.param(20, marks=pytest.mark.soak)])
 def test_a_server_that_crashes_and_comes_back_is_waited_for(
-    fragile_server: Server, fragile: Database, audit_export: Path, job: Job, crashes: int
+    fragile_server: Server, fragile: Database, audit_export: Path, job: Job, conclude: Conclude, crashes: int
 ) -> None:
     """Immediate shutdowns between two chunks or in the middle of one, each with recovery: no run ends, and the end is the truth."""
     crashed = 0
@@ -74,12 +74,13 @@ def test_a_server_that_crashes_and_comes_back_is_waited_for(
 
     assert exit_code == 3, job.stderr
     assert crashed >= crashes * 2 // 3
-    assert_equals_truth(audit_export, fragile, job.last_run, [MEETING_AUDIT])
-    print(f"crashes: {crashed}")
+    conclude("immediate shutdown, recovery, restart", crashed, audit_export, fragile, job.last_run, job.printed)
 
 
 @pytest.mark.parametrize("items", [5, pytest.param(1, marks=pytest.mark.soak)])
-def test_connections_that_are_ended_at_random_are_made_again(database: Database, audit_export: Path, job: Job, items: int) -> None:
+def test_connections_that_are_ended_at_random_are_made_again(
+    database: Database, audit_export: Path, job: Job, conclude: Conclude, items: int
+) -> None:
     """`pg_terminate_backend` on whatever of ours is there, again and again."""
     ended = 0
 
@@ -99,9 +100,8 @@ def test_connections_that_are_ended_at_random_are_made_again(database: Database,
         exit_code = job.migrate(database.url, audit_export, f"--chunk_items={items}")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
     assert ended >= 5
-    print(f"connections ended: {ended}")
+    conclude("connection ended by pg_terminate_backend", ended, audit_export, database, job.last_run, job.printed)
 
 
 def _take_all(url: str) -> list[Any]:
@@ -115,7 +115,9 @@ def _take_all(url: str) -> list[Any]:
 
 
 @pytest.mark.soak
-def test_no_connection_left_is_waited_for(fragile_server: Server, fragile: Database, audit_export: Path, job: Job) -> None:
+def test_no_connection_left_is_waited_for(
+    fragile_server: Server, fragile: Database, audit_export: Path, job: Job, conclude: Conclude
+) -> None:
     """Ours is ended and its place taken by others, who leave after a while."""
     refused = 0
 
@@ -139,14 +141,14 @@ def test_no_connection_left_is_waited_for(fragile_server: Server, fragile: Datab
 
     assert exit_code == 3, job.stderr
     assert refused > 0
-    assert_equals_truth(audit_export, fragile, job.last_run, [MEETING_AUDIT])
+    conclude("connection refused, max_connections being reached", refused, audit_export, fragile, job.last_run, job.printed)
 
 
 def _waiting_for(database: Database, pid: int) -> bool:
     return bool(database.value("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", pid))
 
 
-def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, audit_export: Path, job: Job) -> None:
+def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, audit_export: Path, job: Job, conclude: Conclude) -> None:
     """Another session locks the target, then wants what the chunk that waits for it has: the chunk is the victim, and comes again."""
     name = database.value("SELECT current_database()")
     # The other one never looks for deadlocks in time, so ours is always the victim; it has time to get into one.
@@ -169,11 +171,11 @@ def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, 
         exit_code = job.migrate(database.url, audit_export, "--chunk_items=5")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
     wait_until(lambda: database.value(deadlocks) == 1)
+    conclude("deadlock of which a chunk is the victim", 1, audit_export, database, job.last_run, job.printed)
 
 
-def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: Path, job: Job) -> None:
+def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: Path, job: Job, conclude: Conclude) -> None:
     """A role that may take a tenth of a second for a statement loads chunks that take longer."""
     role = f"hurried_{database.value('SELECT current_database()')}"
     database.execute(
@@ -186,11 +188,13 @@ def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: 
     exit_code = job.migrate(database.url.replace("user=postgres", f"user={role}"), audit_export, "--chunk_items=150")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    conclude("time limit of the role that a chunk exceeds", chunks(database), audit_export, database, job.last_run, job.printed)
 
 
 @pytest.mark.parametrize("how", ["ALTER SYSTEM", "ALTER DATABASE {database}"])
-def test_a_database_that_becomes_read_only_stops_the_load(database: Database, audit_export: Path, job: Job, how: str) -> None:
+def test_a_database_that_becomes_read_only_stops_the_load(
+    database: Database, audit_export: Path, job: Job, conclude: Conclude, how: str
+) -> None:
     """As Supabase does with a full disk. Nothing more is written, the sentence says why; writable again, the same command goes on."""
     how = how.format(database=database.value("SELECT current_database()"))
     rows_then = -1
@@ -223,7 +227,7 @@ def test_a_database_that_becomes_read_only_stops_the_load(database: Database, au
         database.value("SELECT pg_reload_conf()")
     wait_until(lambda: database.value("SHOW default_transaction_read_only") == "off")
     assert job.migrate(database.url, audit_export, "--chunk_items=5") == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    conclude("read-only in the middle", 1, audit_export, database, job.last_run, job.printed)
 
 
 @pytest.fixture
@@ -244,7 +248,7 @@ def small_disk(database: Database) -> Iterator[Path]:
 
 
 def test_a_full_disk_stops_the_load_and_a_larger_one_lets_it_go_on(
-    database: Database, audit_export: Path, job: Job, small_disk: Path
+    database: Database, audit_export: Path, job: Job, conclude: Conclude, small_disk: Path
 ) -> None:
     """The target lies in a tablespace that gets full: what is committed stays, and the rest comes when there is room."""
     database.execute(f"CREATE TABLESPACE small_disk LOCATION '{small_disk}'")
@@ -258,4 +262,4 @@ def test_a_full_disk_stops_the_load_and_a_larger_one_lets_it_go_on(
     assert database.value(f"SELECT count(*) FROM {TARGET}") == database.value("SELECT sum(rows) FROM ddb2pg.chunk")
     subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
     assert job.migrate(database.url, audit_export, "--chunk_items=5") == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    conclude("disk full in the middle", 1, audit_export, database, job.last_run, job.printed)
