@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from pipeline.postgres import session as session_module
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.postgres_server import Database, Server
@@ -114,34 +115,39 @@ def _take_all(url: str) -> list[Any]:
             return taken
 
 
-@pytest.mark.soak
 def test_no_connection_left_is_waited_for(
     fragile_server: Server, fragile: Database, audit_export: Path, job: Job, conclude: Conclude
 ) -> None:
-    """Ours is ended and its place taken by others, who leave after a while."""
+    """Others take every connection, ours is ended, and for a role that is no superuser there is none until they leave."""
+    role = _loading_role(fragile, "crowded")
+    hit = "remaining connection slots are reserved"
     refused = 0
 
     def take(is_over: threading.Event) -> None:
         nonlocal refused
         wait_until(lambda: chunks(fragile) > 5)
-        taken: list[Any] = []
-        with fragile.connect().cursor() as cursor:
-            while not refused and not is_over.is_set():
-                refused_before = fragile_server.log.count("too many clients already")
-                cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ddb2pg'")
-                taken += _take_all(fragile.url)
-                # One refusal is that of the one who takes, the others are the job's, unless it was faster with the last place.
-                is_over.wait(0.5)
-                refused = fragile_server.log.count("too many clients already") - refused_before - 1
+        cursor = fragile.connect().cursor()
+        taken = _take_all(fragile.url)
+        cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ddb2pg'")
+        wait_until(lambda: fragile_server.log.count(hit) > 0 or is_over.is_set())
+        refused = fragile_server.log.count(hit)
         for connection in taken:
             connection.close()
 
     with meanwhile(take):
-        exit_code = job.migrate(fragile.url, audit_export, "--chunk_items=2")
+        exit_code = job.migrate(fragile.url.replace("user=postgres", f"user={role}"), audit_export, "--chunk_items=2")
 
     assert exit_code == 3, job.stderr
-    assert refused > 0
     conclude("connection refused, max_connections being reached", refused, audit_export, fragile, job.last_run, job.printed)
+
+
+def _loading_role(database: Database, name: str) -> str:
+    """A role that may do what a load needs and no more."""
+    name_of_database = database.value("SELECT current_database()")
+    role = f"{name}_{name_of_database}"
+    database.execute(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name_of_database} TO {role}")
+    database.execute(f"GRANT SELECT, INSERT ON {TARGET} TO {role}")
+    return role
 
 
 def _waiting_for(database: Database, pid: int) -> bool:
@@ -177,18 +183,72 @@ def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, 
 
 def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: Path, job: Job, conclude: Conclude) -> None:
     """A role that may take a tenth of a second for a statement loads chunks that take longer."""
-    role = f"hurried_{database.value('SELECT current_database()')}"
-    database.execute(
-        f"CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET statement_timeout = '100ms'; ALTER ROLE {role} SET lock_timeout = '1ms'"
-    )
+    role = _loading_role(database, "hurried")
+    database.execute(f"ALTER ROLE {role} SET statement_timeout = '100ms'; ALTER ROLE {role} SET lock_timeout = '1ms'")
     database.execute(f"ALTER ROLE {role} SET TimeZone = 'Asia/Tokyo'; ALTER ROLE {role} SET DateStyle = 'German'")
-    database.execute(f"GRANT CREATE ON DATABASE {database.value('SELECT current_database()')} TO {role}")
-    database.execute(f"GRANT SELECT, INSERT ON {TARGET} TO {role}; " + SLOW.format(seconds=0.2))
+    database.execute(SLOW.format(seconds=0.2))
 
     exit_code = job.migrate(database.url.replace("user=postgres", f"user={role}"), audit_export, "--chunk_items=150")
 
     assert exit_code == 3, job.stderr
     conclude("time limit of the role that a chunk exceeds", chunks(database), audit_export, database, job.last_run, job.printed)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own time limits, in minutes otherwise, are fractions of a second."""
+    settings = session_module._SETTINGS
+    for usual, short in (
+        ("statement_timeout = '5min'", "statement_timeout = '500ms'"),
+        ("lock_timeout = '1min'", "lock_timeout = '100ms'"),
+    ):
+        assert usual in settings
+        settings = settings.replace(usual, short)
+    monkeypatch.setattr(session_module, "_SETTINGS", settings)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_statement_that_takes_too_long_is_tried_again(
+    server: Server, database: Database, audit_export: Path, job: Job, conclude: Conclude
+) -> None:
+    """The first three COPYs hang on the server; our time limit ends each."""
+    hit = "canceling statement due to statement timeout"
+    before = server.log.count(hit)
+    database.execute(
+        "CREATE SEQUENCE hanging; CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN IF nextval(''hanging'') <= 3 THEN PERFORM pg_sleep(600); END IF; RETURN NULL; END'; "
+        f"CREATE TRIGGER hang BEFORE INSERT ON {TARGET} FOR EACH STATEMENT EXECUTE FUNCTION hang()"
+    )
+
+    exit_code = job.migrate(database.url, audit_export, "--chunk_items=50")
+
+    assert exit_code == 3, job.stderr
+    assert server.log.count(hit) - before >= 3
+    conclude("statement timeout hit", server.log.count(hit) - before, audit_export, database, job.last_run, job.printed)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_lock_that_is_not_given_in_time_is_asked_for_again(
+    server: Server, database: Database, audit_export: Path, job: Job, conclude: Conclude
+) -> None:
+    """Another session keeps the target until our time limit was hit three times."""
+    hit = "canceling statement due to lock timeout"
+    before = server.log.count(hit)
+
+    def lock(is_over: threading.Event) -> None:
+        wait_until(lambda: chunks(database) > 1)
+        other = database.connect()
+        other.autocommit = False
+        other.cursor().execute(f"LOCK TABLE {TARGET} IN ACCESS EXCLUSIVE MODE")
+        wait_until(lambda: server.log.count(hit) - before >= 3 or is_over.is_set())
+        other.close()
+
+    with meanwhile(lock):
+        exit_code = job.migrate(database.url, audit_export, "--chunk_items=5")
+
+    assert exit_code == 3, job.stderr
+    assert server.log.count(hit) - before >= 3
+    conclude("lock held by another session, lock timeout hit", 3, audit_export, database, job.last_run, job.printed)
 
 
 @pytest.mark.parametrize("how", ["ALTER SYSTEM", "ALTER DATABASE {database}"])
