@@ -116,7 +116,7 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
         # First, because Beam makes an exception of its own of what a signal's handler raised.
         if interruption.reason is not None:
             raise interruption.reason from None
-        sentence = str(error) if isinstance(error, Stopped) else _stopped_on_a_worker(error)
+        sentence = str(error) if isinstance(error, Stopped) else _stopped_on_a_worker(error) or _without_memory(error)
         if sentence is None:
             raise
         raise Stopped(_without_step(sentence)) from None
@@ -207,6 +207,12 @@ def _stopped_on_a_worker(error: BaseException) -> str | None:
     """The sentence of a `Stopped` that came as text, in a traceback from another process."""
     found = re.findall(rf"^{Stopped.__module__}\.{Stopped.__qualname__}: (.*)$", str(error), flags=re.MULTILINE)
     return found[-1] if found else None
+
+
+def _without_memory(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError) or re.search(r"^MemoryError\b", str(error), flags=re.MULTILINE):
+        return f"a worker process got no more memory; {RESUME}, with more memory or a smaller --direct_num_workers"
+    return None
 
 
 def _without_step(sentence: str) -> str:

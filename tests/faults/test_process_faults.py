@@ -1,249 +1,159 @@
-"""Processes that are killed, starved of memory, or told to end, at whatever they are: afterwards all is as if nobody had touched them."""
+"""Loads whose processes are killed, starved of memory, or told to end, at whatever they are: run again, they end at the truth."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
+from tests.faults.conclusion import Conclude
 from tests.faults.conftest import AUDIT
-from tests.faults.jobs import Job, chunks, wait_until
-from tests.pipeline.checks.planted import report_of
-from tests.postgres_server import Database, Server
-from tests.truth import assert_equals_truth, records
-from transforms.tables import MEETING_AUDIT
+from tests.faults.jobs import chunks, wait_until
+from tests.faults.processes import group_of, kill_group, workers_of
+from tests.handmade_export import write_export
+from tests.postgres_server import Database
+from transforms.tables import TABLES
 
-TARGET = MEETING_AUDIT.target
-ROWS = f"SELECT t::text FROM {TARGET} t ORDER BY 1"
-
-
-def group_of(leader: int) -> list[int]:
-    """The processes of a command, those that it left behind included; zombies are none."""
-    found = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout.split("\n")
-    rows = [line.split() for line in found if line]
-    return [int(pid) for pid, group, state in rows if int(group) == leader and not state.startswith("Z")]
+ONE_WORKER, TWO_WORKERS = "--direct_num_workers=1", "--direct_num_workers=2"
 
 
-def workers_of(leader: int) -> list[int]:
-    found = []
-    for pid in group_of(leader):
-        try:
-            if b"sdk_worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except FileNotFoundError:
-            continue
-    return found
+def _is_loaded(database: Database) -> bool:
+    """All three tables."""
+    return bool(database.value("SELECT count(finished_at) = 3 FROM ddb2pg.load"))
 
 
-def kill_group(process: subprocess.Popen[str]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+def _start(run: CommandLine, export: Path, database: Database, workers: str, more: int) -> subprocess.Popen[str]:
+    """A load that has committed so many chunks more, and is not through."""
+    until = chunks(database) + more
+    process = run.start_migrate(export, "--chunk_items=10", "--dead_letter_format=parquet", "--validate=none", workers)
+    wait_until(lambda: chunks(database) >= until or process.poll() is not None, seconds=120)
+    assert process.poll() is None, process.communicate()
+    return process
 
 
-@pytest.fixture
-def long_export(tmp_path: Path) -> Path:
-    """Enough for two workers to be killed in the middle of it."""
-    write_sample_exports(tmp_path / "export", items=3_000, seed=92, faulty=0.05, odd=0.05, items_per_file=500, tables=[AUDIT])
-    return tmp_path / "export"
+def _kill_all(process: subprocess.Popen[str]) -> None:
+    kill_group(process)
 
 
-TWO_WORKERS = ("--chunk_items=20", "--direct_num_workers=2")
+def _kill_a_worker(process: subprocess.Popen[str]) -> None:
+    """The run ends with an error within seconds."""
+    # Each table has workers of its own.
+    wait_until(lambda: workers_of(process.pid) or process.poll() is not None)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    died = time.monotonic()
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1, stderr
+    assert "a worker process died" in stderr
+    assert time.monotonic() - died < 20
 
 
-def test_workers_end_when_the_one_who_submitted_is_killed(long_export: Path, database: Database, run: CommandLine) -> None:
-    """Nobody is left to ask them for anything: they end by themselves, and the same command goes on."""
-    process = run.start_migrate(long_export, *TWO_WORKERS)
-    wait_until(lambda: chunks(database) >= 5)
-    assert len(workers_of(process.pid)) == 2
-
+def _kill_who_submitted(process: subprocess.Popen[str]) -> None:
+    """Nobody is left to ask the workers for anything: they end by themselves."""
+    wait_until(lambda: workers_of(process.pid) or process.poll() is not None)
     process.kill()
     process.communicate()
 
-    wait_until(lambda: not group_of(process.pid), seconds=30)
-    resumed = run.migrate(long_export, "--direct_num_workers=1")
-    assert resumed.exit_code == 3, resumed.output
-    assert_equals_truth(long_export, database, run.run_folders[-1], [MEETING_AUDIT])
+
+KILLS = {"SIGKILL of all processes": _kill_all, "SIGKILL of one worker": _kill_a_worker, "SIGKILL of who submitted": _kill_who_submitted}
 
 
-def test_a_worker_without_memory_ends_the_run(long_export: Path, database: Database, run: CommandLine) -> None:
-    """Its address space is limited to what it has already: an error and no hang, no process left, and the same command goes on."""
-    process = run.start_migrate(long_export, *TWO_WORKERS)
-    wait_until(lambda: chunks(database) >= 5)
-    worker = workers_of(process.pid)[0]
-    subprocess.run(["prlimit", "--pid", str(worker), "--as=1000000:1000000"], check=True)
+@pytest.mark.parametrize(
+    ("kills", "items"), [(3, 600), pytest.param(100, 8_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["3", "100"]
+)
+def test_kills_of_one_load(tmp_path: Path, database: Database, run: CommandLine, conclude: Conclude, kills: int, items: int) -> None:
+    """At random points of one load of three tables, resumed each time: no process is left, and the end is the truth."""
+    export = tmp_path / "export"
+    write_sample_exports(export, items=items, seed=92, faulty=0.05, odd=0.05, items_per_file=items // 4)
+    chance = random.Random(kills)
+    tried: Counter[str] = Counter()
+    while tried.total() < kills:
+        kind = list(KILLS)[tried.total() % 3]
+        # With one worker there is one process.
+        workers = ONE_WORKER if kind == "SIGKILL of all processes" and tried.total() % 2 == 0 else TWO_WORKERS
+        process = _start(run, export, database, workers, chance.randint(1, 15))
+        KILLS[kind](process)
+        wait_until(lambda process=process: not group_of(process.pid), seconds=120)
+        assert not _is_loaded(database), "the load was through: nothing was cut short"
+        tried[kind] += 1
 
-    _, stderr = process.communicate(timeout=100)
+    last = run.migrate(export, "--dead_letter_format=parquet", ONE_WORKER)
+
+    assert last.exit_code == 3, last.output
+    for kind, times in tried.items():
+        conclude(kind, times, export, database, run.run_folders[-1], last.output, TABLES)
+
+
+def test_runs_that_are_told_to_end_do_so(tmp_path: Path, database: Database, run: CommandLine, conclude: Conclude) -> None:
+    """Within seconds, with a sentence, its own exit code, and no process left behind; the next one goes on."""
+    export = tmp_path / "export"
+    write_sample_exports(export, items=700, seed=93, faulty=0.05, odd=0.05, items_per_file=200)
+    printed = ""
+    told = [(signal.SIGTERM, 1, ONE_WORKER), (signal.SIGINT, 130, TWO_WORKERS)]
+    for number, exit_code, workers in told:
+        process = _start(run, export, database, workers, 5)
+        process.send_signal(number)
+        sent = time.monotonic()
+        stdout, stderr = process.communicate(timeout=120)
+
+        assert process.returncode == exit_code, stderr
+        assert time.monotonic() - sent < 20
+        assert "run the same command again" in stderr
+        assert "bug" not in stderr
+        wait_until(lambda process=process: not group_of(process.pid), seconds=60)
+        assert not _is_loaded(database), "the load was through: nothing was cut short"
+        printed += stdout + stderr
+
+    last = run.migrate(export, ONE_WORKER)
+
+    assert last.exit_code == 3, last.output
+    conclude("SIGINT or SIGTERM during a load", len(told), export, database, run.run_folders[-1], printed + last.output, TABLES)
+
+
+@pytest.fixture
+def growing_export(tmp_path: Path) -> Path:
+    """Each item larger than the one before, up to 2 MB, and the truth beside them."""
+    (tmp_path / "export" / "truth").mkdir(parents=True)
+    lines, truth = [], []
+    for number in range(40):
+        identity, session, text = f"00000000-0000-4000-8000-{number:012d}", f"11111111-0000-4000-8000-{number:012d}", "x" * 50_000 * number
+        item = {"id": {"S": identity}, "sessionId": {"S": session}, "eventType": {"S": "CALL_JOINED"}, "timestamp": {"N": "1700000000000"}}
+        lines.append(json.dumps({"Item": {**item, "eventData": {"S": text}}}).encode())
+        times = "2023-11-14T22:13:20.000000Z"
+        row = {
+            "id": identity,
+            "session_id": session,
+            "event_type": "CALL_JOINED",
+            "event_data": {"jsonb": json.dumps(text)},
+            "created_at": times,
+        }
+        truth.append({"data_file": f"{number % 2:026d}.json.gz", "item_number": number // 2, "outcome": "row", "row": row, "notices": []})
+    write_export(tmp_path / "export", AUDIT, [lines[::2], lines[1::2]])
+    (tmp_path / "export" / "truth" / f"{AUDIT}.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in truth))
+    return tmp_path / "export"
+
+
+def test_a_worker_without_memory_ends_the_run(growing_export: Path, database: Database, run: CommandLine, conclude: Conclude) -> None:
+    """It may take no byte more than it has already: an error and no hang, no process left, and the same command goes on."""
+    process = run.start_migrate(growing_export, "--chunk_items=1", TWO_WORKERS)
+    wait_until(lambda: chunks(database) >= 4 or process.poll() is not None, seconds=120)
+    for worker in workers_of(process.pid):
+        subprocess.run(["prlimit", "--pid", str(worker), "--data=1000000:1000000"], check=True)
+
+    stdout, stderr = process.communicate(timeout=120)
 
     assert process.returncode == 1, stderr
-    assert "ddb2pg: " in stderr
-    wait_until(lambda: not group_of(process.pid), seconds=30)
-    resumed = run.migrate(long_export, "--direct_num_workers=1")
-    assert resumed.exit_code == 3, resumed.output
-    assert_equals_truth(long_export, database, run.run_folders[-1], [MEETING_AUDIT])
-    print(stderr)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_a_hundred_kills_of_one_load(long_export: Path, database: Database, run: CommandLine) -> None:
-    """All processes, one worker, or the one who submitted alone, at random points, each time resumed, until it finishes."""
-    chance = random.Random(7)
-    kills: list[str] = []
-    while len(kills) < 100:
-        process = run.start_migrate(long_export, "--chunk_items=10", "--direct_num_workers=2")
-        until = chunks(database) + chance.randint(0, 4)
-        wait_until(lambda until=until, process=process: chunks(database) >= until or process.poll() is not None, seconds=120)
-        victim = chance.choice(["all", "worker", "submitter"])
-        workers = workers_of(process.pid)
-        if process.poll() is None and victim == "worker" and workers:
-            os.kill(chance.choice(workers), signal.SIGKILL)
-            process.communicate(timeout=120)
-        elif process.poll() is None and victim == "submitter":
-            process.kill()
-            process.communicate()
-        if group_of(process.pid):
-            kill_group(process)
-        kills.append(victim)
-
-    last = run.migrate(long_export, "--direct_num_workers=1")
-    assert last.exit_code == 3, last.output
-    assert_equals_truth(long_export, database, run.run_folders[-1], [MEETING_AUDIT])
-    print({victim: kills.count(victim) for victim in set(kills)})
-
-
-# -- validate and replay, each beside a twin that nobody kills -----------------------------------------------------------------------------
-
-
-class Twins:
-    """Two databases in the same state, each with an output folder of its own: what happens to the first is held against the second."""
-
-    def __init__(self, server: Server, folder: Path, job: Job) -> None:
-        self.databases = [server.new_database() for _ in range(2)]
-        self.runs = [CommandLine(database.url, folder / str(number)) for number, database in enumerate(self.databases)]
-        self._job = job
-
-    def __call__(self, *arguments: str | Path) -> list[int]:
-        """The same command for both."""
-        return [self.command(number, *arguments) for number in range(2)]
-
-    def command(self, number: int, *arguments: str | Path) -> int:
-        return self._job(self.databases[number].url, *arguments, "--output", self.runs[number].output)
-
-    def execute(self, statement: str) -> None:
-        for database in self.databases:
-            database.execute(statement)
-
-
-@pytest.fixture
-def twins(server: Server, tmp_path: Path, job: Job) -> Twins:
-    return Twins(server, tmp_path, job)
-
-
-def test_a_validation_that_is_killed_is_done_again(twins: Twins, audit_export: Path) -> None:
-    """In the middle, twice: then it finds what its twin finds, and has changed nothing."""
-    assert twins("migrate", "--export", audit_export, "--chunk_items=2", "--direct_num_workers=1") == [3, 3]
-    twins.execute(f"UPDATE {TARGET} SET event_type = 'X' WHERE id IN (SELECT id FROM {TARGET} ORDER BY id LIMIT 3)")
-    twins.execute(f"DELETE FROM {TARGET} WHERE id IN (SELECT id FROM {TARGET} ORDER BY id DESC LIMIT 2)")
-    database = twins.databases[0]
-    compared = "SELECT count(*) FROM ddb2pg.compared_chunk"
-    for _ in range(2):
-        until = database.value(compared) + 5
-        process = twins.runs[0].start("validate", "--export", audit_export, "--output", twins.runs[0].output, "--direct_num_workers=1")
-        wait_until(lambda until=until, process=process: database.value(compared) >= until or process.poll() is not None)
-        assert process.poll() is None, "it was too fast to be killed"
-        kill_group(process)
-
-    assert twins("validate", "--export", audit_export, "--direct_num_workers=1") == [3, 3]
-
-    found = [report_of(run.run_folders[-1])["tables"][0] for run in twins.runs]
-    assert found[0]["mismatches"] == found[1]["mismatches"] == {"different": 3, "missing": 2}
-    assert found[0]["equal_rows"] == found[1]["equal_rows"]
-    told = [
-        sorted((one["kind"], one["data_file"], one["item_number"]) for one in records(run.run_folders[-1] / "mismatches" / AUDIT))
-        for run in twins.runs
-    ]
-    assert told[0] == told[1]
-    assert len(told[0]) == 5
-    assert twins.databases[0].query(ROWS) == twins.databases[1].query(ROWS)
-
-
-@pytest.fixture
-def to_replay(twins: Twins, audit_export: Path) -> Twins:
-    """Loaded while a check kept some of the rows out; the check is gone now."""
-    twins.execute(f"ALTER TABLE {TARGET} ADD CONSTRAINT narrow CHECK (event_type <> 'CALL_JOINED')")
-    arguments = ("--direct_num_workers=1", "--validate=none", "--max_dead_letters=100%")
-    assert twins("migrate", "--export", audit_export, *arguments) == [3, 3]
-    twins.execute(f"ALTER TABLE {TARGET} DROP CONSTRAINT narrow")
-    return twins
-
-
-def _start_replay(twins: Twins) -> subprocess.Popen[str]:
-    return twins.runs[0].start("dead-letters", "replay", twins.runs[0].run_folders[0], "--output", twins.runs[0].output)
-
-
-def _is_held_up(database: Database) -> bool:
-    return bool(database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ddb2pg' AND wait_event_type = 'Lock'"))
-
-
-def _locked(database: Database) -> Any:
-    """A session that keeps all others out of the target."""
-    other = database.connect()
-    other.autocommit = False
-    other.cursor().execute(f"LOCK TABLE {TARGET} IN SHARE ROW EXCLUSIVE MODE")
-    return other
-
-
-def test_a_replay_that_is_killed_brings_each_in_once(to_replay: Twins) -> None:
-    """In the middle of its transaction, and after it: then the target is that of its twin."""
-    database = to_replay.databases[0]
-    before = database.query(ROWS)
-    replayed = "SELECT count(*) FROM ddb2pg.replayed_item WHERE key_hash IS NOT NULL"
-    other = _locked(database)
-    process = _start_replay(to_replay)
-    wait_until(lambda: _is_held_up(database) or process.poll() is not None)
-    assert process.poll() is None
-    kill_group(process)
-    other.close()
-    wait_until(lambda: not database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ddb2pg'"))
-    # The server may have been given all of it before the kill: then the whole of it counts, and the next replay brings in nothing.
-    assert (database.value(replayed) == 0) == (database.query(ROWS) == before)
-    process = _start_replay(to_replay)
-    wait_until(lambda: database.value(replayed) > 0 or process.poll() is not None)
-    kill_group(process)
-
-    exit_codes = [to_replay.command(number, "dead-letters", "replay", run.run_folders[0]) for number, run in enumerate(to_replay.runs)]
-
-    assert exit_codes == [3, 3]
-    assert database.query(ROWS) == to_replay.databases[1].query(ROWS) != before
-    assert database.value(replayed) == to_replay.databases[1].value(replayed) > 5
-
-
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
-def test_who_waits_for_postgresql_can_be_told_to_end(to_replay: Twins, number: signal.Signals, exit_code: int) -> None:
-    """A statement that waits for a lock cannot be interrupted: the process ends within seconds all the same, and says what to do."""
-    database = to_replay.databases[0]
-    before = database.query(ROWS)
-    other = _locked(database)
-    process = _start_replay(to_replay)
-    wait_until(lambda: _is_held_up(database) or process.poll() is not None)
-
-    process.send_signal(number)
-    sent = time.monotonic()
-    _, stderr = process.communicate(timeout=100)
-    seconds = time.monotonic() - sent
-
-    other.close()
-    assert process.returncode == exit_code, stderr
-    assert seconds < 30
-    assert "run the same command again" in stderr
-    assert not group_of(process.pid)
-    wait_until(lambda: not database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ddb2pg'"))
-    assert database.query(ROWS) == before
+    assert "a worker process got no more memory" in stderr or "a worker process died" in stderr, stderr
+    wait_until(lambda: not group_of(process.pid), seconds=60)
+    assert chunks(database) < 40
+    resumed = run.migrate(growing_export, ONE_WORKER)
+    assert resumed.exit_code == 0, resumed.output
+    conclude("worker that gets no more memory", 1, growing_export, database, run.run_folders[-1], stdout + stderr + resumed.output)
