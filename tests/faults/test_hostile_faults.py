@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job
 from tests.handmade_export import write_export
 from tests.postgres_server import Database
@@ -61,17 +62,15 @@ def hostile(database: Database, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_they_are_kept_as_they_are_and_nothing_else_happens(
-    database: Database, job: Job, tmp_path: Path, hostile: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    database: Database, job: Job, conclude: Conclude, tmp_path: Path, hostile: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loaded, compared and rolled back; what is printed has no sign that draws on a terminal, nor a value."""
     export, definition = hostile
     monkeypatch.chdir(tmp_path)
     output = export.parent.parent / "out"
     arguments = ("--export", f"odd={export}", "--output", output, "--tables", definition, "--direct_num_workers=1")
-    printed = ""
 
     assert job(database.url, "migrate", *arguments, "--validate=full") == 3, job.stderr
-    printed += job.stdout + job.stderr
     rows = database.query(f"SELECT * FROM {_quoted(TABLE)}")
     assert sorted(rows) == sorted((value,) * len(COLUMNS) for value in VALUES)
     run_folder = max(output.iterdir())
@@ -80,17 +79,14 @@ def test_they_are_kept_as_they_are_and_nothing_else_happens(
     notices = list(records(run_folder / "notices" / "odd"))
     assert len(notices) == len(VALUES)
     assert job(database.url, "validate", *arguments) == 0, job.stdout + job.stderr
-    printed += job.stdout + job.stderr
     assert job(database.url, "dead-letters", "summary", run_folder) == 0, job.stderr
-    printed += job.stdout + job.stderr
     assert job(database.url, "status") == 0
-    printed += job.stdout + job.stderr
     assert job(database.url, "rollback", *arguments, "--yes") == 0, job.stdout + job.stderr
-    printed += job.stdout + job.stderr
 
     assert database.value(f"SELECT count(*) FROM {_quoted(TABLE)}") == 0
     assert database.value("SELECT count(*) FROM video_call_sessions") + database.value("SELECT count(*) FROM clinical_notes") == 0
     assert not list(tmp_path.rglob("pwned"))
-    assert not {sign for sign in printed if not sign.isprintable() and sign != "\n"}
-    assert printed.count("Every item is accounted for") == 1
-    assert "title" not in printed
+    assert not {sign for sign in job.printed if not sign.isprintable() and sign != "\n"}
+    assert job.printed.count("Every item is accounted for") == 1
+    assert "title" not in job.printed
+    conclude.note("hostile name or value", len(VALUES) + len(COLUMNS) + 2, len(VALUES) + 2)
