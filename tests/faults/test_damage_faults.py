@@ -103,7 +103,8 @@ def _assert_only_the_damaged_file_is_out(export: Export, database: Database, job
 def test_damage_that_the_manifest_knows_nothing_of(export: Export, database: Database, job: Job, conclude: Conclude) -> None:
     """One load, refused for one class after another of what can be damaged, goes on when the file is sound again."""
     chance = random.Random(1)
-    damages = [*CLASSES.values(), *(_cut_at_random(chance) for _ in range(2))]
+    # Of the time in the header the MD5 alone can tell.
+    damages = [*CLASSES.values(), _changed(5), *(_cut_at_random(chance) for _ in range(2))]
     for damage in damages:
         export.data_file.write_bytes(damage(export.content))
         exit_code = job.migrate(database.url, export.root, "--chunk_items=10", "--validate=none")

@@ -106,18 +106,18 @@ def test_the_largest_items_take_little_memory_and_time(tmp_path: Path, conclude:
     conclude.note("largest item", 10, 10)
 
 
-@pytest.mark.parametrize("depth", [1_000, 100_000, 1_000_000])
-def test_deep_nesting_takes_little_memory_and_time(tmp_path: Path, conclude: Conclude, depth: int) -> None:
-    """Beyond DynamoDB's 32 levels by far: dead letters."""
+@pytest.mark.parametrize(("depth", "expected"), [(32, "2 rows"), (400, "0 rows"), (1_000_000, "0 rows")])
+def test_deep_nesting_takes_little_memory_and_time(tmp_path: Path, conclude: Conclude, depth: int, expected: str) -> None:
+    """DynamoDB's own 32 levels are rows, what is far beyond them are dead letters."""
     path = tmp_path / "deep.json.gz"
     value = b'{"L":[' * depth + b'{"NULL":true}' + b"]}" * depth
     path.write_bytes(gzip.compress(b"\n".join([_audit_line(value)] * 2), 1))
 
     printed, peak = _read(path, 2)
 
-    assert printed == "0 rows"
+    assert printed == expected
     assert peak < 400
-    conclude.note("nesting of 1,000 levels and more", 2, 2)
+    conclude.note(f"nesting of {depth:,} levels", 2, 2)
 
 
 def test_a_line_that_no_item_of_dynamodb_can_be_is_not_taken_apart(tmp_path: Path, conclude: Conclude) -> None:
