@@ -51,7 +51,7 @@ def twins(server: Server, tmp_path: Path, job: Job) -> Twins:
 
 def test_a_validation_that_is_killed_is_done_again(twins: Twins, audit_export: Path, conclude: Conclude) -> None:
     """In the middle, twice: then it finds what its twin finds, and has changed nothing."""
-    assert twins("migrate", "--export", audit_export, "--chunk_items=2", "--direct_num_workers=1") == [3, 3]
+    assert twins("migrate", "--export", audit_export, "--chunk_items=4", "--direct_num_workers=1") == [3, 3]
     twins.execute(f"UPDATE {TARGET} SET event_type = 'X' WHERE id IN (SELECT id FROM {TARGET} ORDER BY id LIMIT 3)")
     twins.execute(f"DELETE FROM {TARGET} WHERE id IN (SELECT id FROM {TARGET} ORDER BY id DESC LIMIT 2)")
     database = twins.databases[0]
@@ -59,7 +59,7 @@ def test_a_validation_that_is_killed_is_done_again(twins: Twins, audit_export: P
     for _ in range(2):
         until = database.value(compared) + 5
         process = twins.runs[0].start("validate", "--export", audit_export, "--output", twins.runs[0].output, "--direct_num_workers=1")
-        wait_until(lambda until=until, process=process: database.value(compared) >= until or process.poll() is not None)
+        wait_until(lambda until=until, process=process: database.value(compared) >= until or process.poll() is not None, every=0.03)
         assert process.poll() is None, "it was too fast to be killed"
         kill_group(process)
 
@@ -111,7 +111,7 @@ def test_a_replay_that_is_killed_brings_each_in_once(to_replay: Twins, conclude:
     replayed = "SELECT count(*) FROM ddb2pg.replayed_item WHERE key_hash IS NOT NULL"
     other = _locked(database)
     process = _start_replay(to_replay)
-    wait_until(lambda: _is_held_up(database) or process.poll() is not None)
+    wait_until(lambda process=process: _is_held_up(database) or process.poll() is not None, every=0.05)
     assert process.poll() is None
     kill_group(process)
     other.close()
@@ -119,7 +119,7 @@ def test_a_replay_that_is_killed_brings_each_in_once(to_replay: Twins, conclude:
     # The server may have been given all of it before the kill: then the whole of it counts, and the next replay brings in nothing.
     assert (database.value(replayed) == 0) == (database.query(ROWS) == before)
     process = _start_replay(to_replay)
-    wait_until(lambda: database.value(replayed) > 0 or process.poll() is not None)
+    wait_until(lambda: database.value(replayed) > 0 or process.poll() is not None, every=0.05)
     kill_group(process)
 
     exit_codes = [to_replay.command(number, "dead-letters", "replay", run.run_folders[0]) for number, run in enumerate(to_replay.runs)]
@@ -130,25 +130,26 @@ def test_a_replay_that_is_killed_brings_each_in_once(to_replay: Twins, conclude:
     conclude.note("SIGKILL of a replay", 2, database.value(replayed))
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
-def test_who_waits_for_postgresql_can_be_told_to_end(to_replay: Twins, conclude: Conclude, number: signal.Signals, exit_code: int) -> None:
+def test_who_waits_for_postgresql_can_be_told_to_end(to_replay: Twins, conclude: Conclude) -> None:
     """A statement that waits for a lock cannot be interrupted: the process ends within seconds all the same, and says what to do."""
     database = to_replay.databases[0]
     before = database.query(ROWS)
-    other = _locked(database)
-    process = _start_replay(to_replay)
-    wait_until(lambda: _is_held_up(database) or process.poll() is not None)
+    told = {signal.SIGINT: 130, signal.SIGTERM: 1}
+    for number, exit_code in told.items():
+        other = _locked(database)
+        process = _start_replay(to_replay)
+        wait_until(lambda process=process: _is_held_up(database) or process.poll() is not None, every=0.05)
 
-    process.send_signal(number)
-    sent = time.monotonic()
-    _, stderr = process.communicate(timeout=100)
-    seconds = time.monotonic() - sent
+        process.send_signal(number)
+        sent = time.monotonic()
+        _, stderr = process.communicate(timeout=100)
+        seconds = time.monotonic() - sent
 
-    other.close()
-    assert process.returncode == exit_code, stderr
-    assert seconds < 60
-    assert "run the same command again" in stderr
-    assert not group_of(process.pid)
-    wait_until(lambda: not database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ddb2pg'"))
-    assert database.query(ROWS) == before
-    conclude.note("SIGINT or SIGTERM during a statement that waits", 1, len(before))
+        other.close()
+        assert process.returncode == exit_code, stderr
+        assert seconds < 60
+        assert "run the same command again" in stderr
+        assert not group_of(process.pid)
+        wait_until(lambda: not database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ddb2pg'"))
+        assert database.query(ROWS) == before
+    conclude.note("SIGINT or SIGTERM during a statement that waits", len(told), len(before))
