@@ -27,7 +27,7 @@ def workers_of(leader: int) -> list[int]:
     return found
 
 
-def kill_group(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to the command and every process that it started."""
+def kill_group(process: subprocess.Popen[str]) -> str:
+    """SIGKILL to the command and every process that it started; what it had printed."""
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    return "".join(process.communicate())

@@ -46,30 +46,27 @@ def _start(run: CommandLine, export: Path, database: Database, workers: str, mor
     return process
 
 
-def _kill_all(process: subprocess.Popen[str]) -> None:
-    kill_group(process)
-
-
-def _kill_a_worker(process: subprocess.Popen[str]) -> None:
+def _kill_a_worker(process: subprocess.Popen[str]) -> str:
     """The run ends with an error within seconds."""
     # Each table has workers of its own.
     wait_until(lambda: workers_of(process.pid) or process.poll() is not None, every=0.05)
     os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     died = time.monotonic()
-    _, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 1, stderr
     assert "a worker process died" in stderr
     assert time.monotonic() - died < 20
+    return stdout + stderr
 
 
-def _kill_who_submitted(process: subprocess.Popen[str]) -> None:
+def _kill_who_submitted(process: subprocess.Popen[str]) -> str:
     """Nobody is left to ask the workers for anything: they end by themselves."""
     wait_until(lambda: workers_of(process.pid) or process.poll() is not None, every=0.05)
     process.kill()
-    process.communicate()
+    return "".join(process.communicate())
 
 
-KILLS = {"SIGKILL of all processes": _kill_all, "SIGKILL of one worker": _kill_a_worker, "SIGKILL of who submitted": _kill_who_submitted}
+KILLS = {"SIGKILL of all processes": kill_group, "SIGKILL of one worker": _kill_a_worker, "SIGKILL of who submitted": _kill_who_submitted}
 
 
 @pytest.mark.parametrize(
@@ -82,12 +79,13 @@ def test_kills_of_one_load(tmp_path: Path, database: Database, run: CommandLine,
     database.execute(SLOW)
     chance = random.Random(kills)
     tried: Counter[str] = Counter()
+    printed = ""
     while tried.total() < kills:
         kind = list(KILLS)[tried.total() % 3]
         # With one worker there is one process.
         workers = ONE_WORKER if kind == "SIGKILL of all processes" and tried.total() % 2 == 0 else TWO_WORKERS
         process = _start(run, export, database, workers, chance.randint(1, 6))
-        KILLS[kind](process)
+        printed += KILLS[kind](process)
         wait_until(lambda process=process: not group_of(process.pid), seconds=120, every=0.2)
         assert not _is_loaded(database), "the load was through: nothing was cut short"
         tried[kind] += 1
@@ -97,7 +95,7 @@ def test_kills_of_one_load(tmp_path: Path, database: Database, run: CommandLine,
 
     assert last.exit_code == 3, last.output
     for kind, times in tried.items():
-        conclude(kind, times, export, database, run.run_folders[-1], last.output, TABLES)
+        conclude(kind, times, export, database, run.run_folders[-1], printed + last.output, TABLES)
 
 
 def test_runs_that_are_told_to_end_do_so(tmp_path: Path, database: Database, run: CommandLine, conclude: Conclude) -> None:
