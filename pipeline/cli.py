@@ -13,22 +13,23 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from pipeline.command_objects import ExitCode
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
+from pipeline.farewell import INTERRUPTED, RESUME, told_to_end
 from pipeline.logs import configure_logging
 from pipeline.parser import make_parser
 from pipeline.storage import StorageFailed
+from pipeline.terminal import PlainConsole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
     arguments, beam_arguments = make_parser().parse_known_args(argv)
     configure_logging(arguments.log_level)
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = PlainConsole()
     try:
-        return int(arguments.run(arguments, beam_arguments, console))
+        with told_to_end():
+            return int(arguments.run(arguments, beam_arguments, console))
     except Refused as refused:
         _complain("refused, nothing was written", refused.problems)
         return ExitCode.REFUSED
@@ -40,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.FAILED
     except KeyboardInterrupt as interrupt:
         writes = arguments.command in ("migrate", "rollback", "dead-letters")
-        here = ["what is committed stays: run the same command again to go on"] if writes else []
+        here = [RESUME] if writes else []
         _complain("interrupted", [str(interrupt)] if isinstance(interrupt, Interrupted) else here)
-        return 130
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
         _complain(
             "failed by a bug in ddb2pg",

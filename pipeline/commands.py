@@ -29,6 +29,7 @@ from pipeline.report.files import print_report, rewrite_page, write_report
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.sample_export import write_sample_exports
 from pipeline.storage import Storage, StorageFailed
+from pipeline.terminal import PlainConsole
 from transforms.table import Unmapped
 from transforms.tables import TABLES
 
@@ -119,7 +120,7 @@ def run_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
     tables = arguments.table or [table.source for table in TABLES]
     options = ExportOptions(tuple(tables), bucket, prefix, arguments.export_time, arguments.wait, arguments.kms_key)
     if arguments.json:
-        console = Console(stderr=True, highlight=False)
+        console = PlainConsole(stderr=True)
     try:
         exports = export_tables(options, aws_settings(arguments), console)
     except ExportsFailed as failed:

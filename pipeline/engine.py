@@ -24,10 +24,11 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from pipeline.errors import Refused, Stopped
+from pipeline.farewell import RESUME
 from pipeline.flink.cluster import is_cluster, look_at_cluster
 from pipeline.flink.options import given_number, is_given
 from pipeline.flink.submission import RemoteJob, Submission, made_ready
-from pipeline.interruption import RESUME, Interruption
+from pipeline.interruption import Interruption
 from pipeline.worker_processes import get_ready, worker_environment
 
 _LOCAL: Final = "DirectRunner"
@@ -149,7 +150,7 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
         # First, because Beam makes an exception of its own of what a signal's handler raised.
         if interruption.reason is not None:
             raise interruption.reason_told() from None
-        sentence = str(error) if isinstance(error, Stopped) else _stopped_on_a_worker(error)
+        sentence = str(error) if isinstance(error, Stopped) else _stopped_on_a_worker(error) or _without_memory(error)
         if sentence is None and remote is not None and _is_from_elsewhere(error):
             fate = "was cancelled on Flink" if "in state CANCELLED" in str(error) else f"failed on Flink{_kind_on_a_worker(error)}"
             sentence = f"the job {fate}: look at {remote.page}; {RESUME}"
@@ -201,6 +202,12 @@ def _kind_on_a_worker(error: BaseException) -> str:
     """The name of the last exception of Python in a text; its words may hold a value of an item."""
     found = re.findall(r"^(?:[a-z_0-9]+\.)*([A-Z][A-Za-z]*(?:Error|Exception)): ", str(error), flags=re.MULTILINE)
     return f" by a bug in ddb2pg ({found[-1]})" if found else ""
+
+
+def _without_memory(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError) or re.search(r"^MemoryError\b", str(error), flags=re.MULTILINE):
+        return f"a worker process got no more memory; {RESUME}, with more memory or a smaller --direct_num_workers"
+    return None
 
 
 def _without_step(sentence: str) -> str:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from pipeline.errors import Interrupted, Stopped
+from pipeline.farewell import RESUME, TERMINATED, leave
 
-RESUME: Final = "what is committed stays: run the same command again to go on"
 _JOIN: Final = "the same command, now or later, does what is still to do, and proves the whole"
 _LONGEST_FAREWELL: Final = 5.0  # seconds that Beam gets to clean up
 
@@ -46,7 +46,7 @@ class Interruption:
             return
         reasons = {
             signal.SIGINT: KeyboardInterrupt(),
-            signal.SIGTERM: Stopped(f"was told to end (SIGTERM); {RESUME}"),
+            signal.SIGTERM: Stopped(TERMINATED),
             signal.SIGUSR1: Stopped(f"a worker process died (killed, or out of memory); {RESUME}"),
         }
 
@@ -80,7 +80,4 @@ class Interruption:
 
     def _leave(self) -> None:
         """End at once: the workers' connections break, and those of this machine end with them."""
-        reason = self.reason_told()
-        sys.stderr.write(f"ddb2pg: stopped:\n  - {reason if isinstance(reason, Stopped | Interrupted) else f'interrupted; {RESUME}'}\n")
-        sys.stderr.flush()
-        os._exit(1 if isinstance(reason, Stopped) else 130)
+        leave(self.reason_told())

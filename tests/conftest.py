@@ -11,6 +11,7 @@ import pytest
 
 from tests.aws_server import AwsServer
 from tests.command_line import CommandLine
+from tests.faults.fault_table import fault_table
 from tests.postgres_server import Database, Server
 from tests.tls_server import TlsServer
 
@@ -24,6 +25,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "soak" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="long: runs with --soak"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = fault_table(terminalreporter.stats.values())
+    if lines:
+        terminalreporter.section("faults")
+        terminalreporter.write("\n".join([*lines, ""]))
 
 
 @pytest.fixture(scope="session")

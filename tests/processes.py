@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -30,3 +32,9 @@ def _is_forked(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return _FORKED_FROM in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
+
+
+def kill_group(process: subprocess.Popen[str]) -> str:
+    """SIGKILL to the command and every process that it started; what it had printed."""
+    os.killpg(process.pid, signal.SIGKILL)
+    return "".join(process.communicate())

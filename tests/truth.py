@@ -62,12 +62,13 @@ def lines_of_export(root: Path, source_table: str) -> dict[Place, bytes]:
 
 
 def _check_table(table: Table, root: Path, database: Database, run_folder: Path) -> None:
-    truth = _read_truth(root / "truth" / f"{table.source}.jsonl")
+    truth = read_truth(root, table.source)
     dead_letters = _by_place(records(run_folder / "dead_letters" / table.source))
     losers = _check_conflicts(truth, dead_letters)
     _check_dead_letters(truth, losers, dead_letters, lines_of_export(root, table.source))
     rows = [entry["row"] for place, entry in truth.items() if entry["outcome"] != "dead_letter" and place not in losers]
-    _check_rows(table, rows, database)
+    lacking, beyond = row_differences(table, rows, database)
+    assert (lacking[:3], beyond[:3]) == ([], [])
     expected = Counter(
         (*place, notice["code"], notice["attribute"])
         for place, entry in truth.items()
@@ -80,15 +81,16 @@ def _check_table(table: Table, root: Path, database: Database, run_folder: Path)
     )
     assert found == expected
     totals = database.query(
-        "SELECT sum(items), sum(c.rows), sum(dead_letters), sum(notices) FROM ddb2pg.chunk c JOIN ddb2pg.load USING (load_id) "
-        "WHERE source_table = %s",
+        "SELECT sum(items), sum(c.rows), sum(dead_letters), sum(notices) FROM ddb2pg.chunk c JOIN ddb2pg.load l USING (load_id) "
+        "WHERE source_table = %s AND l.rolled_back_at IS NULL",
         table.source,
     )
     assert totals == [(len(truth), len(rows), len(dead_letters), sum(expected.values()))]
 
 
-def _read_truth(path: Path) -> dict[Place, dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
+def read_truth(root: Path, source_table: str) -> dict[Place, dict[str, Any]]:
+    """By place, what must become of an item."""
+    with (root / "truth" / f"{source_table}.jsonl").open(encoding="utf-8") as lines:
         entries = [json.loads(line) for line in lines]
     return {(entry["data_file"], entry["item_number"]): entry for entry in entries}
 
@@ -139,10 +141,11 @@ def _item_of(record: dict[str, Any]) -> bytes:
     return item.encode() if record["item_encoding"] == "utf-8" else base64.b64decode(item)
 
 
-def _check_rows(table: Table, rows: list[dict[str, Any]], database: Database) -> None:
-    """The target holds exactly the rows of the truth, as PostgreSQL itself reads the truth's values."""
+def row_differences(table: Table, rows: list[dict[str, Any]], database: Database) -> tuple[list[str], list[str]]:
+    """Rows that the target lacks, and rows that it has beyond these; PostgreSQL itself reads the values."""
     migration_time = database.value(
-        "SELECT to_char(migration_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ddb2pg.load WHERE source_table = %s",
+        "SELECT to_char(migration_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ddb2pg.load WHERE source_table = %s "
+        "ORDER BY load_id DESC LIMIT 1",
         table.source,
     )
     content = io.StringIO()
@@ -153,6 +156,7 @@ def _check_rows(table: Table, rows: list[dict[str, Any]], database: Database) ->
     content.seek(0)
     columns = ", ".join(table.column_names)
     connection = database.connect()
+    found = []
     with connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
         cursor.execute(f"CREATE TEMP TABLE truth AS SELECT {columns} FROM {table.target} WITH NO DATA")
@@ -161,8 +165,9 @@ def _check_rows(table: Table, rows: list[dict[str, Any]], database: Database) ->
             cursor.execute(
                 f"SELECT l::text FROM (SELECT {columns} FROM {left}) l EXCEPT ALL SELECT r::text FROM (SELECT {columns} FROM {right}) r"
             )
-            assert cursor.fetchmany(3) == [], f"in {left}, but not in {right}"
+            found.append([row[0] for row in cursor.fetchall()])
     connection.close()
+    return found[0], found[1]
 
 
 def _csv_value(value: Any, migration_time: str) -> str:

@@ -53,6 +53,8 @@ _SURELY_IN_RANGE: Final = 120
 _LEAST_EXPONENT: Final = -130
 _GREATEST_EXPONENT: Final = 125
 
+# What orjson says, as of any other line that it cannot parse, when there is no memory for it.
+_NO_MEMORY: Final = "Not enough memory"
 _INVALID_NUMBER: Final = "must be a JSON number, zero or of a magnitude from 1E-130 up to below 1E126"
 HOLDS_NUL: Final = "holds U+0000, which PostgreSQL can store neither in text nor in jsonb"
 NOT_AN_ATTRIBUTE_VALUE: Final = "must be an object with exactly one of S N B BOOL NULL M L SS NS BS and a value of that tag's JSON type"
@@ -68,11 +70,13 @@ class _Stumble(Exception):
 def line_to_item(line: bytes) -> Item:
     """The item of one line of a data file, its attribute values not yet looked at.
 
-    Raises `ReadRefused`: `invalid_json` or `not_an_item`.
+    Raises `ReadRefused`: `invalid_json` or `not_an_item`; and `MemoryError`, which says nothing of the line.
     """
     try:
         document = orjson.loads(line)
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
+        if error.msg.startswith(_NO_MEMORY):
+            raise MemoryError from None
         message = "the line is not one JSON object in UTF-8"
         # The parser's own words can quote the line.
         raise ReadRefused.because(ErrorCode.INVALID_JSON, message) from None

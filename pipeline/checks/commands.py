@@ -13,6 +13,7 @@ from pipeline.errors import Refused
 from pipeline.report import check_terminal
 from pipeline.report.files import print_report, write_report
 from pipeline.storage import Storage
+from pipeline.terminal import PlainConsole
 from transforms.table import Unmapped
 
 # -- validate ------------------------------------------------------------------------------------------------------------------------------
@@ -23,7 +24,7 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     from pipeline.checks.validation.validate import FOLDER, ValidateOptions, emit_script, validate  # noqa: PLC0415
 
     if arguments.json:
-        console = Console(stderr=True, highlight=False)
+        console = PlainConsole(stderr=True)
     options = ValidateOptions(_check_options(arguments, beam_arguments), arguments.repair, arguments.show_values, arguments.requests)
     if arguments.emit_sql:
         if arguments.repair or arguments.show_values or arguments.requests:
@@ -59,7 +60,7 @@ def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     from pipeline.checks.rollback.roll_back import FOLDER, RollbackOptions, roll_back  # noqa: PLC0415
 
     if arguments.json:
-        console = Console(stderr=True, highlight=False)
+        console = PlainConsole(stderr=True)
     options = RollbackOptions(_check_options(arguments, beam_arguments), is_dry=not arguments.yes)
     run_folder, results, facts = roll_back(options, console)
     if any(result.problems for result in results):

@@ -81,7 +81,7 @@ class Session:
     def __init__(self, reference: DatabaseReference, limit: RetryLimit | None = None) -> None:
         self._reference = reference
         self._limit = limit or RetryLimit()
-        self._connection: Any = None
+        self._opened: tuple[Any, SilenceWatch] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -91,10 +91,12 @@ class Session:
 
     def close(self) -> None:
         """Close the connection; it may be gone already."""
-        if self._connection is not None:
+        if self._opened is not None:
+            connection, watch = self._opened
+            watch.close()
             with contextlib.suppress(psycopg2.Error):
-                self._connection.close()
-            self._connection = None
+                connection.close()
+            self._opened = None
 
     def transact(self, work: Callable[[Cursor], Result], *, of_one_snapshot: bool = False) -> Result:
         """Run `work` in a transaction and commit it; `of_one_snapshot`, all of its statements see the same rows (REPEATABLE READ).
@@ -122,8 +124,8 @@ class Session:
             time.sleep(self._limit.wait(failures))
 
     def _transact_once(self, work: Callable[[Cursor], Result], settings: str) -> Result:
-        connection = self._connect()
-        with self._watched(connection) as watch:
+        connection, watch = self._connect()
+        with watch:
             with connection.cursor() as cursor:
                 cursor.execute(settings)
                 watch.process = cursor.fetchone()[0]
@@ -131,29 +133,28 @@ class Session:
             connection.commit()
         return result
 
-    def _watched(self, connection: Any) -> SilenceWatch:
-        def open_other(deadline: float) -> Any:
-            url = self._reference.url()
-            return open_until(deadline, url, connection_parameters(url))
-
-        return SilenceWatch(connection, open_other, _SILENCE_INTERVAL)
-
-    def _connect(self) -> Any:
-        if self._connection is None:
+    def _connect(self) -> tuple[Any, SilenceWatch]:
+        if self._opened is None:
             try:
-                self._connection = connect(self._reference)
+                connection = connect(self._reference)
             except Refused as refused:
                 # Not before anything was written: the load is under way.
                 raise Stopped(str(refused)) from None
-        return self._connection
+            self._opened = connection, SilenceWatch(connection, self._open_other, _SILENCE_INTERVAL)
+        return self._opened
+
+    def _open_other(self, deadline: float) -> Any:
+        url = self._reference.url()
+        return open_until(deadline, url, connection_parameters(url))
 
     def _leave_transaction(self, *, is_broken: bool) -> None:
         if is_broken:
             self.close()
-        elif self._connection is not None:
+        elif self._opened is not None:
+            connection, watch = self._opened
             try:
-                with self._watched(self._connection):
-                    self._connection.rollback()
+                with watch:
+                    connection.rollback()
             except psycopg2.Error:
                 self.close()
 

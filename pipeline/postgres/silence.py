@@ -32,9 +32,10 @@ _IS_AT_WORK: Final = """
 
 
 class SilenceWatch:
-    """Around what is done on a connection; `open_other` makes another one until a deadline.
+    """Of one connection, until `close`; a context around each thing that is done on it. `open_other` makes another one until a deadline.
 
-    Raises `psycopg2.InterfaceError` where the connection is gone already.
+    One thread for all of them: a process that has no memory left would wait for ever for one that it starts. Raises
+    `psycopg2.InterfaceError` where the connection is gone already.
     """
 
     def __init__(self, connection: Any, open_other: Callable[[float], Any], interval: float) -> None:
@@ -46,25 +47,39 @@ class SilenceWatch:
         self._open_other = open_other
         self._interval = interval
         self._is_over = threading.Event()
+        self._is_busy = False
+        self._turn = 0
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
         self.process: int | None = None
         """The server process of the transaction, as soon as it is known."""
+        threading.Thread(target=self._look_again_and_again, name="SilenceWatch", daemon=True).start()
 
     def __enter__(self) -> Self:
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
-        threading.Thread(target=self._look_again_and_again, name="SilenceWatch", daemon=True).start()
+        self.process = None
+        self._turn += 1
+        self._is_busy = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._is_busy = False
+
+    def close(self) -> None:
+        """Look no more."""
         self._is_over.set()
         self._line.close()
 
     def _look_again_and_again(self) -> None:
-        silent, worked = 0, self._work_of_ours()
+        silent = turn = 0
+        worked = 0.0
         while not self._is_over.wait(self._interval):
-            # A server that waits while we make something of its rows, or rows for it, is not silent.
             worked_before, worked = worked, self._work_of_ours()
+            if turn != self._turn or not self._is_busy:
+                turn, silent = self._turn, 0
+                continue
+            # A server that waits while we make something of its rows, or rows for it, is not silent.
             silent = 0 if worked - worked_before > _IDLE or self._is_at_work() else silent + 1
-            if silent == _LOOKS:
+            if silent >= _LOOKS and turn == self._turn:
                 with contextlib.suppress(OSError):
                     self._line.shutdown(socket.SHUT_RDWR)
                 return

@@ -16,6 +16,7 @@ from pipeline.postgres.session import why_not_connected
 from pipeline.report.files import print_report, write_report
 from pipeline.report.replay_result import print_replay
 from pipeline.storage import Storage
+from pipeline.terminal import PlainConsole
 
 
 def add_replay_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +52,7 @@ def run_replay(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
 
     refuse_leftovers(beam_arguments)
     if arguments.json:
-        console = Console(stderr=True, highlight=False)
+        console = PlainConsole(stderr=True)
     storage = Storage(aws_settings(arguments))
     files = find_dead_letters(arguments.folder, str(arguments.output), storage)
     tables = find_tables(arguments.tables)

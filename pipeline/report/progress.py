@@ -96,7 +96,7 @@ def _workers(look: _Look) -> str:
 def _show_bar(console: Console, watched: _Watched, is_over: threading.Event) -> None:
     load = watched.load
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),

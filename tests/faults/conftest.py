@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sample_export import write_sample_exports
+from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job
 
 AUDIT = "medzen-meeting-audit"
@@ -23,3 +24,8 @@ def audit_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Job:
     return Job(monkeypatch, capsys, tmp_path / "out")
+
+
+@pytest.fixture
+def conclude(request: pytest.FixtureRequest) -> Conclude:
+    return Conclude(request)

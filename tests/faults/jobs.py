@@ -22,6 +22,8 @@ class Job:
         self._capsys = capsys
         self.output = output
         self.stderr = self.stdout = ""
+        self.printed = ""
+        """By all commands."""
 
     def __call__(self, url: str, *arguments: str | Path) -> int:
         """The exit code of one command; what it printed is in `stdout` and `stderr`."""
@@ -29,6 +31,7 @@ class Job:
         self._capsys.readouterr()
         exit_code = main([str(argument) for argument in arguments])
         self.stdout, self.stderr = self._capsys.readouterr()
+        self.printed += self.stdout + self.stderr
         return exit_code
 
     def migrate(self, url: str, export: Path, *arguments: str) -> int:
@@ -39,12 +42,12 @@ class Job:
         return max(self.output.iterdir())
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    """Look again and again, for so long at most."""
+def wait_until(is_so: Callable[[], object], seconds: float = 60, every: float = 0.005) -> None:
+    """Look again and again, for so long at most; `every` so often, for a look may cost more than what is waited for."""
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.005)  # between two looks, not for a state
+        time.sleep(every)  # between two looks, not for a state
 
 
 def chunks(database: Database) -> int:

@@ -36,6 +36,7 @@ class PostgresProxy:
         self.plan = plan
         self.delay = 0.0
         """Seconds by which every message of the client is late."""
+        self.delayed = 0
         self.swallows: Callable[[bytes], bool] = lambda _: False
         """Asked of each message of the client; from a swallowed one on nothing passes on its connection any more, either way."""
         self.lost = dict.fromkeys(Lost, 0)
@@ -129,6 +130,7 @@ class _Connection:
             while message := self._client.recv(1 << 16):
                 if self._proxy.delay:
                     time.sleep(self._proxy.delay)
+                    self._proxy.delayed += 1
                 if not self._is_swallowed and self._proxy.swallows(message):
                     self._is_swallowed = True
                     self._proxy.swallowed += 1

@@ -12,12 +12,11 @@ import pytest
 from pipeline.errors import Stopped
 from pipeline.postgres import session as session_module
 from pipeline.postgres.session import Cursor, RetryLimit, Session
+from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.faults.postgres_proxy import Lost, PostgresProxy
 from tests.pipeline.postgres.made_loads import reference_to
 from tests.postgres_server import Database
-from tests.truth import assert_equals_truth
-from transforms.tables import MEETING_AUDIT
 
 
 @pytest.fixture
@@ -31,43 +30,49 @@ def _first_try_lost(number: int) -> Lost | None:
     return None if number % 2 == 0 else Lost.BEFORE if number % 4 == 1 else Lost.AFTER
 
 
-def test_a_commit_whose_answer_is_lost_changes_nothing(audit_export: Path, database: Database, job: Job) -> None:
+def test_a_commit_whose_answer_is_lost_changes_nothing(audit_export: Path, database: Database, job: Job, conclude: Conclude) -> None:
     """Every chunk of a load loses its connection at its first COMMIT: the row set is that of the truth."""
     with PostgresProxy(database.url, _first_try_lost) as proxy:
         exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=20")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
     assert min(proxy.lost.values()) >= 10
-    print(f"commits lost: {proxy.lost}")
+    _conclude_losses(conclude, proxy, audit_export, database, job)
+
+
+def _conclude_losses(conclude: Conclude, proxy: PostgresProxy, export: Path, database: Database, job: Job) -> None:
+    for lost, times in proxy.lost.items():
+        conclude(f"connection lost {lost.name.lower()} the server has a COMMIT", times, export, database, job.last_run, job.printed)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(10))
-def test_commits_lost_at_random_change_nothing(audit_export: Path, database: Database, job: Job, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_commits_lost_at_random_change_nothing(audit_export: Path, database: Database, job: Job, conclude: Conclude, seed: int) -> None:
     """Half of all COMMITs, one item a chunk: more than 300 losses a load."""
     chance = random.Random(seed)
     with PostgresProxy(database.url, lambda _: chance.choice([None, None, *Lost])) as proxy:
         exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=1")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
     assert sum(proxy.lost.values()) > 300
-    print(f"commits lost: {proxy.lost}")
+    _conclude_losses(conclude, proxy, audit_export, database, job)
 
 
 @pytest.mark.parametrize("seconds", [0.03, pytest.param(0.2, marks=pytest.mark.soak)])
-def test_a_slow_network_costs_time_and_nothing_else(audit_export: Path, database: Database, job: Job, seconds: float) -> None:
+def test_a_slow_network_costs_time_and_nothing_else(
+    audit_export: Path, database: Database, job: Job, conclude: Conclude, seconds: float
+) -> None:
     """So long for every message."""
     with PostgresProxy(database.url) as proxy:
         proxy.delay = seconds
         exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=150", "--validate=none")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    assert proxy.delayed > 20
+    conclude(f"message late by {seconds * 1000:.0f} ms", proxy.delayed, audit_export, database, job.last_run, job.printed)
 
 
-def test_a_database_that_is_away_for_a_while_is_waited_for(audit_export: Path, database: Database, job: Job) -> None:
+def test_a_database_that_is_away_for_a_while_is_waited_for(audit_export: Path, database: Database, job: Job, conclude: Conclude) -> None:
     """In the middle all connections are reset and new ones refused; then it is back. Three times."""
     with PostgresProxy(database.url) as proxy:
 
@@ -84,12 +89,12 @@ def test_a_database_that_is_away_for_a_while_is_waited_for(audit_export: Path, d
 
         assert exit_code == 3, job.stderr
         assert proxy.refusals == 3
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    conclude("all connections reset, new ones refused for 0.7 s", 3, audit_export, database, job.last_run, job.printed)
 
 
 @pytest.mark.usefixtures("short_silence")
-def test_an_answer_that_is_swallowed_is_no_hang(audit_export: Path, database: Database, job: Job) -> None:
-    """Something between us takes a COMMIT and is silent from then on, its own TCP being sound: the chunk is tried again elsewhere."""
+def test_an_answer_that_is_swallowed_is_no_hang(audit_export: Path, database: Database, job: Job, conclude: Conclude) -> None:
+    """Something between us takes a COPY and is silent from then on, its own TCP being sound: the chunk is tried again elsewhere."""
     seen = []
 
     def swallows(message: bytes) -> bool:
@@ -101,13 +106,13 @@ def test_an_answer_that_is_swallowed_is_no_hang(audit_export: Path, database: Da
         exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=20")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
     assert proxy.swallowed == 2
+    conclude("all swallowed from some message on, TCP being sound", 2, audit_export, database, job.last_run, job.printed)
 
 
 @pytest.mark.usefixtures("short_silence")
 @pytest.mark.parametrize("at", [b"SET LOCAL", b"SELECT 1", b"COMMIT\0"], ids=["begin", "statement", "commit"])
-def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Database, at: bytes) -> None:
+def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Database, conclude: Conclude, at: bytes) -> None:
     """From some message on nothing passes, on no connection: a sentence, not a hang."""
     with PostgresProxy(database.url) as proxy, Session(reference_to(proxy.url), RetryLimit(tries=1)) as session:
         session.transact(lambda cursor: cursor.execute("SELECT 2"))
@@ -126,6 +131,7 @@ def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Datab
                 session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
         assert proxy.swallowed >= 1
+    conclude.note("all swallowed on every connection: a sentence", 1, 0)
 
 
 @pytest.mark.usefixtures("short_silence")
@@ -135,7 +141,7 @@ def test_a_statement_that_takes_long_is_left_to_take_it(database: Database) -> N
         assert session.transact(lambda cursor: (cursor.execute("SELECT pg_sleep(3), 7"), cursor.fetchone()[1])[1]) == 7
 
 
-def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database) -> None:
+def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database, conclude: Conclude) -> None:
     """`connect_timeout` counts for all of the greeting, not for TCP alone."""
     with PostgresProxy(database.url) as proxy, pytest.MonkeyPatch.context() as patch:
         proxy.swallows = lambda _: True
@@ -144,8 +150,9 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database)
         with Session(reference_to(proxy.url), RetryLimit(tries=2, first_wait=0.01)) as session, pytest.raises(Stopped, match="2 tries"):
             session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert proxy.swallowed == 2
+    conclude.note("server accepts and never answers: a sentence", 2, 0)
 
 
 @pytest.mark.usefixtures("short_silence")

@@ -15,9 +15,10 @@ from typing import Any
 import psycopg2
 import pytest
 
+from pipeline.postgres import session as session_module
+from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.postgres_server import Database, Server
-from tests.truth import assert_equals_truth
 from transforms.tables import MEETING_AUDIT
 
 TARGET = MEETING_AUDIT.target
@@ -53,7 +54,7 @@ def _is_accepting(database: Database) -> bool:
 
 @pytest.mark.parametrize("crashes", [3, pytest.param(20, marks=pytest.mark.soak)])
 def test_a_server_that_crashes_and_comes_back_is_waited_for(
-    fragile_server: Server, fragile: Database, audit_export: Path, job: Job, crashes: int
+    fragile_server: Server, fragile: Database, audit_export: Path, job: Job, conclude: Conclude, crashes: int
 ) -> None:
     """Immediate shutdowns between two chunks or in the middle of one, each with recovery: no run ends, and the end is the truth."""
     crashed = 0
@@ -74,12 +75,13 @@ def test_a_server_that_crashes_and_comes_back_is_waited_for(
 
     assert exit_code == 3, job.stderr
     assert crashed >= crashes * 2 // 3
-    assert_equals_truth(audit_export, fragile, job.last_run, [MEETING_AUDIT])
-    print(f"crashes: {crashed}")
+    conclude("immediate shutdown, recovery, restart", crashed, audit_export, fragile, job.last_run, job.printed)
 
 
 @pytest.mark.parametrize("items", [5, pytest.param(1, marks=pytest.mark.soak)])
-def test_connections_that_are_ended_at_random_are_made_again(database: Database, audit_export: Path, job: Job, items: int) -> None:
+def test_connections_that_are_ended_at_random_are_made_again(
+    database: Database, audit_export: Path, job: Job, conclude: Conclude, items: int
+) -> None:
     """`pg_terminate_backend` on whatever of ours is there, again and again."""
     ended = 0
 
@@ -99,9 +101,8 @@ def test_connections_that_are_ended_at_random_are_made_again(database: Database,
         exit_code = job.migrate(database.url, audit_export, f"--chunk_items={items}")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
     assert ended >= 5
-    print(f"connections ended: {ended}")
+    conclude("connection ended by pg_terminate_backend", ended, audit_export, database, job.last_run, job.printed)
 
 
 def _take_all(url: str) -> list[Any]:
@@ -114,39 +115,46 @@ def _take_all(url: str) -> list[Any]:
             return taken
 
 
-@pytest.mark.soak
-def test_no_connection_left_is_waited_for(fragile_server: Server, fragile: Database, audit_export: Path, job: Job) -> None:
-    """Ours is ended and its place taken by others, who leave after a while."""
+def test_no_connection_left_is_waited_for(
+    fragile_server: Server, fragile: Database, audit_export: Path, job: Job, conclude: Conclude
+) -> None:
+    """Others take every connection, ours is ended, and for a role that is no superuser there is none until they leave."""
+    role = _loading_role(fragile, "crowded")
+    hit = "remaining connection slots are reserved"
     refused = 0
 
     def take(is_over: threading.Event) -> None:
         nonlocal refused
         wait_until(lambda: chunks(fragile) > 5)
-        taken: list[Any] = []
-        with fragile.connect().cursor() as cursor:
-            while not refused and not is_over.is_set():
-                refused_before = fragile_server.log.count("too many clients already")
-                cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ddb2pg'")
-                taken += _take_all(fragile.url)
-                # One refusal is that of the one who takes, the others are the job's, unless it was faster with the last place.
-                is_over.wait(0.5)
-                refused = fragile_server.log.count("too many clients already") - refused_before - 1
+        cursor = fragile.connect().cursor()
+        taken = _take_all(fragile.url)
+        cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ddb2pg'")
+        wait_until(lambda: fragile_server.log.count(hit) > 0 or is_over.is_set())
+        refused = fragile_server.log.count(hit)
         for connection in taken:
             connection.close()
 
     with meanwhile(take):
-        exit_code = job.migrate(fragile.url, audit_export, "--chunk_items=2")
+        exit_code = job.migrate(fragile.url.replace("user=postgres", f"user={role}"), audit_export, "--chunk_items=2")
 
     assert exit_code == 3, job.stderr
-    assert refused > 0
-    assert_equals_truth(audit_export, fragile, job.last_run, [MEETING_AUDIT])
+    conclude("connection refused, max_connections being reached", refused, audit_export, fragile, job.last_run, job.printed)
+
+
+def _loading_role(database: Database, name: str) -> str:
+    """A role that may do what a load needs and no more."""
+    name_of_database = database.value("SELECT current_database()")
+    role = f"{name}_{name_of_database}"
+    database.execute(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name_of_database} TO {role}")
+    database.execute(f"GRANT SELECT, INSERT ON {TARGET} TO {role}")
+    return role
 
 
 def _waiting_for(database: Database, pid: int) -> bool:
     return bool(database.value("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", pid))
 
 
-def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, audit_export: Path, job: Job) -> None:
+def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, audit_export: Path, job: Job, conclude: Conclude) -> None:
     """Another session locks the target, then wants what the chunk that waits for it has: the chunk is the victim, and comes again."""
     name = database.value("SELECT current_database()")
     # The other one never looks for deadlocks in time, so ours is always the victim; it has time to get into one.
@@ -169,28 +177,84 @@ def test_a_lock_is_waited_for_and_a_deadlock_is_tried_again(database: Database, 
         exit_code = job.migrate(database.url, audit_export, "--chunk_items=5")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
     wait_until(lambda: database.value(deadlocks) == 1)
+    conclude("deadlock of which a chunk is the victim", 1, audit_export, database, job.last_run, job.printed)
 
 
-def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: Path, job: Job) -> None:
+def test_time_limits_of_the_role_are_not_ours(database: Database, audit_export: Path, job: Job, conclude: Conclude) -> None:
     """A role that may take a tenth of a second for a statement loads chunks that take longer."""
-    role = f"hurried_{database.value('SELECT current_database()')}"
-    database.execute(
-        f"CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET statement_timeout = '100ms'; ALTER ROLE {role} SET lock_timeout = '1ms'"
-    )
+    role = _loading_role(database, "hurried")
+    database.execute(f"ALTER ROLE {role} SET statement_timeout = '100ms'; ALTER ROLE {role} SET lock_timeout = '1ms'")
     database.execute(f"ALTER ROLE {role} SET TimeZone = 'Asia/Tokyo'; ALTER ROLE {role} SET DateStyle = 'German'")
-    database.execute(f"GRANT CREATE ON DATABASE {database.value('SELECT current_database()')} TO {role}")
-    database.execute(f"GRANT SELECT, INSERT ON {TARGET} TO {role}; " + SLOW.format(seconds=0.2))
+    database.execute(SLOW.format(seconds=0.2))
 
     exit_code = job.migrate(database.url.replace("user=postgres", f"user={role}"), audit_export, "--chunk_items=150")
 
     assert exit_code == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    conclude("time limit of the role that a chunk exceeds", chunks(database), audit_export, database, job.last_run, job.printed)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own time limits, in minutes otherwise, are fractions of a second."""
+    settings = session_module._SETTINGS
+    for usual, short in (
+        ("statement_timeout = '5min'", "statement_timeout = '500ms'"),
+        ("lock_timeout = '1min'", "lock_timeout = '100ms'"),
+    ):
+        assert usual in settings
+        settings = settings.replace(usual, short)
+    monkeypatch.setattr(session_module, "_SETTINGS", settings)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_statement_that_takes_too_long_is_tried_again(
+    server: Server, database: Database, audit_export: Path, job: Job, conclude: Conclude
+) -> None:
+    """The first three COPYs hang on the server; our time limit ends each."""
+    hit = "canceling statement due to statement timeout"
+    before = server.log.count(hit)
+    database.execute(
+        "CREATE SEQUENCE hanging; CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN IF nextval(''hanging'') <= 3 THEN PERFORM pg_sleep(600); END IF; RETURN NULL; END'; "
+        f"CREATE TRIGGER hang BEFORE INSERT ON {TARGET} FOR EACH STATEMENT EXECUTE FUNCTION hang()"
+    )
+
+    exit_code = job.migrate(database.url, audit_export, "--chunk_items=50")
+
+    assert exit_code == 3, job.stderr
+    assert server.log.count(hit) - before >= 3
+    conclude("statement timeout hit", server.log.count(hit) - before, audit_export, database, job.last_run, job.printed)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_lock_that_is_not_given_in_time_is_asked_for_again(
+    server: Server, database: Database, audit_export: Path, job: Job, conclude: Conclude
+) -> None:
+    """Another session keeps the target until our time limit was hit three times."""
+    hit = "canceling statement due to lock timeout"
+    before = server.log.count(hit)
+
+    def lock(is_over: threading.Event) -> None:
+        wait_until(lambda: chunks(database) > 1)
+        other = database.connect()
+        other.autocommit = False
+        other.cursor().execute(f"LOCK TABLE {TARGET} IN ACCESS EXCLUSIVE MODE")
+        wait_until(lambda: server.log.count(hit) - before >= 3 or is_over.is_set())
+        other.close()
+
+    with meanwhile(lock):
+        exit_code = job.migrate(database.url, audit_export, "--chunk_items=5")
+
+    assert exit_code == 3, job.stderr
+    assert server.log.count(hit) - before >= 3
+    conclude("lock held by another session, lock timeout hit", 3, audit_export, database, job.last_run, job.printed)
 
 
 @pytest.mark.parametrize("how", ["ALTER SYSTEM", "ALTER DATABASE {database}"])
-def test_a_database_that_becomes_read_only_stops_the_load(database: Database, audit_export: Path, job: Job, how: str) -> None:
+def test_a_database_that_becomes_read_only_stops_the_load(
+    database: Database, audit_export: Path, job: Job, conclude: Conclude, how: str
+) -> None:
     """As Supabase does with a full disk. Nothing more is written, the sentence says why; writable again, the same command goes on."""
     how = how.format(database=database.value("SELECT current_database()"))
     rows_then = -1
@@ -223,7 +287,7 @@ def test_a_database_that_becomes_read_only_stops_the_load(database: Database, au
         database.value("SELECT pg_reload_conf()")
     wait_until(lambda: database.value("SHOW default_transaction_read_only") == "off")
     assert job.migrate(database.url, audit_export, "--chunk_items=5") == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    conclude("read-only in the middle", 1, audit_export, database, job.last_run, job.printed)
 
 
 @pytest.fixture
@@ -244,7 +308,7 @@ def small_disk(database: Database) -> Iterator[Path]:
 
 
 def test_a_full_disk_stops_the_load_and_a_larger_one_lets_it_go_on(
-    database: Database, audit_export: Path, job: Job, small_disk: Path
+    database: Database, audit_export: Path, job: Job, conclude: Conclude, small_disk: Path
 ) -> None:
     """The target lies in a tablespace that gets full: what is committed stays, and the rest comes when there is room."""
     database.execute(f"CREATE TABLESPACE small_disk LOCATION '{small_disk}'")
@@ -258,4 +322,4 @@ def test_a_full_disk_stops_the_load_and_a_larger_one_lets_it_go_on(
     assert database.value(f"SELECT count(*) FROM {TARGET}") == database.value("SELECT sum(rows) FROM ddb2pg.chunk")
     subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
     assert job.migrate(database.url, audit_export, "--chunk_items=5") == 3, job.stderr
-    assert_equals_truth(audit_export, database, job.last_run, [MEETING_AUDIT])
+    conclude("disk full in the middle", 1, audit_export, database, job.last_run, job.printed)

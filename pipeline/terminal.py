@@ -1,0 +1,28 @@
+"""The terminal. What is printed may hold names from outside, of tables, files and folders: none of their signs draws, none is markup."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from pipeline.inspection.names import printable
+
+
+class PlainConsole(Console):
+    """Prints text as it is, but for characters that a terminal would act upon: those it shows as their escapes."""
+
+    def __init__(self, *, stderr: bool = False, **settings: Any) -> None:
+        stream = sys.stderr if stderr else sys.stdout
+        super().__init__(stderr=stderr, highlight=False, markup=False, soft_wrap=not stream.isatty(), **settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """See `Console`: all that it prints comes through here, whatever draws it."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment("\n".join(map(printable, segment.text.split("\n"))), segment.style)
