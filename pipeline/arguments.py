@@ -86,7 +86,8 @@ def add_runner(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group(
         "where it runs",
         "Options of Beam are taken, too. On this machine: --direct_num_workers=N. On a Flink cluster: --runner=FlinkRunner "
-        "--flink_master=HOST:PORT; parallelism, retries and workers are set unless they are given. See docs/engines.md.",
+        "--flink_master=HOST:PORT; parallelism, retries and workers are set unless they are given. On Dataflow: --runner=DataflowRunner "
+        "--project --region --temp_location=gs://... --sdk_container_image --max_num_workers. See docs/engines.md.",
     )
     group.add_argument(
         "--shared_folders",
