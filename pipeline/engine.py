@@ -100,7 +100,12 @@ def worker_limit(beam_arguments: Sequence[str]) -> WorkerLimit:
 
 def is_left_alone(beam_arguments: Sequence[str]) -> bool:
     """Whether the job only begins when this process has ended."""
-    return _is_dataflow(PipelineOptions(list(beam_arguments))) and is_given(beam_arguments, TEMPLATE)
+    return is_dataflow(beam_arguments) and is_given(beam_arguments, TEMPLATE)
+
+
+def is_dataflow(beam_arguments: Sequence[str]) -> bool:
+    """Whether the job goes to Dataflow."""
+    return _is_dataflow(PipelineOptions(list(beam_arguments)))
 
 
 def _is_dataflow(options: PipelineOptions) -> bool:
@@ -217,7 +222,7 @@ def _remote_job(options: PipelineOptions, name: str) -> RemoteJob | None:
     cloud = options.view_as(GoogleCloudOptions)  # where Beam keeps the names of all runners' jobs
     if _is_dataflow(options):
         cloud.job_name = cloud.job_name or job_name(name)
-        return DataflowJob(cloud.job_name, cloud.project, cloud.region)
+        return DataflowJob(cloud.job_name, cloud.project, cloud.region, cloud.template_location)
     master = _cluster_of(options)
     if master is None:
         return None

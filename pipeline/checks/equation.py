@@ -46,13 +46,8 @@ def prove(
             f"{plan.table.target} holds {target_rows:,} rows, fewer than the {totals.rows:,} that were loaded: "
             f"rows were deleted since; {BEGIN_ANEW.format(table=plan.table.target, export=export.export_id)}"
         )
-    expected_records = ((RecordKind.DEAD_LETTERS, totals.dead_letters), (RecordKind.NOTICES, totals.notices))
-    for kind, expected in expected_records if run_folder is not None else ():
-        written = count_records(run_folder / kind / plan.table.source)
-        if not problems and written != expected:
-            problems.append(
-                f"{run_folder / kind}: holds {written:,} records, but the ledger knows {expected:,}; run the same command again"
-            )
+    if run_folder is not None and not problems:
+        problems += _problems_of_records(plan, totals, run_folder)
     if not problems and run_folder is not None:
         ledger.finish_load(cursor, plan.load)
     dead_letter_codes, notice_codes = ledger.code_counts(cursor, plan.load.load_id)
@@ -71,6 +66,13 @@ def prove(
         problems=tuple(_shortened(problems)),
         runs=ledger.loading_runs(cursor, plan.load.load_id),
     )
+
+
+def _problems_of_records(plan: LoadPlan, totals: Totals, run_folder: OutputFolder) -> Iterator[str]:
+    for kind, expected in ((RecordKind.DEAD_LETTERS, totals.dead_letters), (RecordKind.NOTICES, totals.notices)):
+        written = count_records(run_folder / kind / plan.table.source)
+        if written != expected:
+            yield f"{run_folder / kind}: holds {written:,} records, but the ledger knows {expected:,}; run the same command again"
 
 
 def _problems_of_files(cursor: Cursor, plan: LoadPlan, export: Export) -> list[str]:

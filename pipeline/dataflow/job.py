@@ -45,12 +45,13 @@ def job_name(name: str) -> str:
 class DataflowJob:
     """See `RemoteJob`."""
 
-    def __init__(self, name: str, project: str, region: str) -> None:
+    def __init__(self, name: str, project: str, region: str, template: str | None = None) -> None:
         self.name = name
         self.job_id: str | None = None
         """Once it is submitted."""
         self._project = project
         self._region = region
+        self._template = template
 
     def submitted(self, result: object) -> None:
         """See `RemoteJob`; a job that is only written to a template has no id."""
@@ -65,6 +66,8 @@ class DataflowJob:
 
     def whereabouts(self) -> str:
         """See `RemoteJob`."""
+        if self._template is not None:
+            return f"the job {self.name} is written to {self._template}, and begins when this launch has ended: look at {self.page}"
         if self.job_id is None:
             return f"whether Dataflow has the job {self.name} is not known: look at {self.page}"
         cancel = shlex.join(["gcloud", "dataflow", "jobs", "cancel", self.job_id, f"--region={self._region}", f"--project={self._project}"])
