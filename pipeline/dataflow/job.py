@@ -15,6 +15,7 @@ _FORBIDDEN: Final = (
     "these credentials may not; give them roles/dataflow.developer, and roles/iam.serviceAccountUser on the workers' account"
 )
 _NO_CREDENTIALS: Final = "look at GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login"
+_NO_BUCKET: Final = "look at the bucket, and give these credentials roles/storage.objectAdmin on it; nothing of the job runs"
 _UNREACHABLE: Final = "it does not answer; look at the network, and try again"
 _SENTENCES: Final[Mapping[str, str]] = {
     "DefaultCredentialsError": _NO_CREDENTIALS,
@@ -33,7 +34,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "TransportError": _UNREACHABLE,
     "ServiceUnavailable": _UNREACHABLE,
     "RetryError": _UNREACHABLE,
-    "BeamIOError": "its files cannot be written to --temp_location; give these credentials roles/storage.objectAdmin on the bucket",
 }
 
 
@@ -79,7 +79,9 @@ class DataflowJob:
         """See `RemoteJob`. What the service or a worker says in words may hold a value of an item, so it stays unsaid."""
         kind = type(error).__name__
         if self.job_id is None:
-            if kind != "BeamIOError" and not type(error).__module__.startswith("google."):
+            if isinstance(error, OSError) or kind == "BeamIOError":
+                return f"the job's files cannot be written to --temp_location ({kind}): {_NO_BUCKET}"
+            if not type(error).__module__.startswith("google."):
                 return None
             return f"Dataflow did not take the job ({kind}): {_SENTENCES.get(kind, _UNREACHABLE)}"
         state = re.search(r"^Dataflow pipeline failed\. State: ([A-Z_]+)", str(error))

@@ -39,6 +39,9 @@ def _defaults(arguments: Sequence[str]) -> Iterator[tuple[str, object]]:
     if not is_given(arguments, THREADS):
         # Each thread has a connection, and Python runs one at a time. Dataflow's own number is 12.
         yield THREADS, 1
+    if "disable_logging_submission_environment" not in experiments(arguments):
+        # Beam stages a list of what is installed here, with the URLs that it came from.
+        yield "experiments", "disable_logging_submission_environment"
     if not any(is_given(arguments, name) for name in MACHINE_TYPE):
         # Dataflow's own choice depends on the job, and with it the number of processes.
         yield MACHINE_TYPE[0], _USUAL_MACHINE_TYPE
@@ -51,7 +54,7 @@ def option_problems(arguments: Sequence[str], unknown: Sequence[str]) -> Iterato
         yield f"a job on Dataflow needs {', '.join(missing)}"
     if not any(is_given(arguments, name) for name in _CODE):
         yield "the workers need ddb2pg: give --sdk_container_image, the image of deploy/dataflow/Dockerfile in your registry"
-    if unknown:
+    if unknown and not is_given(arguments, TEMPLATE):  # a template's parameters were checked, and its launcher adds its own
         yield f"unknown arguments: {', '.join(unknown)}; Dataflow would show and keep them; see --help"
     telling = sorted({name for name, value in _values(arguments) if _SECRET.search(value)})
     if telling:
