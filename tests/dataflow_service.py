@@ -23,9 +23,9 @@ IMAGE: Final = "region-docker.pkg.dev/project-1/ddb2pg/worker:1"
 _TIME: Final = "2026-11-23T12:00:00Z"
 
 
-def run_as_sent(job: dict[str, Any]) -> None:
+def run_as_sent(sent: beam_runner_api_pb2.Pipeline) -> None:
     """What the service does with a job, but that its containers are this process."""
-    pipeline = sent_pipeline(job)
+    pipeline = beam_runner_api_pb2.Pipeline.FromString(sent.SerializeToString())
     for environment in pipeline.components.environments.values():
         environment.urn, environment.payload = python_urns.EMBEDDED_PYTHON, b""
     FnApiRunner().run_via_runner_api(pipeline, PipelineOptions()).wait_until_finish()
@@ -40,10 +40,12 @@ def sent_pipeline(job: dict[str, Any]) -> beam_runner_api_pb2.Pipeline:
 class DataflowService:
     """`run` is what becomes of a job: it ends, or raises, and whatever it raises is told by the service, as Dataflow does."""
 
-    def __init__(self, run: Callable[[dict[str, Any]], None] = run_as_sent) -> None:
+    def __init__(self, run: Callable[[beam_runner_api_pb2.Pipeline], None] = run_as_sent) -> None:
         self.run = run
         self.jobs: list[dict[str, Any]] = []
         """As they were sent."""
+        self.pipelines: list[beam_runner_api_pb2.Pipeline] = []
+        """Their graphs."""
         self.seen = threading.Event()
         """Whether somebody asked how a job is."""
         self.refusal: tuple[int, str] | None = None
@@ -80,6 +82,7 @@ class DataflowService:
     def _take(self, job: dict[str, Any]) -> dict[str, Any]:
         number = len(self.jobs)
         self.jobs.append(job)
+        self.pipelines.append(sent_pipeline(job))
         self._states.append("JOB_STATE_RUNNING")
         self._ended.append(threading.Event())
         threading.Thread(target=self._work, args=(number,), daemon=True).start()
@@ -87,8 +90,8 @@ class DataflowService:
 
     def _work(self, number: int) -> None:
         try:
-            self.run(self.jobs[number])
-        except Exception:
+            self.run(self.pipelines[number])
+        except Exception:  # noqa: BLE001 - as the service, whatever a job raises
             self._errors.append(traceback.format_exc())
             ended = "JOB_STATE_FAILED"
         else:
