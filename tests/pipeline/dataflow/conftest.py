@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.postgres import database_url
 from tests.command_line import CommandLine, Finished
 from tests.dataflow_service import DataflowService
 from tests.google_secrets import GoogleSecrets
@@ -19,6 +20,8 @@ SECRET = "projects/project-1/secrets/database"
 def service(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataflowService]:
     """Where it runs jobs, and for commands: the secret is known, and no other way to the database."""
     (tmp_path / "credentials").mkdir()
+    # Jobs run in this process, which would remember the secret of another test.
+    monkeypatch.setattr(database_url, "_LOOKED_UP", {})
     with GoogleSecrets(tmp_path / "credentials") as secrets, DataflowService() as service:
         secrets.versions[f"{SECRET}/versions/latest"] = database.url
         for name, value in {**secrets.environment, "NO_GCE_CHECK": "true"}.items():
