@@ -25,6 +25,7 @@ from pipeline.postgres import ledger
 from pipeline.postgres.session import Session
 from pipeline.storage import StorageFailed
 from pipeline.storage.output import OutputFolder
+from pipeline.worker_session import WorkerSession
 
 DEAD_LETTERS: Final = "dead_letters"
 NOTICES: Final = "notices"
@@ -44,13 +45,6 @@ def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[...
             raise Bug(type(error).__name__).with_traceback(error.__traceback__) from None
 
     return guarded
-
-
-def session_of(plan: LoadPlan) -> Session:
-    """A worker's session with the load's database. Raises `Stopped` for another's: a reference may mean something else where this runs."""
-    session = Session(plan.database)
-    session.transact(lambda cursor: ledger.stop_if_not_here(cursor, plan.load))
-    return session
 
 
 class CheckFiles(beam.DoFn):
@@ -93,12 +87,13 @@ class LoadChunks(beam.DoFn):
 
     def setup(self) -> None:
         """One connection a worker process."""
-        self._session = session_of(self._plan)
+        self._session = WorkerSession(self._plan)
         self._loader = ChunkLoader(self._plan, self._session)
 
     @_without_words
     def process(self, chunk: Chunk) -> Iterator[TaggedOutput]:
         """Load one chunk; what comes out is told only after it is committed."""
+        self._session.check()
         dead_letters, notices = self._loader.load(chunk)
         yield TaggedOutput(DEAD_LETTERS, dead_letters)
         yield TaggedOutput(NOTICES, notices)
@@ -116,12 +111,13 @@ class CheckChunks(beam.DoFn):
 
     def setup(self) -> None:
         """One connection a worker process."""
-        self._session = session_of(self._plan.load_plan)
+        self._session = WorkerSession(self._plan.load_plan)
         self._check = self._plan.worker(self._session)
 
     @_without_words
     def process(self, chunk: Chunk) -> Iterator[RecordBatch]:
         """Check one chunk."""
+        self._session.check()
         yield self._check(chunk)
 
     def teardown(self) -> None:

@@ -20,14 +20,17 @@ _WORKERS_KEPT: Final = 4_000  # milliseconds
 _POOL: Final = "localhost:50000"
 _WORKERS: Final = ("environment_type", "environment_config")
 _SUBMISSION: Final = ("job_endpoint", "artifact_endpoint")
+_OTHER_WAYS: Final = ("job_endpoint", "flink_job_server_jar", "flink_submit_uber_jar")
 
 
 def with_defaults(arguments: Sequence[str], cluster: FlinkCluster) -> list[str]:
     """The arguments, and those that a job needs beside them; what was given stands."""
-    return [*arguments, *(f"--{name}={value}" for name, value in _defaults(arguments, cluster) if not is_given(arguments, name))]
+    missing = ((name, value) for name, value in _defaults(arguments, cluster) if not is_given(arguments, name))
+    return [*arguments, *(f"--{name}" if value is None else f"--{name}={value}" for name, value in missing)]
 
 
 def _defaults(arguments: Sequence[str], cluster: FlinkCluster) -> Iterator[tuple[str, object]]:
+    """Names and values; None for a switch."""
     parallelism = given_number(arguments, "parallelism") or usual_parallelism(cluster.slots)
     if parallelism:
         yield "parallelism", parallelism
@@ -39,10 +42,11 @@ def _defaults(arguments: Sequence[str], cluster: FlinkCluster) -> Iterator[tuple
     if not is_given(arguments, "environment_type"):
         pool = {"environment_type": "EXTERNAL", "environment_config": _POOL}
         yield from ((name, cluster.told.get(name, pool[name])) for name in _WORKERS)
-    if "job_endpoint" in cluster.told and not any(is_given(arguments, name) for name in ("job_endpoint", "flink_job_server_jar")):
+    if "job_endpoint" in cluster.told and not any(is_given(arguments, name) for name in _OTHER_WAYS):
         yield from ((name, cluster.told[name]) for name in _SUBMISSION if name in cluster.told)
     elif not is_given(arguments, "job_endpoint"):
-        yield "flink_version", cluster.version
+        # The job goes there in one jar, with all that it brings along: it needs no Java here, and nothing of ours once it runs.
+        yield "flink_submit_uber_jar", None
 
 
 def usual_parallelism(slots: Sequence[int]) -> int:

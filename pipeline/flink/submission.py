@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -49,11 +48,7 @@ def _warnings(cluster: FlinkCluster) -> Iterator[str]:
 
 
 def _submission_problems(arguments: Sequence[str], cluster: FlinkCluster, versions: Sequence[str]) -> Iterator[str]:
-    if is_given(arguments, "job_endpoint"):
-        return
-    if shutil.which("java") is None:
-        yield "a job goes to Flink through Beam's job server, which needs Java; install it, or give --job_endpoint of one that runs"
-    if not is_given(arguments, "flink_job_server_jar") and cluster.version not in versions:
+    if not is_given(arguments, "job_endpoint") and not is_given(arguments, "flink_job_server_jar") and cluster.version not in versions:
         yield (
             f"the cluster runs Flink {cluster.version}, for which this Beam has no job server (it has them for {', '.join(versions)}); "
             "give --flink_job_server_jar or --job_endpoint of another Beam's, or run another Flink"
@@ -80,7 +75,8 @@ class FlinkJob:
         """See `RemoteJob`: what Beam makes of a job that failed, or of a server that does not answer."""
         if not isinstance(error, RuntimeError | grpc.RpcError | grpc.FutureTimeoutError):
             return None
-        return f"the job failed on Flink{bug_on_a_worker(error)}: look at {self.page}; {RESUME}"
+        fate = "was cancelled on Flink" if "in state CANCELLED" in str(error) else f"failed on Flink{bug_on_a_worker(error)}"
+        return f"the job {fate}: look at {self.page}; {RESUME}"
 
     def whereabouts(self) -> str:
         """See `RemoteJob`."""

@@ -31,7 +31,7 @@ def spec_schema(flink_parts: Path) -> dict[str, Any]:
     """Of a FlinkDeployment's spec, pod templates included: the operator publishes it with its Java API."""
     [jar] = (flink_parts / "operator").glob("*.jar")
     with zipfile.ZipFile(jar) as archive:
-        definition = yaml.safe_load(archive.read("META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"))
+        definition = yaml.load(archive.read("META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"), Loader=yaml.CSafeLoader)
     [version] = [one for one in definition["spec"]["versions"] if one["name"] == "v1beta1"]
     schema: dict[str, Any] = _closed(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
     return schema

@@ -25,7 +25,7 @@ def test_what_is_lost_with_a_task_manager_finds_room_on_the_others(slots: tuple[
 
 
 def test_a_job_without_options_gets_those_that_it_needs() -> None:
-    """Slots and processes of two TaskManagers, new tries, a pool of workers beside each, and the job server of the cluster's Flink."""
+    """Slots and processes of two TaskManagers, new tries, a pool of workers beside each, and all of it in one jar."""
     assert with_defaults(["--runner=FlinkRunner"], cluster(4, 4)) == [
         "--runner=FlinkRunner",
         "--parallelism=4",
@@ -34,7 +34,7 @@ def test_a_job_without_options_gets_those_that_it_needs() -> None:
         "--execution_retry_delay=5000",
         "--environment_cache_millis=4000",
         *POOL,
-        "--flink_version=1.19",
+        "--flink_submit_uber_jar",
     ]
 
 
@@ -61,7 +61,7 @@ def test_a_cluster_says_how_its_workers_start_and_which_job_server_is_its_own() 
     arguments = with_defaults([], cluster(2, 2, **told))
 
     assert {f"--{name}={value}" for name, value in told.items()} <= set(arguments)
-    assert not [argument for argument in arguments if argument.startswith("--flink_version")]
+    assert not [argument for argument in arguments if argument.startswith("--flink_submit_uber_jar")]
 
 
 def test_halves_of_two_settings_are_not_mixed() -> None:
