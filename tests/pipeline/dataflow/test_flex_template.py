@@ -60,7 +60,7 @@ def test_choices_of_options_are_those_of_the_parameters() -> None:
     ("name", "sound", "unsound"),
     [
         ("export", ["s3://bucket/exports", "gs://bucket", "medzen-video-sessions=gs://bucket/x"], ["exports", "https://x", ""]),
-        ("output", ["s3://bucket/out"], ["out", "s3://"]),
+        ("output", ["s3://bucket/out", "gs://bucket"], ["out", "s3://"]),
         (
             "database_secret",
             ["gcp-secretmanager:projects/p/secrets/s", "gcp-secretmanager:projects/p/secrets/s/versions/3"],
