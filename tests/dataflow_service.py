@@ -10,14 +10,15 @@ import re
 import threading
 import traceback
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+
+from tests.json_server import JsonServer
 
 IMAGE: Final = "region-docker.pkg.dev/project-1/ddb2pg/worker:1"
 _TIME: Final = "2026-11-23T12:00:00Z"
@@ -37,7 +38,7 @@ def sent_pipeline(job: dict[str, Any]) -> beam_runner_api_pb2.Pipeline:
     return beam_runner_api_pb2.Pipeline.FromString(Path(url).read_bytes())
 
 
-class DataflowService:
+class DataflowService(JsonServer):
     """`run` is what becomes of a job: it ends, or raises, and whatever it raises is told by the service, as Dataflow does."""
 
     def __init__(self, run: Callable[[beam_runner_api_pb2.Pipeline], None] = run_as_sent) -> None:
@@ -55,8 +56,8 @@ class DataflowService:
         self._ended: list[threading.Event] = []
         self._states: list[str] = []
         self._errors: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://localhost:{self._server.server_address[1]}"
+        super().__init__()
+        self.url = f"http://localhost:{self.port}"
 
     def options(self, folder: Path) -> list[str]:
         """Those of a job that goes here; what it stages, too."""
@@ -70,14 +71,6 @@ class DataflowService:
         """Until a job has ended well."""
         assert self._ended[number].wait(300)
         assert self._states[number] == "JOB_STATE_DONE", self._errors
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def _take(self, job: dict[str, Any]) -> dict[str, Any]:
         number = len(self.jobs)
@@ -103,7 +96,9 @@ class DataflowService:
     def _job(self, number: int) -> dict[str, Any]:
         return {"id": f"job-{number}", "name": self.jobs[number]["name"], "currentState": self._states[number], "createTime": _TIME}
 
-    def _answer(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def answer(self, path: str, authorization: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        """See `JsonServer`."""
+        del authorization
         if body:
             if self.refusal is not None:
                 self.refused.append(json.loads(body)["name"])
@@ -121,29 +116,6 @@ class DataflowService:
             ]
             return 200, {"jobMessages": errors}
         return 200, self._job(int(found[1]))
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._send(*service._answer(self.path, b""))
-
-            def do_POST(self) -> None:
-                self._send(*service._answer(self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-
-            def _send(self, status: int, body: dict[str, Any]) -> None:
-                content = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
 
 
 def options_without_service(folder: Path) -> list[str]:
