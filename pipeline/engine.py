@@ -177,6 +177,9 @@ def run_pipeline(define: Callable[[beam.Pipeline], None], beam_arguments: Sequen
     `name` is the job's on a cluster, unless `--job_name` gives another. Raises `Stopped` with the sentence of the step that stopped, for a
     worker's death and for SIGTERM, `Interrupted` for Ctrl-C. Any other exception is a bug.
     """
+    if is_left_alone(beam_arguments):
+        message = f"--{TEMPLATE}: this job must be waited for, and one that is written to a template begins only afterwards; leave it out"
+        raise Stopped(message)
     _run(define, beam_arguments, workers, name, waits=True)
 
 

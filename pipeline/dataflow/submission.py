@@ -26,7 +26,11 @@ def made_ready(given: Submission, unknown: Sequence[str], *, has_shared_folders:
 
 
 def _package_problems() -> Iterator[str]:
-    if importlib.util.find_spec("google") is None or importlib.util.find_spec("google.cloud.dataflow") is None:
+    try:
+        is_there = importlib.util.find_spec("google.cloud.dataflow") is not None
+    except ModuleNotFoundError:  # not even a part of the name
+        is_there = False
+    if not is_there:
         yield "DataflowRunner needs packages of Google: pip install 'ddb2pg[gcp]'"
 
 

@@ -93,6 +93,12 @@ def test_a_template_holds_the_settings_that_a_job_needs(tmp_path: Path) -> None:
     assert not environment.dependencies
 
 
+def test_a_template_cannot_be_waited_for(service: DataflowService, tmp_path: Path) -> None:
+    """Beam would say at once that it is done."""
+    with pytest.raises(Stopped, match="must be waited for"):
+        run_pipeline(nothing, [*service.options(tmp_path), f"--template_location={tmp_path / 'job.json'}"], 1, "ddb2pg-table")
+
+
 def test_a_step_that_stopped_is_told_in_its_own_sentence(service: DataflowService, tmp_path: Path) -> None:
     with pytest.raises(Stopped, match=r"^the disk is full; make room, and run the same command again$"):
         run(service, tmp_path, stopping)

@@ -20,7 +20,7 @@ from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.link import look_at_link
 from pipeline.postgres.session import Session
 from pipeline.storage.s3_folder import S3Folder
-from pipeline.submission import Submission, WorkerLimit
+from pipeline.submission import Submission
 from tests.postgres_server import Database
 
 SOUND = [
@@ -151,10 +151,9 @@ def test_no_limit_at_all_is_a_warning_with_one_to_set(database: Database, monkey
     monkeypatch.setenv("OF_TEST", database.url)
     reference = DatabaseReference("env:OF_TEST")
     link = look_at_link(reference, 2)
+    limit = worker_limit(with_defaults(SOUND))
     with Session(reference) as session:
-        [finding] = session.transact(
-            lambda cursor: list(connection_findings(cursor, link, None, WorkerLimit("max_num_workers", 2, is_needed=True)))
-        )
+        [finding] = session.transact(lambda cursor: list(connection_findings(cursor, link, None, limit)))
 
     assert finding.level is Level.WARNING
     assert "give --max_num_workers=" in finding.sentence
