@@ -145,5 +145,6 @@ def pool_findings(link: Link, workers: int, limit: WorkerLimit = USUAL_LIMIT) ->
 
 def _how_to_mend(workers: int, free: int, limit: WorkerLimit) -> str:
     most = (free - PROGRESS) // limit.each
-    fewer = f", or give --{limit.option}={most} or less" if workers > limit.each and most > 0 else ""
+    number = f"{most} or less" if most > 1 else "1"
+    fewer = f", {'or' if most > 0 else 'and'} give --{limit.option}={number}" if workers > limit.each else ""
     return f"end other connections or raise the limit{fewer}"
