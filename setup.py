@@ -32,7 +32,7 @@ TEST = [
     "duckdb",  # reads the files of dead letters, as the documentation says
     "pandas",  # as well
     "cryptography",  # certificates, for the tests of TLS
-    "google-cloud-secret-manager>=2",  # as in the extra gcp, without the rest of it
+    *GCP,  # the real DataflowRunner, and Google's client for secrets
     "packaging",  # requirements.lock against this file
     "jsonschema>=4",  # report.json against its schema
     "pyyaml",  # manifests for Kubernetes

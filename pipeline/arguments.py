@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.dead_letters.threshold import USUAL, Threshold, parse_threshold
+from pipeline.storage.beam_folder import BeamFolder
 from pipeline.storage.output import OutputFolder
 from pipeline.storage.s3_folder import S3Folder
 
@@ -68,7 +69,7 @@ def add_output(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=folder_to_write,
         default=Path("ddb2pg-output"),
-        help="where each run gets a folder, on disk or s3:// (default: ./%(default)s)",
+        help="where each run gets a folder, on disk, s3:// or gs:// (default: ./%(default)s)",
     )
     add_output_key(command)
     add_tables(command)
@@ -86,7 +87,8 @@ def add_runner(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group(
         "where it runs",
         "Options of Beam are taken, too. On this machine: --direct_num_workers=N. On a Flink cluster: --runner=FlinkRunner "
-        "--flink_master=HOST:PORT; parallelism, retries and workers are set unless they are given. See docs/engines.md.",
+        "--flink_master=HOST:PORT; parallelism, retries and workers are set unless they are given. On Dataflow: --runner=DataflowRunner "
+        "--project --region --temp_location=gs://... --sdk_container_image --max_num_workers. See docs/engines.md.",
     )
     group.add_argument(
         "--shared_folders",
@@ -108,12 +110,14 @@ def file_to_write(text: str) -> Path:
 
 
 def folder_to_write(text: str) -> OutputFolder:
-    """On disk, or in S3."""
+    """On disk, in S3 or in Google Cloud Storage."""
     if "://" not in text:
         return Path(text)
     if re.fullmatch(r"s3://[^/]+(/[^/]+)*/?", text):
         return S3Folder(text.rstrip("/"))
-    raise argparse.ArgumentTypeError("must be a folder, or s3://BUCKET/PREFIX")
+    if re.fullmatch(r"gs://[^/]+(/[^/]+)*/?", text):
+        return BeamFolder(text.rstrip("/"))
+    raise argparse.ArgumentTypeError("must be a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
 
 
 def add_dead_letters(command: argparse.ArgumentParser) -> None:

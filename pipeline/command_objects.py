@@ -17,10 +17,11 @@ from pipeline.arguments import option_names
 from pipeline.aws import AwsSettings
 from pipeline.errors import Refused
 from pipeline.export.given import ExportArgument
-from pipeline.flink.submission import Submission
 from pipeline.postgres import embedded
 from pipeline.postgres.database_url import DatabaseReference, keep_given_url
 from pipeline.storage.output import OutputFolder
+from pipeline.storage.s3_folder import S3Folder
+from pipeline.submission import Submission
 
 _DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
 
@@ -63,9 +64,9 @@ def output_folder(arguments: argparse.Namespace) -> OutputFolder:
 
 def reached_folder(arguments: argparse.Namespace, folder: OutputFolder) -> OutputFolder:
     """A folder to write into, reached and encrypted as the arguments say."""
-    if isinstance(folder, Path):
+    if not isinstance(folder, S3Folder):
         if arguments.output_kms_key:
-            raise Refused(["--output_kms_key is for an --output in S3; a folder of this machine is not encrypted by ddb2pg"])
+            raise Refused(["--output_kms_key is for an --output in S3; elsewhere ddb2pg encrypts nothing itself"])
         return folder
     return replace(folder, aws=aws_settings(arguments), kms_key=arguments.output_kms_key)
 
@@ -75,7 +76,12 @@ def submission_of(arguments: argparse.Namespace, beam_arguments: Sequence[str]) 
     from pipeline.engine import ready_to_run  # noqa: PLC0415
 
     given = Submission(beam_arguments, export_arguments(arguments), output_folder(arguments))
-    submission = ready_to_run(given, has_shared_folders=arguments.shared_folders, is_url_given=bool(arguments.database))
+    submission = ready_to_run(
+        given,
+        has_shared_folders=arguments.shared_folders,
+        database=arguments.database_secret,
+        is_url_given=bool(arguments.database),
+    )
     for warning in submission.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     return submission

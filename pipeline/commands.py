@@ -44,6 +44,8 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
     from pipeline.migrate import migrate  # noqa: PLC0415
 
     options, psql = _migrate_options(arguments, beam_arguments)
+    if _is_launch(arguments, beam_arguments):
+        return _run_launch(options, console)
     run_folder, results, facts = migrate(options, console)
     exit_code = _exit_code_of(results)
     terminal.print_summary(console, results)
@@ -83,6 +85,40 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
         gate=None if arguments.validate == "none" else ledger.Validated(arguments.validate),
     )
     return options, psql
+
+
+def _is_launch(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> bool:
+    """Whether nobody waits for jobs. Raises `Refused` where that cannot be."""
+    from pipeline.engine import is_dataflow, is_left_alone  # noqa: PLC0415
+
+    if not (arguments.no_wait or is_left_alone(beam_arguments)):
+        return False
+    problems = []
+    if not is_dataflow(beam_arguments):
+        problems.append("--no_wait is for --runner=DataflowRunner: other runners' jobs are waited for here")
+    if arguments.validate == "full":
+        problems.append("--validate=full is a job that must be waited for; give quick or none here, and run ddb2pg validate afterwards")
+    if problems:
+        raise Refused(problems)
+    return True
+
+
+def _run_launch(options: MigrateOptions, console: Console) -> ExitCode:
+    """See `pipeline/launch.py`."""
+    from pipeline.engine import is_left_alone  # noqa: PLC0415
+    from pipeline.launch import launch  # noqa: PLC0415
+
+    launched = launch(options, console)
+    if launched.sent is not None:
+        terminal.print_sent(console, launched.sent, launched.job.whereabouts() if launched.job else "", launched.left)
+        return ExitCode.DONE
+    if not all(result.may_go_on for result in launched.results):
+        return ExitCode.FAILED
+    if is_left_alone(options.beam_arguments):
+        # The launcher of a template fails without a job, so it may as well say why.
+        raise Refused([f"no job is left to be sent: {terminal.CONCLUDE}"])
+    console.print(f"no job is left to be sent: {terminal.CONCLUDE}")
+    return ExitCode.DONE
 
 
 def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:

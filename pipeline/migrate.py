@@ -15,14 +15,14 @@ from pipeline.checks.begun_loads import BegunLoad, CheckOptions
 from pipeline.checks.equation import prove
 from pipeline.checks.preflight.check import PreflightRequest, check, table_findings
 from pipeline.checks.preflight.exports import Planned
-from pipeline.checks.preflight.findings import problems_in
+from pipeline.checks.preflight.findings import Finding, problems_in
 from pipeline.checks.preflight.terminal import print_warnings
 from pipeline.checks.validation.gate import pass_gate
 from pipeline.checks.validation.validate import FOLDER
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
 from pipeline.dead_letters.threshold import USUAL, Threshold
-from pipeline.engine import planned_workers, prepare_workers, run_pipeline, worker_count
+from pipeline.engine import planned_workers, prepare_workers, run_pipeline, worker_count, worker_limit
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.export.given import ExportArgument
@@ -84,6 +84,7 @@ class MigrateOptions:
             split_size=self.split_size,
             storage=self.storage,
             workers=partial(planned_workers, self.beam_arguments),
+            limit=worker_limit(self.beam_arguments),
         )
 
     @property
@@ -111,14 +112,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, li
     preflight are printed; `ddb2pg preflight` shows the facts, too.
     """
     run_id, started_at = new_run_id(), datetime.now(UTC)
-    checked = check(options.preflight)
-    problems = problems_in(checked.findings)
-    if problems:
-        raise Refused(problems)
-    print_warnings(console, checked.findings)
-    largest = max((one.export.items for one in checked.planned), default=0)
-    prepare_workers(options.beam_arguments, largest, options.split_size.most)
-    prepared, database = _prepare(options, checked.planned, run_id)
+    prepared, database, findings = begin(options, run_id, console)
     run_folder = options.output / run_id
     make_folder(run_folder)
     results = []
@@ -132,9 +126,22 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, li
         if not result.may_go_on:
             print_not_begun(console, [table.plan.table.source for table in prepared[len(results) :]])
             break
-    checks = {"preflight": [finding.as_check for finding in checked.findings], "gates": gate_rows(results)}
+    checks = {"preflight": [finding.as_check for finding in findings], "gates": gate_rows(results)}
     attributes = attributes_of([table.plan.table for table in prepared])
     return run_folder, results, RunFacts("migrate", started_at, database, options.settings, attributes, checks)
+
+
+def begin(options: MigrateOptions, run_id: str, console: Console) -> tuple[list[BegunLoad], DatabaseFacts, Sequence[Finding]]:
+    """Check everything, and enter the loads of all exports in the ledger. Raises `Refused`, `Stopped`."""
+    checked = check(options.preflight)
+    problems = problems_in(checked.findings)
+    if problems:
+        raise Refused(problems)
+    print_warnings(console, checked.findings)
+    largest = max((one.export.items for one in checked.planned), default=0)
+    prepare_workers(options.beam_arguments, largest, options.split_size.most)
+    prepared, database = _prepare(options, checked.planned, run_id)
+    return prepared, database, checked.findings
 
 
 # -- before anything is written ------------------------------------------------------------------------------------------------------------
@@ -179,9 +186,9 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:
-        before = session.transact(lambda cursor: _committed_before(cursor, plan))
+        before = session.transact(lambda cursor: committed_before(cursor, plan))
     loaded_before = sum(totals.items for totals in before.values())
-    splits = _splits_to_do(prepared.export, plan.load, before)
+    splits = splits_to_do(prepared.export, plan.load, before)
     if splits:
         items = sum(split.items for split in splits)
         define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
@@ -191,13 +198,13 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
 
 
-def _committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:
+def committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:
     """Of each data file. Raises `Stopped` if those have too many dead letters for the load to go on."""
     stop_if_exceeded(cursor, plan.threshold, plan.load, ledger.load_totals(cursor, plan.load.load_id))
     return dict(ledger.file_totals(cursor, plan.load.load_id))
 
 
-def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:
+def splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:
     """Every data file but those that are in the target whole, with nothing to tell of them."""
 
     def is_done(name: str, items: int) -> bool:

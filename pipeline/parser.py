@@ -64,6 +64,12 @@ def _add_migrate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="what must be equal to a table's export before the next table is begun: every row, or the number of rows and the content of "
         "some 2,000 (default: %(default)s)",
     )
+    command.add_argument(
+        "--no_wait",
+        action="store_true",
+        help="on Dataflow: prove what earlier jobs loaded, send the job of the next table, and end (exit code 0); a template's launcher "
+        "does so without it",
+    )
     command.set_defaults(run=commands.run_migrate)
 
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import google.auth.jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.json_server import JsonServer
+
 ACCOUNT: Final = "loader@project-1.iam.gserviceaccount.com"
 
 
-class GoogleSecrets:
+class GoogleSecrets(JsonServer):
     """`versions` maps the full name of a version to its text, or to an HTTP status and Google's word for it."""
 
     def __init__(self, folder: Path) -> None:
@@ -30,8 +30,8 @@ class GoogleSecrets:
         private_key = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.credentials = folder / "service_account.json"
         account = {
             "type": "service_account",
@@ -48,16 +48,9 @@ class GoogleSecrets:
         """What Google's client, and gcloud, read."""
         return {"GOOGLE_APPLICATION_CREDENTIALS": str(self.credentials), "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": f"{self.url}/"}
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def answer(self, path: str, authorization: str) -> tuple[int, dict[str, Any]]:
-        """Status and body."""
+    def answer(self, path: str, authorization: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        """See `JsonServer`."""
+        del body
         version = path.partition("?")[0].removeprefix("/v1/").removesuffix(":access")
         self.asked.append(version)
         try:
@@ -71,24 +64,6 @@ class GoogleSecrets:
         if isinstance(found, tuple):
             return _error(*found)
         return 200, {"name": version, "payload": {"data": base64.b64encode(found.encode()).decode()}}
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        secrets = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body = secrets.answer(self.path, self.headers.get("Authorization", ""))
-                content = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
 
 
 def _error(status: int, word: str) -> tuple[int, dict[str, Any]]:

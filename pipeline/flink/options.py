@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from pipeline.beam_arguments import given_number, is_given
 from pipeline.flink.cluster import FlinkCluster
 
 # A job begins anew as a whole; the ledger knows what is done, so that costs reading and no writing.
@@ -20,11 +21,6 @@ _POOL: Final = "localhost:50000"
 _WORKERS: Final = ("environment_type", "environment_config")
 _SUBMISSION: Final = ("job_endpoint", "artifact_endpoint")
 _OTHER_WAYS: Final = ("job_endpoint", "flink_job_server_jar", "flink_submit_uber_jar")
-
-
-def is_given(arguments: Sequence[str], name: str) -> bool:
-    """Whether an option is among arguments, in either spelling."""
-    return any(argument == f"--{name}" or argument.startswith(f"--{name}=") for argument in arguments)
 
 
 def with_defaults(arguments: Sequence[str], cluster: FlinkCluster) -> list[str]:
@@ -58,12 +54,3 @@ def usual_parallelism(slots: Sequence[int]) -> int:
     if len(slots) < 2:
         return sum(slots)
     return max(sum(slots) - max(slots), len(slots))
-
-
-def given_number(arguments: Sequence[str], name: str) -> int | None:
-    """The value of an option that is a number; None where it is not given."""
-    for place, argument in enumerate(arguments):
-        text = argument.partition("=")[2] if argument.startswith(f"--{name}=") else "".join(arguments[place + 1 : place + 2])
-        if argument.partition("=")[0] == f"--{name}" and text.isdigit():
-            return int(text)
-    return None

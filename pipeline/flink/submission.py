@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+import grpc
+
+from pipeline.beam_arguments import is_given
 from pipeline.errors import Refused
-from pipeline.export.given import ExportArgument
+from pipeline.failures import bug_on_a_worker
+from pipeline.farewell import RESUME
 from pipeline.flink.cluster import FlinkCluster, find_job, url_of
-from pipeline.flink.options import is_given, with_defaults
-from pipeline.storage.output import OutputFolder
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What a job reads and writes, and its options."""
-
-    beam_arguments: Sequence[str]
-    exports: Sequence[ExportArgument]
-    output: OutputFolder
-    warnings: Sequence[str] = ()
+from pipeline.flink.options import with_defaults
+from pipeline.submission import Submission, folder_problems, with_absolute_paths
 
 
 def made_ready(
@@ -33,7 +26,7 @@ def made_ready(
     arguments = with_defaults(given.beam_arguments, cluster)
     problems = [*_submission_problems(arguments, cluster, versions)]
     if not (cluster.is_here or has_shared_folders):
-        problems += _folder_problems(given)
+        problems += folder_problems(given, "on Flink")
     if is_url_given:
         message = (
             "--database with a URL: workers on Flink cannot see it, for no job holds one; give --database_secret, a reference that each "
@@ -42,9 +35,7 @@ def made_ready(
         problems.append(message)
     if problems:
         raise Refused(problems)
-    exports = [replace(export, uri=_absolute(export.uri)) for export in given.exports]
-    output = given.output.absolute() if isinstance(given.output, Path) else given.output
-    return Submission(arguments, exports, output, tuple(_warnings(cluster)))
+    return replace(with_absolute_paths(given), beam_arguments=arguments, warnings=tuple(_warnings(cluster)))
 
 
 def _warnings(cluster: FlinkCluster) -> Iterator[str]:
@@ -64,26 +55,9 @@ def _submission_problems(arguments: Sequence[str], cluster: FlinkCluster, versio
         )
 
 
-def _folder_problems(given: Submission) -> Iterator[str]:
-    elsewhere = "the workers on Flink run on other machines; give s3://..., or --shared_folders if they have the same folder there"
-    for export in given.exports:
-        if _is_local(export.uri):
-            yield f"--export {export.uri} is a folder of this machine, and {elsewhere}"
-    if isinstance(given.output, Path):
-        yield f"--output {given.output} is a folder of this machine, and {elsewhere}"
-
-
-def _is_local(uri: str) -> bool:
-    return "://" not in uri
-
-
-def _absolute(uri: str) -> str:
-    return str(Path(uri).absolute()) if _is_local(uri) else uri
-
-
 @dataclass(frozen=True, slots=True)
-class RemoteJob:
-    """A job that goes on without us."""
+class FlinkJob:
+    """See `RemoteJob`."""
 
     master: str
     name: str
@@ -94,8 +68,18 @@ class RemoteJob:
         job_id = find_job(url_of(self.master), self.name)
         return f"{url_of(self.master)}/#/job/{job_id}/exceptions" if job_id else url_of(self.master)
 
+    def submitted(self, result: object) -> None:
+        """It is found by its name."""
+
+    def failure(self, error: BaseException) -> str | None:
+        """See `RemoteJob`: what Beam makes of a job that failed, or of a server that does not answer."""
+        if not isinstance(error, RuntimeError | grpc.RpcError | grpc.FutureTimeoutError):
+            return None
+        fate = "was cancelled on Flink" if "in state CANCELLED" in str(error) else f"failed on Flink{bug_on_a_worker(error)}"
+        return f"the job {fate}: look at {self.page}; {RESUME}"
+
     def whereabouts(self) -> str:
-        """How to see it and how to end it; for a person who is about to leave it alone."""
+        """See `RemoteJob`."""
         url = url_of(self.master)
         job_id = find_job(url, self.name)
         if job_id is None:

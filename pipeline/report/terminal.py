@@ -13,6 +13,10 @@ from pipeline.postgres.ledger import Load, Validated
 from pipeline.report.result import LoadStatus, TableResult
 from pipeline.report.verdict import NO_MANIFEST
 
+CONCLUDE: Final = (
+    "every table is loaded; to prove it all and to have the report, give the same command without --no_wait in a place that waits "
+    "(--runner may be left out: only what has dead letters or notices is read again)"
+)
 _VALIDATED: Final = {Validated.QUICK: "a sample of rows", Validated.FULL: "every row"}
 
 
@@ -42,6 +46,13 @@ def print_not_begun(console: Console, tables: Sequence[str]) -> None:
     """The tables that wait for the one that may not go on."""
     if tables:
         console.print(f"not begun: {', '.join(tables)}", highlight=False, markup=False)
+
+
+def print_sent(console: Console, table: str, whereabouts: str, left: Sequence[str]) -> None:
+    """The job of a table, which nobody waits for."""
+    console.print(f"{table}: sent; {whereabouts}", highlight=False, markup=False)
+    following = f"sends the next table (left: {', '.join(left)})" if left else "says what is left to do"
+    console.print(f"when it has ended, give the same command again: it proves this table and {following}", highlight=False, markup=False)
 
 
 def print_summary(console: Console, results: Sequence[TableResult]) -> None:

@@ -1,4 +1,4 @@
-"""Where a run writes: a folder of this machine, its owner's only, or one in S3, encrypted there.
+"""Where a run writes: a folder of this machine, its owner's only, one in S3, encrypted there, or one in Google Cloud Storage.
 
 A new file appears under its name when it is whole, or not at all.
 """
@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from pipeline.storage.beam_folder import BeamFolder
 from pipeline.storage.place import StoredFile
 from pipeline.storage.s3_folder import S3Folder
 from pipeline.storage.storage import LOCAL_AND_AWS, Storage
 
-OutputFolder = Path | S3Folder
-"""Both know `/`, `name` and `write_bytes`, and as text they are what was given."""
+OutputFolder = Path | S3Folder | BeamFolder
+"""All know `/`, `name` and `write_bytes`, and as text they are what was given."""
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -47,7 +48,7 @@ def new_file(folder: OutputFolder, name: str) -> NewFile:
 
 
 def make_folder(folder: OutputFolder) -> None:
-    """Make a folder, and those above it that are not there, for their owner only. S3 has no folders to make."""
+    """Make a folder, and those above it that are not there, for their owner only. Buckets have no folders to make."""
     if isinstance(folder, Path):
         for one in (*reversed(folder.parents), folder):
             if not one.is_dir():
@@ -56,7 +57,7 @@ def make_folder(folder: OutputFolder) -> None:
 
 def storage_of(folder: OutputFolder) -> Storage:
     """What reads the files of a folder."""
-    return LOCAL_AND_AWS if isinstance(folder, Path) else Storage(folder.aws)
+    return Storage(folder.aws) if isinstance(folder, S3Folder) else LOCAL_AND_AWS
 
 
 def files_of(folder: OutputFolder) -> Iterator[StoredFile]:

@@ -24,6 +24,7 @@ from pipeline.postgres.session import Cursor, Session
 from pipeline.postgres.target import Target, find_target
 from pipeline.storage import Storage
 from pipeline.storage.output import OutputFolder
+from pipeline.submission import USUAL_LIMIT, WorkerLimit
 from transforms.table import Table, Unmapped
 
 
@@ -40,6 +41,7 @@ class PreflightRequest:
     storage: Storage
     workers: Callable[[int, int], int | None]
     """How many workers so many items in so many splits get; None where only the runner knows."""
+    limit: WorkerLimit = USUAL_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def _connection_findings(cursor: Cursor, request: PreflightRequest, planned: Seq
     to_do = [one for one in planned if not _is_finished(cursor, one, find_target(cursor, one.table.target))]
     workers = [_workers(request, one) for one in to_do]
     known = [number for number in workers if number is not None]
-    yield from connection_findings(cursor, link, max(known, default=0) if len(known) == len(workers) else None)
+    yield from connection_findings(cursor, link, max(known, default=0) if len(known) == len(workers) else None, request.limit)
 
 
 def _most_workers(request: PreflightRequest, planned: Sequence[Planned]) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 from pipeline.checks.preflight.findings import Code, Finding, fact, problem, warning
 from pipeline.postgres.link import Link, Pooling
 from pipeline.postgres.session import Cursor
+from pipeline.submission import USUAL_LIMIT, WorkerLimit
 
 PROGRESS: Final = 1
 """The connection of the display. The main process itself holds none while workers load."""
@@ -89,23 +90,30 @@ def _pooler_findings(link: Link) -> Iterator[Finding]:
 # -- how many ------------------------------------------------------------------------------------------------------------------------------
 
 
-def connection_findings(cursor: Cursor, link: Link, workers: int | None) -> Iterator[Finding]:
+def connection_findings(cursor: Cursor, link: Link, workers: int | None, limit: WorkerLimit = USUAL_LIMIT) -> Iterator[Finding]:
     """Whether the run gets its connections; `workers` is None where only the runner knows."""
     cursor.execute(_LIMITS, [list(link.processes)])
     limits = [Limit(*row) for row in cursor.fetchall()]
     if workers is None:
-        least = min(limits, key=lambda limit: limit.free)
-        yield fact(
-            Code.CONNECTIONS_UNKNOWN,
-            f"{least.of} has {least.free} connections free; the run opens one a worker, and this runner has its own number",
-        )
+        yield _unknown(min(limits, key=lambda one: one.free), limit)
     elif link.pooling is Pooling.NONE:
-        yield from limit_findings(limits, workers)
+        yield from limit_findings(limits, workers, limit)
     else:
-        yield from pool_findings(link, workers)
+        yield from pool_findings(link, workers, limit)
 
 
-def limit_findings(limits: list[Limit], workers: int) -> Iterator[Finding]:
+def _unknown(least: Limit, limit: WorkerLimit) -> Finding:
+    if not limit.is_needed:
+        sentence = f"{least.of} has {least.free} connections free; the run opens one a worker, and this runner has its own number"
+        return fact(Code.CONNECTIONS_UNKNOWN, sentence)
+    sentence = (
+        f"{least.of} has {least.free} connections free, and nothing limits how many the run opens ({limit.each} a machine, one for the "
+        f"display); give --{limit.option}={max(1, (least.free - PROGRESS) // limit.each)} or less"
+    )
+    return warning(Code.CONNECTIONS_UNKNOWN, sentence)
+
+
+def limit_findings(limits: list[Limit], workers: int, worker_limit: WorkerLimit = USUAL_LIMIT) -> Iterator[Finding]:
     """Of a server that we are connected to without a pooler."""
     needed = workers + PROGRESS
     short = [limit for limit in limits if limit.free < needed]
@@ -113,21 +121,21 @@ def limit_findings(limits: list[Limit], workers: int) -> Iterator[Finding]:
         yield problem(
             Code.TOO_FEW_CONNECTIONS,
             f"{limit.of} has {limit.free} of {limit.most} connections free, but the run opens {needed} (one a worker process, one for the "
-            f"display); {_how_to_mend(workers)}",
+            f"display); {_how_to_mend(workers, limit.free, worker_limit)}",
         )
     if not short:
         least = min(limits, key=lambda limit: limit.free)
         yield fact(Code.CONNECTIONS, f"the run opens {needed} connections; {least.of} has {least.free} of {least.most} free")
 
 
-def pool_findings(link: Link, workers: int) -> Iterator[Finding]:
+def pool_findings(link: Link, workers: int, limit: WorkerLimit = USUAL_LIMIT) -> Iterator[Finding]:
     """Of a pooler, whose pool cannot be asked for, but tried."""
     needed = workers + PROGRESS
     if link.pooling is Pooling.SESSION and link.opened < needed:
         yield problem(
             Code.TOO_FEW_CONNECTIONS,
             f"the pooler gave {link.opened} connections at once, but the run opens {needed} (one a worker process, one for the display); "
-            f"raise its pool size, connect to the server itself, or {_how_to_mend(workers)}",
+            f"raise its pool size, connect to the server itself, or {_how_to_mend(workers, link.opened, limit)}",
         )
     elif link.pooling is Pooling.SESSION:
         yield fact(Code.CONNECTIONS, f"the run opens {needed} connections; the pooler gave as many at once")
@@ -135,6 +143,8 @@ def pool_findings(link: Link, workers: int) -> Iterator[Finding]:
         yield fact(Code.CONNECTIONS, f"the run opens {needed} connections; the pooler lets them share servers")
 
 
-def _how_to_mend(workers: int) -> str:
-    fewer = f", or give --direct_num_workers (on Flink, --parallelism) below {workers}" if workers > 1 else ""
+def _how_to_mend(workers: int, free: int, limit: WorkerLimit) -> str:
+    most = (free - PROGRESS) // limit.each
+    number = f"{most} or less" if most > 1 else "1"
+    fewer = f", {'or' if most > 0 else 'and'} give --{limit.option}={number}" if workers > limit.each else ""
     return f"end other connections or raise the limit{fewer}"

@@ -156,7 +156,7 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[Ro
 
 
 def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
-    """Where the next pass tells all of it again. In S3 nothing is deleted: it gets a folder of its own there."""
+    """Where the next pass tells all of it again. In a bucket nothing is deleted: it gets a folder of its own there."""
     if isinstance(folder, Path):
         shutil.rmtree(folder, ignore_errors=True)
         return folder

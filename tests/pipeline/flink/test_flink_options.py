@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.beam_arguments import given_number
 from pipeline.flink.cluster import FlinkCluster
-from pipeline.flink.options import given_number, usual_parallelism, with_defaults
+from pipeline.flink.options import usual_parallelism, with_defaults
 
 POOL = ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"]
 

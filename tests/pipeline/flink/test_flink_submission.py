@@ -9,8 +9,9 @@ import pytest
 from pipeline.errors import Refused
 from pipeline.export.given import ExportArgument
 from pipeline.flink.cluster import FlinkCluster, host_of, is_cluster, look_at_cluster, url_of
-from pipeline.flink.submission import RemoteJob, Submission, made_ready
+from pipeline.flink.submission import FlinkJob, made_ready
 from pipeline.storage.s3_folder import S3Folder
+from pipeline.submission import Submission
 
 HERE = FlinkCluster("http://localhost:8081", "1.19", (2, 2), is_here=True, begins_again=True, told={"job_endpoint": "localhost:1"})
 ELSEWHERE = FlinkCluster("http://flink:8081", "1.19", (2, 2), is_here=False, begins_again=True, told={"job_endpoint": "flink:1"})
@@ -67,7 +68,7 @@ def test_a_flink_that_gives_up_at_once_is_warned_of() -> None:
 def test_nobody_answering_is_a_refusal() -> None:
     with pytest.raises(Refused, match="no Flink answers at http://localhost:1;"):
         look_at_cluster("localhost:1")
-    assert "look at http://localhost:1" in RemoteJob("localhost:1", "job").whereabouts()
+    assert "look at http://localhost:1" in FlinkJob("localhost:1", "job").whereabouts()
 
 
 def test_addresses() -> None:

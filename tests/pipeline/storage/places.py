@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -138,14 +137,18 @@ class OurFileSystem(FileSystem):
         return f"{stat.st_size} {stat.st_mtime_ns}"
 
     def create(self, path: str, mime_type: str = "", compression_type: str = CompressionTypes.AUTO) -> Any:
-        raise NotImplementedError
+        del mime_type
+        assert compression_type == CompressionTypes.UNCOMPRESSED
+        self._path(path).parent.mkdir(parents=True, exist_ok=True)
+        return self._path(path).open("wb")
 
     def copy(self, source_file_names: list[str], destination_file_names: list[str]) -> None:
         raise NotImplementedError
 
     def rename(self, source_file_names: list[str], destination_file_names: list[str]) -> None:
-        raise NotImplementedError
+        for source, destination in zip(source_file_names, destination_file_names, strict=True):
+            self._path(source).rename(self._path(destination))
 
     def delete(self, paths: list[str]) -> None:
         for path in paths:
-            shutil.rmtree(self._path(path))
+            self._path(path).unlink()
