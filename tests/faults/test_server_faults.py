@@ -101,7 +101,7 @@ def test_connections_that_are_ended_at_random_are_made_again(
         exit_code = job.migrate(database.url, audit_export, f"--chunk_items={items}")
 
     assert exit_code == 3, job.stderr
-    assert ended >= 5
+    assert ended >= 1
     conclude("connection ended by pg_terminate_backend", ended, audit_export, database, job.last_run, job.printed)
 
 
