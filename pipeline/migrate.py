@@ -138,9 +138,9 @@ def begin(options: MigrateOptions, run_id: str, console: Console) -> tuple[list[
     if problems:
         raise Refused(problems)
     print_warnings(console, checked.findings)
-    largest = max((one.export.items for one in checked.planned), default=0)
-    prepare_workers(options.beam_arguments, largest, options.split_size.most)
     prepared, database = _prepare(options, checked.planned, run_id)
+    largest = max((one.export.items for one in prepared if one.plan.load.finished_at is None), default=0)
+    prepare_workers(options.beam_arguments, largest, options.split_size.most)
     return prepared, database, checked.findings
 
 
