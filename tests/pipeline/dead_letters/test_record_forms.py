@@ -108,7 +108,7 @@ def test_a_bundle_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     """Beam tears the step down without having ended its bundle."""
     step = WriteRecords(tmp_path / "out")
     step.start_bundle()
-    step.process(RecordBatch("a", (_dead_letter(1),), is_last=False))
+    assert not list(step.process(RecordBatch("a", (_dead_letter(1),), is_last=False)))
     assert len(list((tmp_path / "out").iterdir())) == 1
     step.teardown()
     assert not list((tmp_path / "out").iterdir())

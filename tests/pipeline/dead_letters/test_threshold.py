@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +15,10 @@ from pipeline.loading import ChunkLoader, LoadPlan
 from pipeline.postgres.session import Cursor, Session
 from pipeline.sample_export import write_sample_exports
 from tests.command_line import CommandLine
+from tests.faults.jobs import wait_until
 from tests.pipeline.postgres.made_loads import PLAIN, Lab, chunk_of, thing
 from tests.postgres_server import Database
+from tests.processes import group_of
 from tests.truth import assert_equals_truth
 from transforms.tables.video_sessions import VIDEO_SESSIONS
 
@@ -182,8 +183,7 @@ def test_two_workers_are_stopped_and_go_on_with_a_higher_threshold(tmp_path: Pat
 
     assert process.returncode == 1, stderr
     assert "more than --max_dead_letters=100" in stderr
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    wait_until(lambda: not group_of(process.pid), seconds=10)
     chunks, dead_letters = database.query("SELECT count(*), sum(dead_letters) FROM ddb2pg.chunk")[0]
     assert 100 < dead_letters < 400
     contents = {path: path.read_bytes() for path in export.glob("*/AWSDynamoDB/*/data/*")}
