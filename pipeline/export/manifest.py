@@ -29,6 +29,7 @@ FILES = "manifest-files.json"
 _NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
 _MOST_ITEMS: Final = 10**15
 _SIDE_FILES = ("md5", "checksum")  # AWS writes the first, its guide names the second
+_USUAL_BYTES: Final = 800  # of a session or an audit event, rather more than less; a note has several times as many
 
 
 class _Summary(TypedDict):
@@ -41,6 +42,7 @@ class _Summary(TypedDict):
     outputFormat: str
     exportTime: NotRequired[str]
     exportType: NotRequired[str]
+    billedSizeBytes: NotRequired[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,13 @@ class Export:
     has_manifest: bool = True
     are_manifests_verified: bool = False
     """Whether both manifests had side files with their MD5."""
+    billed_bytes: int | None = None
+    """The size that AWS exported, as far as its manifest says."""
+
+    def usual_items(self, items: int) -> int:
+        """How many items of usual size take about as long as so many of these."""
+        bytes_each = (self.billed_bytes or 0) // max(self.items, 1)
+        return max(items, items * bytes_each // _USUAL_BYTES)
 
 
 def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
@@ -91,6 +100,7 @@ def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
         export_time=summary.get("exportTime"),
         uri=folder,
         items=summary["itemCount"],
+        billed_bytes=billed if type(billed := summary.get("billedSizeBytes")) is int and billed > 0 else None,
         data_files=tuple(data_files),
         digest=digest_of(data_files),
         are_manifests_verified=place.verified >= 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,17 @@ def test_an_export_time_that_is_no_time_is_refused_here(tmp_path: Path, content:
 def test_a_negative_count_is_refused(tmp_path: Path) -> None:
     """Counts are counts."""
     assert "itemCount" in refusal_of(make_export(tmp_path, 3).seal(itemCount=-3))
+
+
+@pytest.mark.parametrize(
+    ("billed", "usual"), [(None, 60_000), (1_000, 60_000), (60_000 * 4_000, 300_000), ("4 GB", 60_000), (-5, 60_000), (True, 60_000)]
+)
+def test_large_items_count_for_more_than_one(tmp_path: Path, billed: object, usual: int) -> None:
+    """As many workers as the bytes are worth, by AWS's own figure; where that is missing or nonsense, by items alone."""
+    export = replace(read_export(str(make_export(tmp_path, 3).seal(billedSizeBytes=billed))), items=60_000)
+
+    assert export.usual_items(60_000) == usual
+    assert export.usual_items(0) == 0
 
 
 def test_an_export_without_a_name_is_refused(tmp_path: Path) -> None:
