@@ -139,7 +139,7 @@ def begin(options: MigrateOptions, run_id: str, console: Console) -> tuple[list[
         raise Refused(problems)
     print_warnings(console, checked.findings)
     prepared, database = _prepare(options, checked.planned, run_id)
-    largest = max((one.export.items for one in prepared if one.plan.load.finished_at is None), default=0)
+    largest = max((one.export.usual_items(one.export.items) for one in prepared if one.plan.load.finished_at is None), default=0)
     prepare_workers(options.beam_arguments, largest, options.split_size.most)
     return prepared, database, checked.findings
 
@@ -193,7 +193,7 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
         items = sum(split.items for split in splits)
         define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
         with shown_progress(console, options.database, plan.load, loaded_before):
-            run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plan.job_name)
+            run_pipeline(define, options.beam_arguments, worker_count(prepared.export.usual_items(items), len(splits)), plan.job_name)
     with Session(options.database) as session:
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
 

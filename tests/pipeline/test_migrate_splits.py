@@ -214,3 +214,16 @@ def test_a_count_that_no_file_can_have_is_told_as_any_other_that_does_not_hold(
     assert "bug" not in finished.output
     assert str(folder) in finished.output
     assert database.value("SELECT count(*) FROM video_call_audit_log") == 0
+
+
+def test_few_but_large_items_get_worker_processes_too(tmp_path: Path, database: Database, run: CommandLine) -> None:
+    """By what AWS says of their bytes, so many that two workers are worth their start; by their number they would get one."""
+    write_sample_exports(tmp_path / "export", items=2_000, seed=17, items_per_file=500, tables=[AUDIT])
+    [summary] = (tmp_path / "export").rglob("manifest-summary.json")
+    summary.write_text(json.dumps({**json.loads(summary.read_text()), "billedSizeBytes": 2_000 * 100_000}))
+    summary.with_suffix(".md5").unlink()
+
+    finished = run.migrate(tmp_path / "export", "--chunk_items=50")
+
+    assert finished.exit_code in (0, 3), finished.output
+    assert database.value("SELECT count(DISTINCT worker) FROM ddb2pg.chunk") == min(4, len(os.sched_getaffinity(0)))

@@ -119,4 +119,6 @@ def _most_workers(request: PreflightRequest, planned: Sequence[Planned]) -> int:
 
 
 def _workers(request: PreflightRequest, planned: Planned) -> int | None:
-    return request.workers(planned.export.items, len(plan_splits(planned.export.data_files, request.split_size)))
+    return request.workers(
+        planned.export.usual_items(planned.export.items), len(plan_splits(planned.export.data_files, request.split_size))
+    )

@@ -180,7 +180,7 @@ def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
 
     options = job.options.check
     with shown_progress(job.console, options.database, load, 0, read=done, found="discrepancies"):
-        items = sum(split.items for split in splits)
+        items = job.load.export.usual_items(sum(split.items for split in splits))
         run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plan.load_plan.job_name)
 
 

@@ -166,4 +166,6 @@ def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions,
         return Totals(items=items, dead_letters=mismatches)
 
     with shown_progress(console, options.database, load.plan.load, 0, read=compared, found="mismatches"):
-        run_pipeline(define, options.beam_arguments, worker_count(load.export.items, len(splits)), plan.load_plan.job_name)
+        run_pipeline(
+            define, options.beam_arguments, worker_count(load.export.usual_items(load.export.items), len(splits)), plan.load_plan.job_name
+        )
