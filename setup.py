@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 
@@ -43,6 +43,15 @@ TEST = [
     "mypy==2.4.1",
 ]
 
+# Optional: without a C compiler ddb2pg does the same in Python, and takes longer. Built where it is installed, so it fits the machine.
+NATIVE = Extension(
+    "transforms.native.sound_rows",
+    ["transforms/native/sound_rows.c"],
+    depends=[f"transforms/native/{header}.h" for header in ("json", "row", "values")],
+    extra_compile_args=["-O3"],
+    optional=True,
+)
+
 setup(
     name="ddb2pg",
     version=re.search(r'__version__ = "(.+)"', (HERE / "pipeline" / "__init__.py").read_text(encoding="utf-8"))[1],
@@ -53,7 +62,9 @@ setup(
     python_requires=">=3.11",
     # Named, so that tests and benchmarks stay out.
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    ext_modules=[NATIVE],
     package_data={
+        "transforms.native": ["*.pyi", "*.h"],
         "pipeline.sql": ["*.sql"],
         "pipeline.report": ["*.json"],
         "pipeline.report.page": ["template/*"],

@@ -1,12 +1,11 @@
 """One column of a definition, compiled into a function from the map that holds its attribute to its field.
 
-`to_field` is all that a column does; a shortcut is what it does with nearly every item, for the caller that is in a hurry.
+This is all that a column does; `transforms.native` says what the compiled way does of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from transforms import wire
@@ -16,25 +15,22 @@ from transforms.reject import ErrorCode, Notice, NoticeCode, ValueRefused
 from transforms.table import Column, LaterOf, Missing, Otherwise
 
 ToField = Callable[[Item, list[Notice]], bytes]
-_IfMissing = Callable[[list[Notice]], bytes]
-
-
-class Shortcut(NamedTuple):
-    """What a column of one type tag does with nearly every item: take the content of the attribute `name`, and encode it."""
-
-    name: str
-    tag: str
-    encode: Encoder
+IfMissing = Callable[[list[Notice]], bytes]
 
 
 class CompiledColumn(NamedTuple):
-    """`map_path` names the map that holds the attribute, "" for the item itself."""
+    """`map_path` names the map that holds the attribute, "" for the item itself; `attribute` what its errors name."""
 
     to_field: ToField
+    if_missing: IfMissing
     map_path: str
     attribute: str | None
-    column: str
-    shortcut: Shortcut | None = None
+    definition: Column
+
+    @property
+    def column(self) -> str:
+        """The name of the target's column."""
+        return self.definition.name
 
 
 class EachRefused(Exception):
@@ -50,25 +46,23 @@ def compile_column(column: Column, migration_time: int) -> CompiledColumn:
 
     `to_field` raises `ValueRefused`, or `EachRefused` where the column is a `LaterOf`.
     """
+    if_missing = _compile_missing(column, migration_time)
     match column.attribute:
         case None:
-            return CompiledColumn(_constant(column, migration_time), "", None, column.name)
+            return CompiledColumn(_constant(column, if_missing), if_missing, "", None, column)
         case LaterOf(first, second):
-            return CompiledColumn(_compile_later_of(column, first, second, migration_time), "", first, column.name)
+            return CompiledColumn(_compile_later_of(column, first, second, if_missing), if_missing, "", first, column)
         case path:
             map_path, _, name = path.rpartition(".")
-            to_field = _compile_attribute(column, path, name, migration_time)
-            tags = column.conversion.tags
-            shortcut = Shortcut(name, tags[0], column.conversion.encoder(path)) if len(tags) == 1 else None
-            return CompiledColumn(to_field, map_path, path, column.name, shortcut)
+            return CompiledColumn(_compile_attribute(column, path, name, if_missing), if_missing, map_path, path, column)
 
 
-def _constant(column: Column, migration_time: int) -> ToField:
+def _constant(column: Column, if_missing: IfMissing) -> ToField:
     """The same in every row, so there is nothing to note."""
     if column.missing is Missing.REFUSED:
         message = f"{column.name}: no attribute feeds it, so it needs an Otherwise(...)"
         raise ValueError(message)
-    field = _compile_missing(column, column.name, migration_time)([])
+    field = if_missing([])
     return lambda _holder, _notices: field
 
 
@@ -79,9 +73,8 @@ def _field_if_missing(column: Column) -> bytes:
     return wire.NULL
 
 
-def _compile_attribute(column: Column, path: str, name: str, migration_time: int) -> ToField:
+def _compile_attribute(column: Column, path: str, name: str, if_missing: IfMissing) -> ToField:
     encode = column.conversion.encoder(path)
-    if_missing = _compile_missing(column, path, migration_time)
     tags = column.conversion.tags
     if not tags:
         return _any_tag(name, encode, if_missing)
@@ -91,7 +84,7 @@ def _compile_attribute(column: Column, path: str, name: str, migration_time: int
     return _known_tags(name, tags, encode, if_missing)
 
 
-def _known_tags(name: str, tags: tuple[str, ...], encode: Encoder, if_missing: _IfMissing) -> ToField:
+def _known_tags(name: str, tags: tuple[str, ...], encode: Encoder, if_missing: IfMissing) -> ToField:
     # A conversion of numbers checks them itself; one of text that takes N besides does not know that it has a number.
     takes_text = tags != ("N",)
 
@@ -109,7 +102,7 @@ def _known_tags(name: str, tags: tuple[str, ...], encode: Encoder, if_missing: _
     return to_field
 
 
-def _any_tag(name: str, encode: Encoder, if_missing: _IfMissing) -> ToField:
+def _any_tag(name: str, encode: Encoder, if_missing: IfMissing) -> ToField:
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
         value = holder.get(name, ABSENT)
         return if_missing(notices) if is_missing(value) else encode(value, notices)
@@ -124,11 +117,11 @@ def wrong_type(value: object, tags: Sequence[str]) -> ValueRefused:
     return ValueRefused(ErrorCode.WRONG_TYPE, f"must have the type tag {' or '.join(tags)}")
 
 
-def _compile_missing(column: Column, path: str, migration_time: int) -> _IfMissing:
+def _compile_missing(column: Column, migration_time: int) -> IfMissing:
     if column.missing is Missing.REFUSED:
         return _refuse_missing
     if column.missing is Missing.MIGRATION_TIME:
-        notice = Notice(NoticeCode.TIMESTAMP_DEFAULTED, path)
+        notice = Notice(NoticeCode.TIMESTAMP_DEFAULTED, next(iter(column.paths), column.name))
         now = wire.timestamptz_field(migration_time)
 
         def default(notices: list[Notice]) -> bytes:
@@ -145,13 +138,11 @@ def _refuse_missing(_notices: list[Notice]) -> bytes:
     raise ValueRefused(ErrorCode.MISSING_REQUIRED, message)
 
 
-def _compile_later_of(column: Column, first: str, second: str, migration_time: int) -> ToField:
+def _compile_later_of(column: Column, first: str, second: str, if_missing: IfMissing) -> ToField:
     if "." in first + second or column.conversion.sql_type != Timestamp.sql_type:
         message = f"{column.name}: LaterOf takes two timestamps at the top level of the item"
         raise ValueError(message)
-    nothing = replace(column, missing=Missing.NULL)
-    convert = {name: _compile_attribute(nothing, name, name, migration_time) for name in (first, second)}
-    if_missing = _compile_missing(column, first, migration_time)
+    convert = {name: _compile_attribute(column, name, name, lambda _notices: wire.NULL) for name in (first, second)}
 
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
         refusals = {}

@@ -6,34 +6,17 @@ gone through a second time, for all its errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterator, Sequence
 
-from transforms.attribute_value import (
-    ABSENT,
-    JSON_TYPE_OF_TAG,
-    NOT_AN_ATTRIBUTE_VALUE,
-    Item,
-    is_attribute_value,
-    is_missing,
-    line_to_item,
-)
-from transforms.column import CompiledColumn, EachRefused, compile_column, wrong_type
+from transforms.attribute_value import NOT_AN_ATTRIBUTE_VALUE, Item, is_attribute_value, is_missing, line_to_item
+from transforms.column import CompiledColumn, EachRefused, compile_column
+from transforms.maps import Map, join, maps_of, open_map, open_maps
+from transforms.native import compile_sound_rows
 from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
-from transforms.table import Column, LaterOf, Table, Unmapped
+from transforms.table import Table, Unmapped
 
 EncodedRow = bytes
 ToRow = Callable[[bytes], tuple[EncodedRow, Sequence[Notice]]]
-
-
-class _Map(NamedTuple):
-    """A map that columns take their attributes from: the item itself, or a map inside it."""
-
-    path: str
-    parent: int
-    name: str
-    known: frozenset[str]
 
 
 def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE) -> ToRow:
@@ -42,19 +25,25 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
     `migration_time` in microseconds since 1970-01-01 UTC. The encoded row is the fields of `table.columns` in binary COPY format, without
     the field count before them. The function raises `ReadRefused` and `TransformRefused`, and nothing else on any input.
     """
-    maps = _maps_of(table)
+    maps = maps_of(table.columns)
     columns = [compile_column(column, migration_time) for column in table.columns]
     rejects_unmapped = unmapped is Unmapped.REJECT
 
     inner_maps = maps[1:]
-    encode_row = _generate(columns, maps)
+    encode_sound = compile_sound_rows(columns, maps)
+    encode_row = _compile_row(columns, maps)
 
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
         item = line_to_item(line)
         notices: list[Notice] = []
         try:
-            held = _open_maps(item, inner_maps)
-            encoded = encode_row(held, notices)
+            sound = encode_sound(item, notices)
+            if sound is not None and sound[1]:
+                return sound[0], notices
+            held = open_maps(item, inner_maps)
+            if sound is None:
+                notices = []
+            encoded = encode_row(held, notices) if sound is None else sound[0]
         except (ValueRefused, EachRefused):
             raise _all_errors(item, maps, columns, unmapped) from None
         for map_, holder in zip(maps, held, strict=True):
@@ -75,49 +64,26 @@ def compile_key(table: Table, names: Sequence[str]) -> Callable[[bytes], Encoded
     """
     by_name = {column.name: column for column in table.columns}
     wanted = [by_name[name] for name in names]
-    maps = _maps_of(replace(table, columns=tuple(wanted)))
-    encode_row = _generate([compile_column(column, 0) for column in wanted], maps)
+    maps = maps_of(wanted)
+    encode_row = _compile_row([compile_column(column, 0) for column in wanted], maps)
 
     def to_key(line: bytes) -> EncodedRow | None:
         try:
-            return encode_row(_open_maps(line_to_item(line), maps[1:]), [])
+            return encode_row(open_maps(line_to_item(line), maps[1:]), [])
         except (ReadRefused, ValueRefused, EachRefused):
             return None
 
     return to_key
 
 
-def _generate(columns: Sequence[CompiledColumn], maps: Sequence[_Map]) -> Callable[[Sequence[Item], list[Notice]], EncodedRow]:
-    """All fields of a row in one function, made of source: a loop over the columns takes a third longer.
-
-    What it adds to `to_field` is the shortcut, which says nothing that `to_field` does not say too. Nothing of a definition goes into the
-    source but numbers.
-    """
-    names: dict[str, object] = {}
-    source = ["def encode_row(held, notices):"]
-    for number, column in enumerate(columns):
-        names[f"to_field_{number}"] = column.to_field
-        held = f"held[{_index_of(column, maps)}]"
-        call = f"field_{number} = to_field_{number}({held}, notices)"
-        if column.shortcut is None:
-            source.append(f"    {call}")
-            continue
-        name, tag, encode = column.shortcut
-        names |= {f"name_{number}": name, f"tag_{number}": tag, f"type_{number}": JSON_TYPE_OF_TAG[tag], f"encode_{number}": encode}
-        source += [
-            f"    value = {held}.get(name_{number})",
-            f"    if type(value) is dict and len(value) == 1 and type(content := value.get(tag_{number})) is type_{number}:",
-            f"        field_{number} = encode_{number}(content, notices)",
-            "    else:",
-            f"        {call}",
-        ]
-    source.append(f"    return b''.join(({''.join(f'field_{number}, ' for number in range(len(columns)))}))")
-    exec("\n".join(source), names)  # noqa: S102
-    return cast("Callable[[Sequence[Item], list[Notice]], EncodedRow]", names["encode_row"])
+def _compile_row(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -> Callable[[Sequence[Item], list[Notice]], EncodedRow]:
+    """All fields of a row, of the maps that are open."""
+    fields = [(column.to_field, _number_of_map(column, maps)) for column in columns]
+    return lambda held, notices: b"".join([to_field(held[number], notices) for to_field, number in fields])
 
 
-def _index_of(column: CompiledColumn, maps: Sequence[_Map]) -> int:
-    return next(index for index, map_ in enumerate(maps) if map_.path == column.map_path)
+def _number_of_map(column: CompiledColumn, maps: Sequence[Map]) -> int:
+    return next(number for number, map_ in enumerate(maps) if map_.path == column.map_path)
 
 
 def _item_error(refused: ValueRefused, attribute: str | None, column: str | None) -> ItemError:
@@ -130,70 +96,19 @@ def _item_error(refused: ValueRefused, attribute: str | None, column: str | None
     return ItemError(refused.code, place, column, refused.message)
 
 
-def _maps_of(table: Table) -> list[_Map]:
-    """The item first, then every map inside it that a column's path goes through, parents before children."""
-    names: dict[str, set[str]] = {"": set()}
-    for path in _attribute_paths(table.columns):
-        holder = ""
-        for name in path.split("."):
-            names.setdefault(holder, set()).add(name)
-            holder = _join(holder, name)
-    paths = list(names)
-    return [
-        _Map(
-            path=path,
-            parent=paths.index(path.rpartition(".")[0]) if path else 0,
-            name=path.rpartition(".")[2],
-            known=frozenset(known),
-        )
-        for path, known in names.items()
-    ]
-
-
-def _attribute_paths(columns: Iterable[Column]) -> Iterable[str]:
-    for column in columns:
-        match column.attribute:
-            case LaterOf(first, second):
-                yield from (first, second)
-            case str(path):
-                yield path
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _open_maps(item: Item, inner_maps: Sequence[_Map]) -> list[Item]:
-    """The item, then the members of each map inside it, none where it is missing; raises `ValueRefused` at the first that is no map."""
-    held = [item]
-    for map_ in inner_maps:
-        held.append(_open_map(map_, held[map_.parent]))
-    return held
-
-
-def _open_map(map_: _Map, parent: Item) -> Item:
-    value = parent.get(map_.name, ABSENT)
-    if is_missing(value):
-        return {}
-    if is_attribute_value(value) and "M" in value:
-        members: Item = value["M"]
-        return members
-    raise wrong_type(value, ("M",))
-
-
-def _all_errors(item: Item, maps: Sequence[_Map], columns: Sequence[CompiledColumn], unmapped: Unmapped) -> ItemRefused:
+def _all_errors(item: Item, maps: Sequence[Map], columns: Sequence[CompiledColumn], unmapped: Unmapped) -> ItemRefused:
     """What is wrong with an item of which something is: the way of the sound ones again, but not ending at the first error."""
     errors: list[ItemError] = []
     held: list[Item | None] = [item]
     for map_ in maps[1:]:
         parent = held[map_.parent]
         try:
-            held.append(None if parent is None else _open_map(map_, parent))
+            held.append(None if parent is None else open_map(map_, parent))
         except ValueRefused as refused:
             held.append(None)
             errors.append(_item_error(refused, map_.path, None))
     for column in columns:
-        holder = held[_index_of(column, maps)]
+        holder = held[_number_of_map(column, maps)]
         if holder is None:
             continue
         try:
@@ -208,11 +123,11 @@ def _all_errors(item: Item, maps: Sequence[_Map], columns: Sequence[CompiledColu
     return TransformRefused(tuple(errors))
 
 
-def _unmapped_attributes(map_: _Map, holder: Item) -> Iterator[str]:
+def _unmapped_attributes(map_: Map, holder: Item) -> Iterator[str]:
     """The path of each attribute of the map that no column takes; one that is NULL is missing, so it is not there."""
     for name, value in holder.items():
         if name not in map_.known:
-            path = _join(map_.path, name)
+            path = join(map_.path, name)
             _check_shape(value, path)
             if not is_missing(value):
                 yield path

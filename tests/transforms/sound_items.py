@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from binary_row import TARGETS, decode_row
+from both_ways import compile_both_ways
 
-from transforms.compilation import compile_table
 from transforms.reject import ItemRefused
 from transforms.table import Table, Unmapped
 from transforms.tables import TABLES
@@ -101,7 +101,7 @@ def line_of(item: Any) -> bytes:
 
 
 _COMPILED = {
-    (table.source, unmapped): compile_table(table, migration_time=MIGRATION_TIME, unmapped=unmapped)
+    (table.source, unmapped): compile_both_ways(table, migration_time=MIGRATION_TIME, unmapped=unmapped)
     for table in TABLES
     for unmapped in Unmapped
 }

@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 from binary_row import decode_row
+from both_ways import compile_both_ways
 from sound_items import UUID_1, line_of
 
-from transforms.compilation import compile_table
 from transforms.convert import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
 from transforms.reject import ItemRefused, NoticeCode, ValueRefused
 from transforms.table import Column, Missing, Table
@@ -26,7 +26,7 @@ def converted(conversion: Conversion, value: object, missing: Missing = Missing.
     """What one attribute becomes in a table of one column; the code of its one error where it is refused."""
     table = Table("source", "target", ("a",), (Column("a", "a", conversion, missing),))
     try:
-        encoded, _ = compile_table(table, migration_time=0)(line_of({"a": value}))
+        encoded, _ = compile_both_ways(table, migration_time=0)(line_of({"a": value}))
     except ItemRefused as refused:
         (error,) = refused.errors
         return str(error.code)
@@ -141,6 +141,6 @@ def test_an_enum_names_its_values():
     """The message of `invalid_enum` tells what the column takes, so that a person knows what to do next."""
     table = Table("source", "target", ("a",), (Column("a", "a", OneOf(("DRAFT", "SIGNED"))),))
     with pytest.raises(ItemRefused) as caught:
-        compile_table(table, migration_time=0)(line_of({"a": {"S": "x"}}))
+        compile_both_ways(table, migration_time=0)(line_of({"a": {"S": "x"}}))
     assert "DRAFT" in caught.value.errors[0].message
     assert "SIGNED" in caught.value.errors[0].message

@@ -4,6 +4,7 @@ import itertools
 import re
 
 import pytest
+from both_ways import compile_both_ways
 from sound_items import (
     ABSENT,
     AUDIT,
@@ -21,7 +22,6 @@ from sound_items import (
     to_row,
 )
 
-from transforms.compilation import compile_table
 from transforms.reject import ItemRefused, Stage
 from transforms.table import Unmapped
 from transforms.tables import TABLES
@@ -168,7 +168,7 @@ def test_errors_name_their_column():
     """An error says which attribute and which column it is about; what no column takes has no column, and no error of ours an sqlstate."""
     line = line_of(changed(SESSION, startTime={"N": "x"}, patientId={"S": "x"}, extra={"S": "x"}))
     with pytest.raises(ItemRefused) as caught:
-        compile_table(VIDEO_SESSIONS, migration_time=0, unmapped=Unmapped.REJECT)(line)
+        compile_both_ways(VIDEO_SESSIONS, migration_time=0, unmapped=Unmapped.REJECT)(line)
     assert {(error.attribute, error.column) for error in caught.value.errors} == {
         ("startTime", "start_time"),
         ("patientId", "patient_id"),
@@ -176,7 +176,7 @@ def test_errors_name_their_column():
     }
     assert {error.sqlstate for error in caught.value.errors} == {None}
     with pytest.raises(ItemRefused) as caught:
-        compile_table(MEETING_AUDIT, migration_time=0)(line_of(changed(AUDIT, timestamp={"N": "x"}, createdAt={"N": "y"})))
+        compile_both_ways(MEETING_AUDIT, migration_time=0)(line_of(changed(AUDIT, timestamp={"N": "x"}, createdAt={"N": "y"})))
     assert {(error.attribute, error.column) for error in caught.value.errors} == {("timestamp", "created_at"), ("createdAt", "created_at")}
 
 
@@ -222,7 +222,7 @@ def test_no_message_holds_a_value_of_the_item(table):
     Neither does the exception's own text, nor what a traceback would show behind it.
     """
     sound = {"medzen-video-sessions": SESSION, "medzen-soap-notes": NOTE, "medzen-meeting-audit": AUDIT}[table.source]
-    run = compile_table(table, migration_time=0, unmapped=Unmapped.REJECT)
+    run = compile_both_ways(table, migration_time=0, unmapped=Unmapped.REJECT)
     seen = set()
     items = [changed(sound, **{name: secret}) for name in (*sound, "extra") for secret in SECRETS]
     items += [note(**{name: secret}) for name in ("chiefComplaint", "plan", "extra") for secret in SECRETS if table is SOAP_NOTES]
@@ -258,7 +258,7 @@ def test_a_message_is_the_same_whatever_the_value():
         errors = []
         for text in (first, second):
             with pytest.raises(ItemRefused) as caught:
-                compile_table(VIDEO_SESSIONS, migration_time=0)(line_of(changed(SESSION, **{name: {tag: text}})))
+                compile_both_ways(VIDEO_SESSIONS, migration_time=0)(line_of(changed(SESSION, **{name: {tag: text}})))
             errors.append(caught.value.errors)
         assert errors[0] == errors[1]
 

@@ -3,12 +3,12 @@
 from fractions import Fraction
 
 import pytest
+from both_ways import compile_both_ways
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sound_items import AUDIT, NOTE, SESSION, changed, line_of, only, refusal_of, row_of
 from strategies import MODERATE, json_numbers
 
-from transforms.compilation import compile_table
 from transforms.reject import TransformRefused
 from transforms.tables.meeting_audit import MEETING_AUDIT
 from transforms.tables.soap_notes import SOAP_NOTES
@@ -229,7 +229,7 @@ def test_the_same_rules_for_each_timestamp_of_an_audit_item(name):
 )
 def test_the_message_names_the_plausible_unit(text, seconds, microseconds):
     """Rule: "The message says so when the value would be plausible as seconds or microseconds", and only then."""
-    to_row = compile_table(VIDEO_SESSIONS, migration_time=0)
+    to_row = compile_both_ways(VIDEO_SESSIONS, migration_time=0)
     with pytest.raises(TransformRefused) as caught:
         to_row(line_of(changed(SESSION, startTime={"N": text})))
     (error,) = caught.value.errors

@@ -2,9 +2,9 @@
 
 import pytest
 from binary_row import decode_row
+from both_ways import compile_both_ways
 from sound_items import NULL, line_of
 
-from transforms.compilation import compile_table
 from transforms.convert import Boolean, Jsonb, Text, Timestamp, Uuid
 from transforms.reject import ItemRefused
 from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table, Unmapped
@@ -14,7 +14,7 @@ NOW = 1_764_000_123_456_789
 
 def run(columns, item, unmapped=Unmapped.NOTICE):
     """The values and notices of an item in a table of these columns, or its errors."""
-    to_row = compile_table(Table("source", "target", ("id",), tuple(columns)), migration_time=NOW, unmapped=unmapped)
+    to_row = compile_both_ways(Table("source", "target", ("id",), tuple(columns)), migration_time=NOW, unmapped=unmapped)
     try:
         encoded, notices = to_row(line_of(item))
     except ItemRefused as refused:

@@ -1,0 +1,43 @@
+"""A definition compiled both ways, each the other's oracle: with the compiled module, and in Python alone."""
+
+from typing import Any
+
+import pytest
+
+from transforms import native
+from transforms.compilation import ToRow, compile_table
+from transforms.reject import ItemRefused
+from transforms.table import Table
+
+
+def compile_in_python(table: Table, **settings: Any) -> ToRow:
+    """What `compile_table` makes where the compiled module was not built."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "IS_BUILT", False)
+        return compile_table(table, **settings)
+
+
+def compile_both_ways(table: Table, **settings: Any) -> ToRow:
+    """`compile_table`, whose function asserts of each line that both ways make the same of it."""
+    quick, slow = compile_table(table, **settings), compile_in_python(table, **settings)
+
+    def to_row(line: bytes) -> Any:
+        expected = _outcome(slow, line)
+        found = _outcome(quick, line)
+        assert _comparable(found) == _comparable(expected), line
+        if isinstance(found, ItemRefused):
+            raise found
+        return found
+
+    return to_row
+
+
+def _outcome(to_row: ToRow, line: bytes) -> Any:
+    try:
+        return to_row(line)
+    except ItemRefused as refused:
+        return refused
+
+
+def _comparable(outcome: Any) -> Any:
+    return (outcome.stage, outcome.errors) if isinstance(outcome, ItemRefused) else (outcome[0], list(outcome[1]))

@@ -1,0 +1,224 @@
+"""The compiled way to a row. That both ways make the same of a line is asserted wherever `both_ways` is used; here is the rest."""
+
+import gzip
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from both_ways import compile_both_ways, compile_in_python
+from sound_items import SESSION, SOUND, changed, line_of, note, row_of
+
+from pipeline.sample_export import write_sample_exports
+from transforms import native, wire
+from transforms.attribute_value import line_to_item
+from transforms.column import compile_column
+from transforms.compilation import compile_table
+from transforms.convert import Encoder, Text
+from transforms.maps import maps_of
+from transforms.native import EncodeSound, Kind, Step, compile_sound_rows
+from transforms.native.sound_rows import SoundRows
+from transforms.reject import Notice, NoticeCode
+from transforms.table import Column, Otherwise, Table
+from transforms.tables import TABLES
+from transforms.tables.soap_notes import SOAP_NOTES
+from transforms.tables.video_sessions import VIDEO_SESSIONS
+
+BY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.source)
+
+
+def quick(columns: Sequence[Column]) -> EncodeSound:
+    """The compiled way alone."""
+    return compile_sound_rows([compile_column(column, 0) for column in columns], maps_of(columns))
+
+
+def table_of(*columns: Column) -> Table:
+    """A definition that a person could write."""
+    return Table("source", "target", ("id",), columns)
+
+
+def test_it_is_built() -> None:
+    """Else every other test of it would compare the way in Python with itself: install ddb2pg where there is a C compiler."""
+    assert native.IS_BUILT
+
+
+@BY_TABLE
+def test_sound_items_take_the_quick_way(table: Table) -> None:
+    """And have nothing that no column takes."""
+    notices: list[Notice] = []
+    made = quick(table.columns)(SOUND[table.source], notices)
+    assert made == (compile_in_python(table, migration_time=0)(line_of(SOUND[table.source]))[0], True)
+    assert not notices
+
+
+def test_nearly_all_items_of_an_export_do(tmp_path: Path) -> None:
+    """Odd ones among them; the faulty ones do not, and whoever else does not is one in two hundred."""
+    write_sample_exports(tmp_path, items=3_000, seed=11, faulty=0, odd=0.02, items_per_file=3_000, processes=1)
+    for table in TABLES:
+        encode = quick(table.columns)
+        files = tmp_path.glob(f"{table.source}/AWSDynamoDB/*/data/*.gz")
+        lines = [line for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
+        sure = sum(encode(line_to_item(line), []) is not None for line in lines)
+        assert sure >= len(lines) * 0.995, table.source
+
+
+def test_every_character_of_a_text_and_of_a_document_is_kept() -> None:
+    """All of Unicode but U+0000 and the surrogates, in texts long and short."""
+    everything = "".join(map(chr, [*range(1, 0xD800), *range(0xE000, 0x110000)]))
+    for text in (everything, *everything[:600]):
+        row = row_of(SOAP_NOTES, note(chiefComplaint={"S": text}, plan={"M": {text: {"S": text}}}))
+        assert row.values["chief_complaint"] == text
+    item = note(chiefComplaint={"S": everything}, plan={"M": {everything: {"S": everything}}})
+    assert quick(SOAP_NOTES.columns)(item, []) is not None
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 31, 32, 33, 255, 256, 4_000, 70_000, 3_000_000])
+@pytest.mark.parametrize("last", ["x", '"', "\n", "\x1f", "\x7f", "é", "\U0001f600"])
+def test_the_row_grows_with_its_texts(size: int, last: str) -> None:
+    """Whatever stands at the end of a text, and wherever that is in the sixteen bytes that are looked at together."""
+    text = "a" * size + last
+    row_of(SOAP_NOTES, note(chiefComplaint={"S": text}, plan={"L": [{"S": text}, {"S": text[::-1]}]}))
+
+
+@pytest.mark.parametrize("depth", [1, 31, 32, 63, 64, 65, 66, 200, 254])
+def test_nesting_that_is_deep(depth: int) -> None:
+    """What is too deep for it goes the way in Python, up to what that takes."""
+    value: dict[str, Any] = {"N": "1"}
+    for level in range(depth):
+        value = {"L": [value]} if level % 2 else {"M": {"k": value}}
+    row_of(SOAP_NOTES, note(plan=value))
+    assert (quick(SOAP_NOTES.columns)(note(plan=value), []) is None) == (depth > 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_quick"),
+    [
+        ("1E-3", True),
+        ("-1.5e+99", True),
+        ("1E99", True),
+        ("1E100", False),
+        ("1.00000000000000000000000E1", False),
+        ("0", True),
+        ("-0", True),
+    ],
+)
+def test_numbers_with_an_exponent(text: str, is_quick: bool) -> None:
+    """Those that cannot leave DynamoDB's range are kept as they are."""
+    assert row_of(SOAP_NOTES, note(plan={"NS": [text]})).values["plan"] == f"[{text}]"
+    assert (quick(SOAP_NOTES.columns)(note(plan={"NS": [text]}), []) is not None) == is_quick
+
+
+class Shouted(Text):
+    """A conversion of somebody's own, derived from one that is known."""
+
+    def encoder(self, attribute: str) -> Encoder:
+        encode = super().encoder(attribute)
+
+        def shout(text: str, notices: list[Notice]) -> bytes:
+            if text == "empty":
+                notices.append(Notice(NoticeCode.EMPTY_UUID_AS_NULL, attribute))
+            return encode(text.upper(), notices)
+
+        return shout
+
+
+def test_a_conversion_of_one_s_own_is_called() -> None:
+    """In the same place of the row, with what it notes, and for missing attributes and maps, too."""
+    columns = [Column("a", "a", Text()), Column("in.b", "b", Shouted(), Otherwise("none")), Column("c", "c", Text())]
+    encode = quick(columns)
+    to_row = compile_both_ways(table_of(*columns), migration_time=0)
+
+    def fields(*texts: str) -> bytes:
+        return b"".join(wire.text_field(text.encode()) for text in texts)
+
+    item = {"a": {"S": "x"}, "in": {"M": {"b": {"S": "quiet"}}}, "c": {"S": "y"}}
+    assert encode(item, []) == (fields("x", "QUIET", "y"), True)
+    assert to_row(line_of(item))[0] == fields("x", "QUIET", "y")
+    assert to_row(line_of(changed(item, **{"in": {"NULL": True}})))[0] == fields("x", "NONE", "y")
+    loud = changed(item, **{"in": {"M": {"b": {"S": "empty"}, "other": {"S": ""}}}})
+    assert [notice.code for notice in to_row(line_of(loud))[1]] == [NoticeCode.EMPTY_UUID_AS_NULL, NoticeCode.UNMAPPED_ATTRIBUTE]
+
+
+def test_a_conversion_may_convert_others_while_it_is_called() -> None:
+    """Of the same definition: the row that is being made is nobody else's."""
+    nested: list[bytes] = []
+
+    class Nested(Text):
+        def encoder(self, attribute: str) -> Encoder:
+            encode = super().encoder(attribute)
+
+            def convert(text: str, notices: list[Notice]) -> bytes:
+                if text != "end":
+                    nested.append(to_row(line_of({"a": {"S": text * 5_000}, "b": {"S": "end"}}))[0])
+                return encode(text, notices)
+
+            return convert
+
+    to_row = compile_table(table_of(Column("a", "a", Text()), Column("b", "b", Nested())), migration_time=0)
+    made, _ = to_row(line_of({"a": {"S": "first"}, "b": {"S": "x"}}))
+    assert made == wire.text_field(b"first") + wire.text_field(b"x")
+    assert nested == [wire.text_field(b"x" * 5_000) + wire.text_field(b"end")]
+
+
+def test_an_attribute_may_feed_two_columns_and_be_a_map_besides() -> None:
+    """It is looked up once, and known once."""
+    columns = (Column("m", "whole", SOAP_NOTES.columns[6].conversion), Column("m.a", "a", Text()), Column("m.a", "again", Text()))
+    to_row = compile_both_ways(table_of(*columns), migration_time=0)
+    document = wire.jsonb_field(b'{"a":"x"}')
+    assert to_row(line_of({"m": {"M": {"a": {"S": "x"}}}})) == (document + wire.text_field(b"x") * 2, [])
+    assert quick(columns)({"m": {"M": {"a": {"S": "x"}}}}, []) == (document + wire.text_field(b"x") * 2, True)
+
+
+def test_what_it_reads_is_given_back() -> None:
+    """Neither kept nor let go once too often: of an item, of what is noted, and of a definition."""
+    encode = quick(VIDEO_SESSIONS.columns)
+    long = "x" * 5_000
+    items = [changed(SESSION, joinUrl={"S": long}, endTime=value) for value in ({"NULL": True}, {"N": "1"}, {"S": long})]
+    objects = [long, items[0], items[0]["joinUrl"], items[0]["id"]["S"], VIDEO_SESSIONS]
+    for item in items:
+        encode(item, [])
+    before = [sys.getrefcount(one) for one in objects]
+    notices: list[Notice] = []
+    for _ in range(1_000):
+        for item in items:
+            encode(item, notices)
+            notices.clear()
+    assert [sys.getrefcount(one) for one in objects] == before
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step(Kind.TEXT, attribute=1),
+        Step(Kind.TEXT, attribute=-1),
+        Step(Kind.LATER_OF, other=1),
+        Step(Kind.CALL, attribute=1),
+        Step(Kind.CONSTANT),
+        Step(Kind.ONE_OF),
+        Step(Kind.ONE_OF, fields={"a": "b"}),  # type: ignore[dict-item]
+        Step(Kind.UPPER_CASED),
+        Step(Kind.TEXT, if_missing="x"),  # type: ignore[arg-type]
+        Step(11),  # type: ignore[arg-type]
+        Step(-1),  # type: ignore[arg-type]
+    ],
+)
+def test_steps_that_cannot_be_are_refused(step: Step) -> None:
+    """When they are given, not when a row is made."""
+    with pytest.raises(ValueError, match="no such step"):
+        SoundRows(1, ((0, "a", -1),), (step,))
+
+
+@pytest.mark.parametrize("attribute", [(1, "a", -1), (-1, "a", -1), (0, "a", 1)])
+def test_attributes_that_cannot_be_are_refused(attribute: tuple[int, str, int]) -> None:
+    """As well."""
+    with pytest.raises(ValueError, match="no such map"):
+        SoundRows(1, (attribute,), ())
+
+
+def test_what_is_no_item_is_refused() -> None:
+    """The caller's own fault, so it is no matter of being unsure."""
+    encode: Any = SoundRows(1, (), ()).encode
+    for arguments in [(), ({},), ([], []), ({}, ()), ({}, [], 1)]:
+        with pytest.raises(TypeError):
+            encode(*arguments)

@@ -1,0 +1,58 @@
+/* A row that grows, and what came of an attempt to add to it. */
+
+#pragma once
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef enum { DONE, NOT_SURE, FAILED } Outcome; /* FAILED: an exception is set */
+
+#define TRY(call)                              \
+    do {                                       \
+        Outcome outcome_ = (call);             \
+        if (outcome_ != DONE) return outcome_; \
+    } while (0)
+
+typedef struct {
+    unsigned char *bytes;
+    size_t size, room;
+} Row;
+
+static Outcome make_room(Row *row, size_t more) {
+    if (row->room - row->size >= more) return DONE;
+    size_t room = 2 * (row->size + more) + 1024;
+    unsigned char *bytes = PyMem_Realloc(row->bytes, room);
+    if (bytes == NULL) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    row->bytes = bytes;
+    row->room = room;
+    return DONE;
+}
+
+static Outcome put(Row *row, const void *bytes, size_t size) {
+    TRY(make_room(row, size));
+    memcpy(row->bytes + row->size, bytes, size);
+    row->size += size;
+    return DONE;
+}
+
+static Outcome put_byte(Row *row, unsigned char byte) { return put(row, &byte, 1); }
+
+static void set_length(unsigned char *at, uint32_t length) {
+    for (int byte = 0; byte < 4; byte++) at[byte] = (unsigned char)(length >> (24 - 8 * byte));
+}
+
+static Outcome put_length(Row *row, size_t length) {
+    if (length > INT32_MAX) return NOT_SURE;
+    TRY(make_room(row, 4));
+    set_length(row->bytes + row->size, (uint32_t)length);
+    row->size += 4;
+    return DONE;
+}
+
+/* A field that is made already, of what the steps hold. */
+static Outcome put_field(Row *row, PyObject *field) { return put(row, PyBytes_AS_STRING(field), (size_t)PyBytes_GET_SIZE(field)); }
