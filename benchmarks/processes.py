@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
 import re
-import resource
 import subprocess
+import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import IO, Final
 
 from benchmarks.server import BenchmarkServer
 
-_PR_SET_CHILD_SUBREAPER: Final = 36
+_CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
+_PATIENCE: Final = 60.0  # seconds that a process may outlive its command
 _BETWEEN_LOOKS: Final = 0.1  # seconds; a peak is kept by the kernel, so only the very end of a process can be missed
 
 
@@ -53,58 +53,81 @@ class CommandFailed(Exception):
     """A command ended with an exit code that was not expected; says which, and its last lines."""
 
 
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """What the supervisor tells of commands; CPU seconds are those of all their processes."""
+
+    seconds: float
+    """From the start of the first command to the end of the last; processes may live longer."""
+    exit_codes: Sequence[int]
+    ended: int
+    """Processes that did not end by themselves."""
+    waited_cpu_seconds: float
+    """Of those that anybody waited for."""
+    group_cpu_seconds: float | None
+    """Of the control group, where one may be made."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        """By the best count there is."""
+        return self.waited_cpu_seconds if self.group_cpu_seconds is None else self.group_cpu_seconds
+
+
 def measure(commands: Sequence[Command], server: BenchmarkServer, *, exit_codes: Sequence[int] = (0,)) -> Usage:
     """Start all at the same time and wait for all. Raises `CommandFailed`."""
     load_average = os.getloadavg()[0]
-    with tempfile.TemporaryFile() as output, _inherited_orphans(), _PeakMemory() as memory:
-        wal_before, server_before, before = server.wal_bytes(), server.cpu_seconds(), _children_cpu_seconds()
-        started = time.perf_counter()
-        processes = [_start(command, output) for command in commands]
-        memory.watch([process.pid for process in processes])
-        found = [process.wait() for process in processes]
-        seconds = time.perf_counter() - started
-        _reap_orphans()
+    with _PeakMemory() as memory:
+        wal_before, server_before = server.wal_bytes(), server.cpu_seconds()
+        told = supervise(commands, memory.watch, exit_codes=exit_codes)
         server_cpu, wal_bytes = server.cpu_seconds() - server_before, server.wal_bytes() - wal_before
-        if not set(found) <= set(exit_codes):
-            output.seek(0)
-            last = output.read().decode(errors="replace")[-3000:]
-            message = f"{' '.join(map(str, commands[0].arguments[:4]))} ... ended with {found}:\n{last}"
-            raise CommandFailed(message)
-        return Usage(seconds, _children_cpu_seconds() - before, server_cpu, wal_bytes, memory.peaks(), load_average)
+        return Usage(told.seconds, told.cpu_seconds, server_cpu, wal_bytes, memory.peaks(), load_average)
 
 
-def _start(command: Command, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **command.environment}
-    return subprocess.Popen(
-        command.arguments, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-    )
-
-
-# -- CPU -----------------------------------------------------------------------------------------------------------------------------------
+def supervise(
+    commands: Sequence[Command],
+    watch: Callable[[Sequence[int]], None] = lambda _: None,
+    *,
+    exit_codes: Sequence[int] = (0,),
+    groups: Path = _CONTROL_GROUPS,
+    patience: float = _PATIENCE,
+) -> Supervised:
+    """Until the last of their processes has ended; `watch` is told the commands' process ids. Raises `CommandFailed`."""
+    asked = {
+        "commands": [{"arguments": list(map(str, one.arguments)), "environment": {**os.environ, **one.environment}} for one in commands],
+        "groups": str(groups),
+        "patience": patience,
+    }
+    with tempfile.TemporaryFile("w+") as question, tempfile.TemporaryFile() as output:
+        json.dump(asked, question)
+        question.seek(0)
+        with _supervisor(question, output) as answers:
+            if processes := next(answers, ""):
+                watch(json.loads(processes))
+            told = next(answers, "")
+        found = Supervised(**json.loads(told)) if told else None
+        if found is None or found.ended or not set(found.exit_codes) <= set(exit_codes):
+            raise CommandFailed(_failure(commands, found, output))
+        return found
 
 
 @contextmanager
-def _inherited_orphans() -> Iterator[None]:
-    """A worker whose parent ends without waiting for it becomes our child, so that its CPU time is counted."""
-    prctl = ctypes.CDLL(None).prctl
-    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    try:
-        yield
-    finally:
-        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+def _supervisor(question: IO[str], output: IO[bytes]) -> Iterator[Iterator[str]]:
+    """The lines of its answer. It ends all that it started when we do not wait for them."""
+    arguments = [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py"))]
+    with subprocess.Popen(arguments, stdin=question, stdout=subprocess.PIPE, stderr=output, text=True) as process:
+        try:
+            yield iter(process.stdout or ())
+        except BaseException:
+            process.terminate()
+            raise
 
 
-def _reap_orphans() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-
-
-def _children_cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def _failure(commands: Sequence[Command], found: Supervised | None, output: IO[bytes]) -> str:
+    output.seek(0)
+    last = output.read().decode(errors="replace")[-3000:]
+    how = "could not be measured" if found is None else f"ended with {found.exit_codes}"
+    left = f" and left {found.ended} processes, which were ended" if found and found.ended else ""
+    return f"{' '.join(map(str, commands[0].arguments[:4]))} ... {how}{left}:\n{last}"
 
 
 # -- memory --------------------------------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from pipeline.postgres import session as session_module
 from pipeline.postgres.session import Cursor, RetryLimit, Session
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
-from tests.faults.postgres_proxy import Lost, PostgresProxy
 from tests.pipeline.postgres.made_loads import reference_to
+from tests.postgres_proxy import Lost, PostgresProxy
 from tests.postgres_server import Database
 
 

@@ -12,9 +12,9 @@ from pipeline.errors import Stopped
 from pipeline.postgres import ledger
 from pipeline.postgres.ledger import RolledBackChunk
 from pipeline.postgres.session import Session
-from tests.pipeline.postgres.losing_proxy import LosingProxy
 from tests.pipeline.postgres.made_loads import PLAIN, Lab, reference_to, thing, uuid
 from tests.pipeline.postgres.made_rollbacks import CHILDREN, LINES, Rollback
+from tests.postgres_proxy import Lost, PostgresProxy
 from tests.postgres_server import Database
 
 
@@ -209,20 +209,20 @@ def test_the_row_of_others_with_the_key_of_a_dead_letter_is_left(bare: Database)
     assert lab.names() == {3: "n3"}
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_a_commit_whose_answer_is_lost_is_counted_once(lab: Lab, after: bool) -> None:
+@pytest.mark.parametrize("lost", Lost)
+def test_a_commit_whose_answer_is_lost_is_counted_once(lab: Lab, lost: Lost) -> None:
     """Whether the server had done it or not."""
     rollback = Rollback(lab, LINES)
     lab.database.execute("DELETE FROM thing WHERE id = %s", uuid(4))
-    with LosingProxy(lab.database.url, after=after) as proxy:
+    with PostgresProxy(lab.database.url, of_all=True) as proxy:
         load_plan = replace(rollback.plan, database=reference_to(proxy.url))
         with Session(load_plan.database) as session:
             roll_back = RollbackPlan(load_plan, 1, (), is_dry=False).worker(session)
             roll_back(rollback.chunks[0])
-            proxy.lose_next_commit()
+            proxy.lose_next_commit(lost)
             roll_back(rollback.chunks[1])
             roll_back(rollback.chunks[2])
-        assert proxy.lost == 1
+        assert sum(proxy.lost.values()) == 1
 
     assert rollback.figures == (5, 1, 0)
     assert lab.names() == {}

@@ -14,8 +14,8 @@ from pipeline.errors import Stopped
 from pipeline.loading import ChunkLoader
 from pipeline.postgres.rows import copy_stream
 from pipeline.postgres.session import RetryLimit, Session
-from tests.pipeline.postgres.losing_proxy import LosingProxy
 from tests.pipeline.postgres.made_loads import Lab, Loaded, chunk_of, reference_to, rows_of, thing, uuid
+from tests.postgres_proxy import Lost, PostgresProxy
 
 QUICK = RetryLimit(tries=5, seconds=30, first_wait=0.01, longest_wait=0.05)
 
@@ -206,19 +206,19 @@ def test_a_lock_that_stays_stops_with_a_sentence_about_locks(lab: Lab) -> None:
     other.close()
 
 
-@pytest.mark.parametrize("is_committed", [False, True], ids=["before the server has it", "after the server has done it"])
-def test_a_connection_lost_during_commit_is_decided_by_the_ledger(lab: Lab, is_committed: bool) -> None:
+@pytest.mark.parametrize("lost", Lost, ids=["before the server has it", "after the server has done it"])
+def test_a_connection_lost_during_commit_is_decided_by_the_ledger(lab: Lab, lost: Lost) -> None:
     """Whether or not the server had committed when the connection went: after the retry the chunk's rows are there once."""
     lines = [thing(number, name="x") for number in (1, 2, 2, 3)]
     plan = lab.plan()
-    with LosingProxy(lab.database.url, after=is_committed) as proxy, Session(reference_to(proxy.url), QUICK) as session:
+    with PostgresProxy(lab.database.url) as proxy, Session(reference_to(proxy.url), QUICK) as session:
         loader = ChunkLoader(plan, session)
         session.transact(lambda cursor: cursor.execute("SELECT 1"))
         loader._committed.find(chunk_of(lines))
-        proxy.lose_next_commit()
+        proxy.lose_next_commit(lost)
         loaded = Loaded.of(loader.load(chunk_of(lines)))
 
-    assert proxy.lost == 1
+    assert sum(proxy.lost.values()) == 1
     assert loaded.dead_letters == {2: ("primary_key_conflict", "23505")}
     assert lab.names() == {1: "x", 2: "x", 3: "x"}
     assert lab.chunks() == [(0, 4, 3, 1)]

@@ -27,13 +27,14 @@ class Lost(Enum):
 class PostgresProxy:
     """Passes bytes on, both ways, between TCP clients and the server's socket.
 
-    `plan` is asked at each COMMIT of a transaction that claimed a chunk, with its number from 1.
+    `plan` is asked at each COMMIT, with its number from 1: of transactions that claimed a chunk, or with `of_all` of any.
     """
 
-    def __init__(self, url: str, plan: Callable[[int], Lost | None] = lambda _: None) -> None:
+    def __init__(self, url: str, plan: Callable[[int], Lost | None] = lambda _: None, *, of_all: bool = False) -> None:
         parameters = parse_dsn(url)
         self.server_socket = f"{parameters['host']}/.s.PGSQL.{parameters.get('port', 5432)}"
         self.plan = plan
+        self.of_all = of_all
         self.delay = 0.0
         """Seconds by which every message of the client is late."""
         self.delayed = 0
@@ -102,8 +103,14 @@ class PostgresProxy:
         with self._lock:
             self._connections.discard(connection)
 
+    def lose_next_commit(self, lost: Lost) -> None:
+        """That one, and no other: from now on this is the plan."""
+        with self._lock:
+            planned = self.commits + 1
+            self.plan = lambda number: lost if number == planned else None
+
     def fate_of_commit(self) -> Lost | None:
-        """What the plan says of the next COMMIT of a chunk."""
+        """What the plan says of the next COMMIT."""
         with self._lock:
             self.commits += 1
             lost = self.plan(self.commits)
@@ -137,7 +144,7 @@ class _Connection:
                 if self._is_swallowed:
                     continue
                 self._has_claimed |= _CLAIM in message
-                if message == _COMMIT and self._has_claimed:
+                if message == _COMMIT and (self._has_claimed or self._proxy.of_all):
                     self._has_claimed = False
                     lost = self._proxy.fate_of_commit()
                     if lost is Lost.BEFORE:
