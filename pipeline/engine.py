@@ -32,9 +32,10 @@ from pipeline.errors import Refused, Stopped
 from pipeline.failures import stopped_on_a_worker, without_memory, without_step
 from pipeline.flink import submission as flink_submission
 from pipeline.flink.cluster import is_cluster, look_at_cluster
+from pipeline.fork_server import get_ready
 from pipeline.interruption import Interruption
 from pipeline.submission import RemoteJob, Submission, WorkerLimit
-from pipeline.worker_processes import get_ready, worker_environment
+from pipeline.worker_processes import worker_environment
 
 _LOCAL: Final = "DirectRunner"
 _FLINK: Final = "FlinkRunner"
