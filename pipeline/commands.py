@@ -61,8 +61,8 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
 def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[MigrateOptions, str | None]:
     """What was asked for, and the psql command for an embedded database."""
     from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import most_workers, unknown_arguments  # noqa: PLC0415
     from pipeline.migrate import MigrateOptions  # noqa: PLC0415
+    from pipeline.runners import most_workers, unknown_arguments  # noqa: PLC0415
 
     refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
@@ -89,7 +89,7 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
 
 def _is_launch(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> bool:
     """Whether nobody waits for jobs. Raises `Refused` where that cannot be."""
-    from pipeline.engine import is_dataflow, is_left_alone  # noqa: PLC0415
+    from pipeline.runners import is_dataflow, is_left_alone  # noqa: PLC0415
 
     if not (arguments.no_wait or is_left_alone(beam_arguments)):
         return False
@@ -105,8 +105,8 @@ def _is_launch(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> 
 
 def _run_launch(options: MigrateOptions, console: Console) -> ExitCode:
     """See `pipeline/launch.py`."""
-    from pipeline.engine import is_left_alone  # noqa: PLC0415
     from pipeline.launch import launch  # noqa: PLC0415
+    from pipeline.runners import is_left_alone  # noqa: PLC0415
 
     launched = launch(options, console)
     if launched.sent is not None:

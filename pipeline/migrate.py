@@ -22,7 +22,7 @@ from pipeline.checks.validation.validate import FOLDER
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
 from pipeline.dead_letters.threshold import USUAL, Threshold
-from pipeline.engine import planned_workers, prepare_workers, run_pipeline, worker_count, worker_limit
+from pipeline.engine import run_pipeline
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.export.given import ExportArgument
@@ -43,6 +43,7 @@ from pipeline.report.result import TableResult
 from pipeline.report.run_facts import RunFacts, attributes_of
 from pipeline.report.terminal import print_not_begun, print_result
 from pipeline.run_id import new_run_id
+from pipeline.runners import planned_workers, prepare_workers, worker_count, worker_limit
 from pipeline.storage import Storage
 from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table, Unmapped

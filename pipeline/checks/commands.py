@@ -84,7 +84,7 @@ def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
 
 def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> CheckOptions:
     from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import unknown_arguments  # noqa: PLC0415
+    from pipeline.runners import unknown_arguments  # noqa: PLC0415
 
     refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
