@@ -27,7 +27,6 @@ from pipeline.postgres.session import Cursor, Session, why_not_connected
 from pipeline.report import terminal
 from pipeline.report.files import print_report, rewrite_page, write_report
 from pipeline.report.result import LoadStatus, TableResult
-from pipeline.sample_export import write_sample_exports
 from pipeline.storage import Storage, StorageFailed
 from pipeline.terminal import PlainConsole
 from transforms.table import Unmapped
@@ -248,6 +247,8 @@ def run_report(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
 
 def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """Write sample exports and say where they are."""
+    from pipeline.sample_export import write_sample_exports  # noqa: PLC0415
+
     refuse_leftovers(beam_arguments)
     try:
         exports = write_sample_exports(

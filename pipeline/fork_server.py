@@ -39,6 +39,7 @@ def be_a_worker(environment: Mapping[str, str]) -> None:
 
     # What is imported lives as long as the worker: no need to go through it at every collection.
     gc.freeze()
+    gc.enable()
     sdk_worker_main.main([])
 
 

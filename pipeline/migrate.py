@@ -13,21 +13,20 @@ from rich.console import Console
 from pipeline.arguments import option_names
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions
 from pipeline.checks.equation import prove
+from pipeline.checks.mismatch_records import FOLDER
 from pipeline.checks.preflight.check import PreflightRequest, check, table_findings
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.findings import Finding, problems_in
 from pipeline.checks.preflight.terminal import print_warnings
 from pipeline.checks.validation.gate import pass_gate
-from pipeline.checks.validation.validate import FOLDER
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
 from pipeline.dead_letters.threshold import USUAL, Threshold
-from pipeline.engine import run_pipeline
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.export.given import ExportArgument
 from pipeline.export.manifest import Export
-from pipeline.job import define_pipeline
+from pipeline.garbage import importing_beam
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
 from pipeline.postgres.database_facts import DatabaseFacts, describe_database
@@ -191,6 +190,10 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
     loaded_before = sum(totals.items for totals in before.values())
     splits = splits_to_do(prepared.export, plan.load, before)
     if splits:
+        with importing_beam():  # which a load that is finished does without
+            from pipeline.engine import run_pipeline  # noqa: PLC0415
+            from pipeline.job import define_pipeline  # noqa: PLC0415
+
         items = sum(split.items for split in splits)
         define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
         with shown_progress(console, options.database, plan.load, loaded_before):

@@ -1,8 +1,11 @@
 """What workers have imported when they are forked. The process that they are forked from imports this, and nobody else: it silences it."""
 
+import gc
+
 from pipeline.fork_server import silence
 
 silence()
+gc.disable()  # what is imported stays; each worker looks for garbage of its own
 
 from apache_beam.runners.worker import sdk_worker_main  # noqa: E402, F401
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
 from pipeline.checks.chunk_check import forget
+from pipeline.checks.mismatch_records import FOLDER
 from pipeline.checks.requests.check import check_requests, send_requests
 from pipeline.checks.requests.request import Request
 from pipeline.checks.requests.result import RequestResult
@@ -39,8 +40,6 @@ from pipeline.run_id import new_run_id
 from pipeline.runners import worker_count
 from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
-
-FOLDER = "mismatches"
 
 
 @dataclass(frozen=True, slots=True)
