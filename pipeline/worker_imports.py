@@ -9,4 +9,5 @@ gc.disable()  # what is imported stays; each worker looks for garbage of its own
 
 from apache_beam.runners.worker import sdk_worker_main  # noqa: E402, F401
 
+import pipeline.cli  # noqa: E402 - a process that is forked imports the program again, which is this where it is called ddb2pg
 import pipeline.job  # noqa: E402, F401
