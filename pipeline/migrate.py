@@ -187,19 +187,27 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
     started = time.monotonic()
     with Session(options.database) as session:
         before = session.transact(lambda cursor: committed_before(cursor, plan))
-    loaded_before = sum(totals.items for totals in before.values())
-    splits = splits_to_do(prepared.export, plan.load, before)
-    if splits:
-        with importing_beam():  # which a load that is finished does without
-            from pipeline.engine import run_pipeline  # noqa: PLC0415
-            from pipeline.job import define_pipeline  # noqa: PLC0415
-
-        items = sum(split.items for split in splits)
-        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
-        with shown_progress(console, options.database, plan.load, loaded_before):
-            run_pipeline(define, options.beam_arguments, worker_count(prepared.export.usual_items(items), len(splits)), plan.job_name)
-    with Session(options.database) as session:
+        loaded_before = sum(totals.items for totals in before.values())
+        splits = splits_to_do(prepared.export, plan.load, before)
+        if splits:
+            session.close()  # the workers load, and may need every connection there is
+            _run_load(prepared, splits, loaded_before, options, run_folder, console)
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
+
+
+def _run_load(
+    prepared: BegunLoad, splits: Sequence[Split], loaded_before: int, options: MigrateOptions, run_folder: OutputFolder, console: Console
+) -> None:
+    """The job. Beam takes a second to import, and a load that is finished does without."""
+    with importing_beam():
+        from pipeline.engine import run_pipeline  # noqa: PLC0415
+        from pipeline.job import define_pipeline  # noqa: PLC0415
+
+    plan = prepared.plan
+    items = sum(split.items for split in splits)
+    define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
+    with shown_progress(console, options.database, plan.load, loaded_before):
+        run_pipeline(define, options.beam_arguments, worker_count(prepared.export.usual_items(items), len(splits)), plan.job_name)
 
 
 def committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:
