@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pipeline.command_objects import ExitCode
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
 from pipeline.farewell import INTERRUPTED, RESUME, told_to_end
+from pipeline.garbage import leave_it_at_the_end
 from pipeline.logs import configure_logging
 from pipeline.parser import make_parser
 from pipeline.storage import StorageFailed
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
     arguments, beam_arguments = make_parser().parse_known_args(argv)
     configure_logging(arguments.log_level)
+    leave_it_at_the_end()
     console = PlainConsole()
     try:
         with told_to_end():

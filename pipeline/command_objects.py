@@ -73,7 +73,7 @@ def reached_folder(arguments: argparse.Namespace, folder: OutputFolder) -> Outpu
 
 def submission_of(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> Submission:
     """Of `add_export`, `add_output` and `add_runner`: what the job's workers read, where they write, and Beam's options."""
-    from pipeline.engine import ready_to_run  # noqa: PLC0415
+    from pipeline.runners import ready_to_run  # noqa: PLC0415
 
     given = Submission(beam_arguments, export_arguments(arguments), output_folder(arguments))
     submission = ready_to_run(

@@ -27,7 +27,6 @@ from pipeline.postgres.session import Cursor, Session, why_not_connected
 from pipeline.report import terminal
 from pipeline.report.files import print_report, rewrite_page, write_report
 from pipeline.report.result import LoadStatus, TableResult
-from pipeline.sample_export import write_sample_exports
 from pipeline.storage import Storage, StorageFailed
 from pipeline.terminal import PlainConsole
 from transforms.table import Unmapped
@@ -61,8 +60,8 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
 def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[MigrateOptions, str | None]:
     """What was asked for, and the psql command for an embedded database."""
     from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import most_workers, unknown_arguments  # noqa: PLC0415
     from pipeline.migrate import MigrateOptions  # noqa: PLC0415
+    from pipeline.runners import most_workers, unknown_arguments  # noqa: PLC0415
 
     refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)
@@ -89,7 +88,7 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
 
 def _is_launch(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> bool:
     """Whether nobody waits for jobs. Raises `Refused` where that cannot be."""
-    from pipeline.engine import is_dataflow, is_left_alone  # noqa: PLC0415
+    from pipeline.runners import is_dataflow, is_left_alone  # noqa: PLC0415
 
     if not (arguments.no_wait or is_left_alone(beam_arguments)):
         return False
@@ -105,8 +104,8 @@ def _is_launch(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> 
 
 def _run_launch(options: MigrateOptions, console: Console) -> ExitCode:
     """See `pipeline/launch.py`."""
-    from pipeline.engine import is_left_alone  # noqa: PLC0415
     from pipeline.launch import launch  # noqa: PLC0415
+    from pipeline.runners import is_left_alone  # noqa: PLC0415
 
     launched = launch(options, console)
     if launched.sent is not None:
@@ -248,6 +247,8 @@ def run_report(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
 
 def run_sample_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """Write sample exports and say where they are."""
+    from pipeline.sample_export import write_sample_exports  # noqa: PLC0415
+
     refuse_leftovers(beam_arguments)
     try:
         exports = write_sample_exports(

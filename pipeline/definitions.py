@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from apache_beam.internal import cloudpickle_pickler
-
 from pipeline.errors import Refused
 from transforms.table import Table
 from transforms.tables import TABLES
@@ -39,6 +37,8 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
+    from apache_beam.internal import cloudpickle_pickler  # noqa: PLC0415 - Beam takes long to import
+
     # Workers do not have the file: its functions travel with the job.
     cloudpickle_pickler.cloudpickle.register_pickle_by_value(module)
     return module

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad
 from pipeline.checks.equation import prove
+from pipeline.checks.mismatch_records import FOLDER
 from pipeline.checks.validation.gate import pass_gate
-from pipeline.checks.validation.validate import FOLDER
 from pipeline.engine import send_pipeline
 from pipeline.job import define_pipeline
 from pipeline.migrate import MigrateOptions, begin, committed_before, splits_to_do

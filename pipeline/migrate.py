@@ -13,21 +13,20 @@ from rich.console import Console
 from pipeline.arguments import option_names
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions
 from pipeline.checks.equation import prove
+from pipeline.checks.mismatch_records import FOLDER
 from pipeline.checks.preflight.check import PreflightRequest, check, table_findings
 from pipeline.checks.preflight.exports import Planned
 from pipeline.checks.preflight.findings import Finding, problems_in
 from pipeline.checks.preflight.terminal import print_warnings
 from pipeline.checks.validation.gate import pass_gate
-from pipeline.checks.validation.validate import FOLDER
 from pipeline.dead_letters.forms import RecordFormat
 from pipeline.dead_letters.guard import stop_if_exceeded
 from pipeline.dead_letters.threshold import USUAL, Threshold
-from pipeline.engine import planned_workers, prepare_workers, run_pipeline, worker_count, worker_limit
 from pipeline.errors import Refused
 from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.export.given import ExportArgument
 from pipeline.export.manifest import Export
-from pipeline.job import define_pipeline
+from pipeline.garbage import importing_beam
 from pipeline.loading import LoadPlan
 from pipeline.postgres import ledger
 from pipeline.postgres.database_facts import DatabaseFacts, describe_database
@@ -43,6 +42,7 @@ from pipeline.report.result import TableResult
 from pipeline.report.run_facts import RunFacts, attributes_of
 from pipeline.report.terminal import print_not_begun, print_result
 from pipeline.run_id import new_run_id
+from pipeline.runners import planned_workers, prepare_workers, worker_count, worker_limit
 from pipeline.storage import Storage
 from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table, Unmapped
@@ -187,15 +187,27 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
     started = time.monotonic()
     with Session(options.database) as session:
         before = session.transact(lambda cursor: committed_before(cursor, plan))
-    loaded_before = sum(totals.items for totals in before.values())
-    splits = splits_to_do(prepared.export, plan.load, before)
-    if splits:
-        items = sum(split.items for split in splits)
-        define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
-        with shown_progress(console, options.database, plan.load, loaded_before):
-            run_pipeline(define, options.beam_arguments, worker_count(prepared.export.usual_items(items), len(splits)), plan.job_name)
-    with Session(options.database) as session:
+        loaded_before = sum(totals.items for totals in before.values())
+        splits = splits_to_do(prepared.export, plan.load, before)
+        if splits:
+            session.close()  # the workers load, and may need every connection there is
+            _run_load(prepared, splits, loaded_before, options, run_folder, console)
         return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
+
+
+def _run_load(
+    prepared: BegunLoad, splits: Sequence[Split], loaded_before: int, options: MigrateOptions, run_folder: OutputFolder, console: Console
+) -> None:
+    """The job. Beam takes a second to import, and a load that is finished does without."""
+    with importing_beam():
+        from pipeline.engine import run_pipeline  # noqa: PLC0415
+        from pipeline.job import define_pipeline  # noqa: PLC0415
+
+    plan = prepared.plan
+    items = sum(split.items for split in splits)
+    define = partial(define_pipeline, splits=splits, plan=plan, run_folder=run_folder, record_format=options.dead_letter_format)
+    with shown_progress(console, options.database, plan.load, loaded_before):
+        run_pipeline(define, options.beam_arguments, worker_count(prepared.export.usual_items(items), len(splits)), plan.job_name)
 
 
 def committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:

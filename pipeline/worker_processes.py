@@ -1,43 +1,24 @@
-"""Worker processes of this machine. They are forked from a process that has imported Beam once, which takes a second of CPU.
+"""Worker processes of this machine, as a kind of worker of Beam's FnApiRunner. They come from `fork_server.py`.
 
-Beam's own way is a new Python a worker, and again for each table's pipeline. Here they are a kind of worker of its FnApiRunner, as its
-`SubprocessSdkWorkerHandler` is, whose words ("Worker subprocess exited ...", in a thread named run_worker) the engine listens to.
+Beam's own way is a new Python a worker, and again for each table's pipeline. This does as its `SubprocessSdkWorkerHandler`, whose words
+("Worker subprocess exited ...", in a thread named run_worker) the engine listens to.
 """
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import multiprocessing.forkserver
 import os
 import threading
-from collections.abc import Mapping
-from multiprocessing.context import ForkServerContext, SpawnContext
-from typing import Final
 
 import grpc
 from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_fn_api_pb2_grpc, endpoints_pb2
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
 from apache_beam.runners.portability.local_job_service import BeamFnLoggingServicer
-from apache_beam.runners.worker import sdk_worker_main
 from apache_beam.transforms import environments
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format, text_format
 
-_FORKING: Final = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["pipeline.job", "pipeline.worker_processes"])
-_SPAWNING: Final = multiprocessing.get_context("spawn")
-
-
-def get_ready() -> ForkServerContext | SpawnContext:
-    """Begin to import what workers need, in another process; returns at once what starts them."""
-    try:
-        multiprocessing.forkserver.ensure_running()
-    except OSError:
-        # Its socket is a temporary file, whose path may be too long for a socket.
-        return _SPAWNING
-    return _FORKING
+from pipeline.fork_server import be_a_worker, get_ready
 
 
 def worker_environment() -> environments.Environment:
@@ -74,7 +55,7 @@ class ForkedWorkerHandler(GrpcWorkerHandler):
             "WORKER_ID": self.worker_id,
         }
         try:
-            process = get_ready().Process(target=_be_a_worker, args=(environment,), daemon=True)
+            process = get_ready().Process(target=be_a_worker, args=(environment,), daemon=True)
             process.start()
             process.join()
             if process.exitcode:
@@ -86,15 +67,3 @@ class ForkedWorkerHandler(GrpcWorkerHandler):
 
 def _descriptor(address: str) -> str:
     return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=address)))
-
-
-def _be_a_worker(environment: Mapping[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    # What Beam writes to standard error may quote items; its log comes to the command's process anyhow.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    # What is imported lives as long as the worker: no need to go through it at every collection.
-    gc.freeze()
-    sdk_worker_main.main([])

@@ -53,8 +53,8 @@ class CommandLine:
     def migrate(self, export: str | Path, *arguments: str | Path) -> Finished:
         return self("migrate", "--export", export, "--output", self.output, *arguments)
 
-    def start_migrate(self, export: str | Path, *arguments: str | Path) -> subprocess.Popen[str]:
-        return self.start("migrate", "--export", export, "--output", self.output, *arguments)
+    def start_migrate(self, export: str | Path, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        return self.start("migrate", "--export", export, "--output", self.output, *arguments, **environment)
 
     def validate(self, export: str | Path, *arguments: str | Path) -> Finished:
         return self("validate", "--export", export, "--output", self.output, *arguments)

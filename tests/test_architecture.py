@@ -39,8 +39,9 @@ def test_transforms_are_pure() -> None:
 def test_beam_is_imported_in_few_files() -> None:
     """The job and where it runs."""
     job = {"pipeline/steps.py", "pipeline/job.py", "pipeline/definitions.py"}
-    engine = {"pipeline/engine.py", "pipeline/worker_processes.py"}
-    assert _importers("apache_beam") == {*job, *engine, "pipeline/storage/beam_files.py"}
+    engine = {"pipeline/engine.py", "pipeline/beam_options.py"}
+    workers = {"pipeline/worker_processes.py", "pipeline/worker_imports.py", "pipeline/fork_server.py"}
+    assert _importers("apache_beam") == {*job, *engine, *workers, "pipeline/storage/beam_files.py"}
 
 
 def test_psycopg2_is_imported_under_postgres_only() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from pipeline.checks.begun_loads import CheckOptions
 from pipeline.command_objects import ExitCode, aws_settings, find_database, print_json, refuse_leftovers, submission_of
 from pipeline.errors import Refused
+from pipeline.garbage import importing_beam
 from pipeline.report import check_terminal
 from pipeline.report.files import print_report, write_report
 from pipeline.storage import Storage
@@ -21,7 +22,9 @@ from transforms.table import Unmapped
 
 def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/checks/validation/validate.py`."""
-    from pipeline.checks.validation.validate import FOLDER, ValidateOptions, emit_script, validate  # noqa: PLC0415
+    with importing_beam():
+        from pipeline.checks.mismatch_records import FOLDER  # noqa: PLC0415
+        from pipeline.checks.validation.validate import ValidateOptions, emit_script, validate  # noqa: PLC0415
 
     if arguments.json:
         console = PlainConsole(stderr=True)
@@ -57,7 +60,8 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
 
 def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/checks/rollback/roll_back.py`."""
-    from pipeline.checks.rollback.roll_back import FOLDER, RollbackOptions, roll_back  # noqa: PLC0415
+    with importing_beam():
+        from pipeline.checks.rollback.roll_back import FOLDER, RollbackOptions, roll_back  # noqa: PLC0415
 
     if arguments.json:
         console = PlainConsole(stderr=True)
@@ -84,7 +88,7 @@ def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
 
 def _check_options(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> CheckOptions:
     from pipeline.definitions import find_tables  # noqa: PLC0415
-    from pipeline.engine import unknown_arguments  # noqa: PLC0415
+    from pipeline.runners import unknown_arguments  # noqa: PLC0415
 
     refuse_leftovers(unknown_arguments(beam_arguments))
     tables = find_tables(arguments.tables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -14,6 +14,9 @@ from pipeline.postgres.mismatch import Mismatch, MismatchKind
 
 Values = Mapping[tuple[int, str], tuple[Any, Any]]
 """(item number, column) -> what the export makes, what the target has, both as text."""
+
+FOLDER: Final = "mismatches"
+"""Of a run's, in which their files are."""
 
 
 def mismatch_batch(

@@ -49,6 +49,20 @@ def test_a_finished_clean_load_is_not_even_read_again(tmp_path: Path, database: 
     assert database.value("SELECT count(*) FROM video_call_sessions") == 500
 
 
+def test_a_finished_clean_load_is_told_without_importing_beam(tmp_path: Path, run: CommandLine) -> None:
+    """Which takes longer than all the rest of it."""
+    write_sample_exports(tmp_path / "export", items=100, seed=9, faulty=0, odd=0)
+    assert run.migrate(tmp_path / "export").exit_code == 0
+
+    again = run.start_migrate(tmp_path / "export", PYTHONPROFILEIMPORTTIME="1")
+    stdout, imports = again.communicate(timeout=300)
+
+    assert again.returncode == 0, imports
+    assert "nothing to do" in stdout
+    assert "pipeline.report.page.page" in imports
+    assert "apache_beam" not in imports
+
+
 def test_records_of_a_refused_run_are_not_left_half(export: Path, run: CommandLine) -> None:
     """Files of dead letters are whole or not there: none has the name of a whole one unless it is."""
     run.migrate(export)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from both_ways import compile_both_ways, compile_in_python
-from sound_items import SESSION, SOUND, changed, line_of, note, row_of
+from sound_items import ABSENT, SESSION, SOUND, changed, line_of, note, row_of
 
 from pipeline.sample_export import write_sample_exports
 from transforms import native, wire
@@ -22,6 +22,7 @@ from transforms.native.sound_rows import SoundRows
 from transforms.reject import Notice, NoticeCode
 from transforms.table import Column, Otherwise, Table
 from transforms.tables import TABLES
+from transforms.tables.meeting_audit import EVENT_TYPE
 from transforms.tables.soap_notes import SOAP_NOTES
 from transforms.tables.video_sessions import VIDEO_SESSIONS
 
@@ -171,20 +172,27 @@ def test_an_attribute_may_feed_two_columns_and_be_a_map_besides() -> None:
 
 
 def test_what_it_reads_is_given_back() -> None:
-    """Neither kept nor let go once too often: of an item, of what is noted, and of a definition."""
-    encode = quick(VIDEO_SESSIONS.columns)
+    """Neither kept nor let go once too often: of an item, of what is noted, and of what a column's own function gives."""
+    whole = (*VIDEO_SESSIONS.columns, Column("own.a", "a", Shouted()), Column("event", "b", EVENT_TYPE))
+    encode = quick(whole)
     long = "x" * 5_000
-    items = [changed(SESSION, joinUrl={"S": long}, endTime=value) for value in ({"NULL": True}, {"N": "1"}, {"S": long})]
-    objects = [long, items[0], items[0]["joinUrl"], items[0]["id"]["S"], VIDEO_SESSIONS]
-    for item in items:
-        encode(item, [])
-    before = [sys.getrefcount(one) for one in objects]
+    sound = changed(SESSION, joinUrl={"S": long}, own={"M": {"a": {"S": "empty"}}}, event={"S": "call_joined"})
+    items = [sound, changed(sound, event={"S": "other"}, own=ABSENT, endTime=ABSENT), changed(sound, endTime={"S": long}, other={"S": ""})]
+    assert [made and made[1] for made in (encode(item, []) for item in items)] == [True, True, None]
+    objects = [long, *items, sound["own"]["M"], sound["joinUrl"], sound["id"]["S"]]
     notices: list[Notice] = []
-    for _ in range(1_000):
-        for item in items:
-            encode(item, notices)
-            notices.clear()
-    assert [sys.getrefcount(one) for one in objects] == before
+
+    def repeat(times: int) -> None:
+        for _ in range(times):
+            for item in items:
+                encode(item, notices)
+                notices.clear()
+
+    repeat(10)
+    references, blocks = [sys.getrefcount(one) for one in objects], sys.getallocatedblocks()
+    repeat(2_000)
+    assert [sys.getrefcount(one) for one in objects] == references
+    assert sys.getallocatedblocks() - blocks < 500
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ static Outcome put_number(Row *row, PyObject *string) {
     Text text;
     TRY(read_text(string, &text));
     if (text.size > SURELY_IN_RANGE) return NOT_SURE;
-    size_t at = text.size && text.bytes[0] == '-';
+    size_t at = text.size > 0 && text.bytes[0] == '-' ? 1 : 0;
     size_t digits = digits_at(text, at);
     if (digits == 0 || (digits > 1 && text.bytes[at] == '0')) return NOT_SURE;
     at += digits;
@@ -76,7 +76,8 @@ static Outcome put_number(Row *row, PyObject *string) {
         at += 1 + digits;
     }
     if (at < text.size && (text.bytes[at] | 0x20) == 'e') {
-        at += 1 + (at + 1 < text.size && (text.bytes[at + 1] == '+' || text.bytes[at + 1] == '-'));
+        bool is_signed = at + 1 < text.size && (text.bytes[at + 1] == '+' || text.bytes[at + 1] == '-');
+        at += is_signed ? 2 : 1;
         digits = digits_at(text, at);
         if (digits == 0 || digits > 2 || text.size > SURELY_IN_RANGE_WITH_EXPONENT) return NOT_SURE;
         at += digits;
@@ -90,15 +91,14 @@ static Outcome put_map(Row *row, PyObject *members, int nesting) {
     if (!PyDict_CheckExact(members)) return NOT_SURE;
     Py_ssize_t position = 0;
     PyObject *name, *member;
-    unsigned char before = '{';
-    while (PyDict_Next(members, &position, &name, &member)) {
-        TRY(put_byte(row, before));
+    TRY(put_byte(row, '{'));
+    for (bool is_first = true; PyDict_Next(members, &position, &name, &member); is_first = false) {
+        if (!is_first) TRY(put_byte(row, ','));
         TRY(put_json_string(row, name));
         TRY(put_byte(row, ':'));
         TRY(put_json(row, member, nesting + 1));
-        before = ',';
     }
-    return put(row, "{}" + (before == ','), 2 - (before == ','));
+    return put_byte(row, '}');
 }
 
 typedef Outcome PutMember(Row *, PyObject *, int nesting);

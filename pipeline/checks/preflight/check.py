@@ -67,10 +67,11 @@ def check(request: PreflightRequest, *, with_estimate: bool = False) -> Checked:
 
         def work(cursor: Cursor) -> list[Finding]:
             cursor.execute("SET TRANSACTION READ ONLY")
+            looked_up = [_look_up(cursor, one) for one in planned]
             found = [
                 *database_findings(cursor),
-                *_connection_findings(cursor, request, planned, link),
-                *_table_findings(cursor, request, planned),
+                *_connection_findings(cursor, request, looked_up, link),
+                *_table_findings(cursor, request, looked_up),
             ]
             return [*found, *space_findings(cursor, needed)] if with_estimate else found
 
@@ -85,31 +86,40 @@ def table_findings(cursor: Cursor, planned: Planned, target: Target | None, unma
     yield from load_findings(cursor, planned.export, planned.table, target, unmapped)
 
 
-def _table_findings(cursor: Cursor, request: PreflightRequest, planned: Sequence[Planned]) -> Iterator[Finding]:
-    targets = [find_target(cursor, one.table.target) for one in planned]
-    oids = [target.oid if target else 0 for target in targets]
-    for number, (one, target) in enumerate(zip(planned, targets, strict=True)):
-        yield from table_findings(cursor, one, target, request.unmapped)
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    """What the database has of a table that is to be loaded."""
+
+    planned: Planned
+    target: Target | None
+    is_finished: bool
+
+
+def _look_up(cursor: Cursor, planned: Planned) -> _LookedUp:
+    target = find_target(cursor, planned.table.target)
+    load = find_visible_load(cursor, planned.export, target)
+    return _LookedUp(planned, target, load is not None and load.finished_at is not None)
+
+
+def _table_findings(cursor: Cursor, request: PreflightRequest, looked_up: Sequence[_LookedUp]) -> Iterator[Finding]:
+    oids = [one.target.oid if one.target else 0 for one in looked_up]
+    for number, one in enumerate(looked_up):
+        table, target = one.planned.table, one.target
+        yield from table_findings(cursor, one.planned, target, request.unmapped)
         if target is None:
             continue
-        yield from row_security_findings(cursor, one.table, target)
-        if not _is_finished(cursor, one, target):
-            yield from attachment_findings(cursor, one.table, target)
-            yield from foreign_key_findings(cursor, one.table, target, earlier=oids[:number], later=oids[number + 1 :])
-
-
-def _is_finished(cursor: Cursor, planned: Planned, target: Target | None) -> bool:
-    load = find_visible_load(cursor, planned.export, target)
-    return load is not None and load.finished_at is not None
+        yield from row_security_findings(cursor, table, target)
+        if not one.is_finished:
+            yield from attachment_findings(cursor, table, target)
+            yield from foreign_key_findings(cursor, table, target, earlier=oids[:number], later=oids[number + 1 :])
 
 
 # -- connections ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _connection_findings(cursor: Cursor, request: PreflightRequest, planned: Sequence[Planned], link: Link) -> Iterator[Finding]:
+def _connection_findings(cursor: Cursor, request: PreflightRequest, looked_up: Sequence[_LookedUp], link: Link) -> Iterator[Finding]:
     """A load that is finished takes no worker."""
-    to_do = [one for one in planned if not _is_finished(cursor, one, find_target(cursor, one.table.target))]
-    workers = [_workers(request, one) for one in to_do]
+    workers = [_workers(request, one.planned) for one in looked_up if not one.is_finished]
     known = [number for number in workers if number is not None]
     yield from connection_findings(cursor, link, max(known, default=0) if len(known) == len(workers) else None, request.limit)
 

@@ -18,12 +18,15 @@ BEGIN_ANEW: Final = "to begin anew roll export {export} back (ddb2pg rollback) a
 
 def load_findings(cursor: Cursor, export: Export, table: Table, target: Target | None, unmapped: Unmapped) -> Iterator[Finding]:
     """What cannot be looked at is a problem of the target or the ledger already."""
-    load = find_visible_load(cursor, export, target)
+    if target is None or not may_read(cursor, target):
+        return
+    has_ledger = ledger.exists(cursor)
     # An older version's ledger is brought up to date by migrate, which then looks again.
-    if target is None or not may_read(cursor, target) or (ledger.exists(cursor) and not _may_look(cursor)):
+    if has_ledger and not _may_look(cursor):
         return
     name = table.target
-    others = ledger.other_loads(cursor, export.export_id, target.qualified) if ledger.exists(cursor) else []
+    load = ledger.find_load(cursor, export.export_id, target.qualified) if has_ledger else None
+    others = ledger.other_loads(cursor, export.export_id, target.qualified) if has_ledger else []
     for other in others:
         begin_anew = BEGIN_ANEW.format(table=name, export=other)
         sentence = (

@@ -21,7 +21,7 @@ from pipeline.checks.rollback.chunk import RollbackPlan
 from pipeline.checks.rollback.replayed import FoundReplayed
 from pipeline.dead_letters.files import RecordBatch, RecordFiles, count_records
 from pipeline.dead_letters.records import Place
-from pipeline.engine import run_pipeline, worker_count
+from pipeline.engine import run_pipeline
 from pipeline.export.chunks import plan_splits
 from pipeline.job import define_check
 from pipeline.postgres import ledger
@@ -35,6 +35,7 @@ from pipeline.report.check_terminal import print_rollback
 from pipeline.report.progress import shown_progress
 from pipeline.report.run_facts import RunFacts, read_facts
 from pipeline.run_id import new_run_id
+from pipeline.runners import worker_count
 from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
 

@@ -11,9 +11,8 @@ from typing import Final
 from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, has_key_of_items
-from pipeline.checks.mismatch_records import mismatch_batch
+from pipeline.checks.mismatch_records import FOLDER, mismatch_batch
 from pipeline.checks.validation.chunk import ValidationPlan, mismatches_of
-from pipeline.checks.validation.validate import FOLDER, validate_table
 from pipeline.dead_letters.files import RecordFiles
 from pipeline.export.chunks import Chunk, plan_splits
 from pipeline.export.data_file import DataFileRefused, read_lines
@@ -55,6 +54,8 @@ def pass_gate(
 
 
 def _compare_all(load: BegunLoad, options: CheckOptions, run_folder: OutputFolder, console: Console) -> GateResult:
+    from pipeline.checks.validation.validate import validate_table  # noqa: PLC0415 - its job takes long to import
+
     found = validate_table(load, ValidationPlan(load.plan), options, run_folder, console)
     mismatches = _seen(found.mismatches, sees_all_rows=found.sees_all_rows)
     return GateResult(Validated.FULL, found.compared_items, mismatches, found.columns, found.sees_all_rows, problems=found.problems)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pipeline.checks.begun_loads import BegunLoad, CheckOptions, find_begun_loads
 from pipeline.checks.chunk_check import forget
+from pipeline.checks.mismatch_records import FOLDER
 from pipeline.checks.requests.check import check_requests, send_requests
 from pipeline.checks.requests.request import Request
 from pipeline.checks.requests.result import RequestResult
@@ -21,7 +22,7 @@ from pipeline.checks.sql_checks.script import refuse_script_file, run_script, wr
 from pipeline.checks.sql_checks.spot_checks import pick_spot_checks
 from pipeline.checks.validation.chunk import ValidationPlan
 from pipeline.checks.validation.conclusion import conclude
-from pipeline.engine import run_pipeline, worker_count
+from pipeline.engine import run_pipeline
 from pipeline.errors import Refused
 from pipeline.export.chunks import plan_splits
 from pipeline.export.data_file import DataFileRefused
@@ -36,10 +37,9 @@ from pipeline.report.check_terminal import print_validation
 from pipeline.report.progress import shown_progress
 from pipeline.report.run_facts import RunFacts, read_facts
 from pipeline.run_id import new_run_id
+from pipeline.runners import worker_count
 from pipeline.storage.output import OutputFolder, make_folder
 from transforms.table import Table
-
-FOLDER = "mismatches"
 
 
 @dataclass(frozen=True, slots=True)

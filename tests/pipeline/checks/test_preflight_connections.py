@@ -12,9 +12,9 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from pipeline.checks.preflight.connections import Limit, connection_findings, limit_findings
-from pipeline.engine import planned_workers
 from pipeline.postgres.link import Link, Pooling
 from pipeline.postgres.session import Session
+from pipeline.runners import planned_workers
 from tests.command_line import CommandLine
 from tests.pgbouncer import hold
 from tests.pipeline.checks.conftest import Look

@@ -13,12 +13,12 @@ from pipeline.dataflow.connections import connections_each, planned_connections
 from pipeline.dataflow.job import DataflowJob, job_name
 from pipeline.dataflow.options import with_defaults
 from pipeline.dataflow.submission import made_ready
-from pipeline.engine import planned_workers, ready_to_run, worker_limit
 from pipeline.errors import Refused
 from pipeline.export.given import ExportArgument
 from pipeline.postgres.database_url import DatabaseReference
 from pipeline.postgres.link import look_at_link
 from pipeline.postgres.session import Session
+from pipeline.runners import planned_workers, ready_to_run, worker_limit
 from pipeline.storage.s3_folder import S3Folder
 from pipeline.submission import Submission
 from tests.postgres_server import Database

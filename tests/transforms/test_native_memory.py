@@ -1,0 +1,59 @@
+"""The compiled way under the address and undefined-behaviour sanitizers: nothing is read or written beside what is its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BRIEFLY = ["test_native.py", "test_rules_jsonb.py", "test_never_raises.py"]
+
+
+def library(name: str) -> str:
+    """The compiler's own, which must come before all others."""
+    return subprocess.run(["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "files", [BRIEFLY, pytest.param(["."], marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["briefly", "all"]
+)
+def test_the_sanitizers_find_nothing(tmp_path: Path, files: list[str]) -> None:
+    """In the tests of the conversion, with a module that they look into."""
+    for room in ("transforms", "tests", "pipeline"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    native = tmp_path / "transforms" / "native"
+    module = native / f"sound_rows{sysconfig.get_config_var('EXT_SUFFIX')}"
+    flags = [
+        "-O1",
+        "-g",
+        "-fPIC",
+        "-shared",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=undefined",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+    ]
+    # Python's own headers and ways to define a module are none of ours.
+    flags += ["-Wno-unused-parameter", "-Wno-missing-field-initializers", f"-isystem{sysconfig.get_path('include')}"]
+    subprocess.run(["cc", *flags, str(native / "sound_rows.c"), "-o", str(module)], check=True)
+
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": f"{library('libasan.so')} {library('libubsan.so')}",
+        # Python leaves at its end what is everybody's.
+        "ASAN_OPTIONS": "detect_leaks=0",
+        # Each object in a piece of memory of its own, that the sanitizer knows.
+        "PYTHONMALLOC": "malloc",
+        "PYTHONPATH": str(tmp_path),
+    }
+    tests = [str(tmp_path / "tests" / "transforms" / file) for file in files]
+    deselected = "--deselect=tests/transforms/test_native_memory.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", deselected, *tests]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
