@@ -82,6 +82,14 @@ def test_the_row_grows_with_its_texts(size: int, last: str) -> None:
     row_of(SOAP_NOTES, note(chiefComplaint={"S": text}, plan={"L": [{"S": text}, {"S": text[::-1]}]}))
 
 
+def test_the_row_grows_wherever_it_is_full() -> None:
+    """Each text by an encoder that has no room yet; the sanitizers see what is written beyond it."""
+    columns = [Column("a", "a", Text()), Column("a", "b", Text())]
+    for size in range(1_300):
+        field = wire.text_field(b"x" * size)
+        assert quick(columns)({"a": {"S": "x" * size}}, []) == (field + field, True)
+
+
 @pytest.mark.parametrize("depth", [1, 31, 32, 63, 64, 65, 66, 200, 254])
 def test_nesting_that_is_deep(depth: int) -> None:
     """What is too deep for it goes the way in Python, up to what that takes."""

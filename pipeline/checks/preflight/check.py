@@ -11,6 +11,7 @@ from pipeline.checks.preflight.database import database_findings
 from pipeline.checks.preflight.exports import Planned, find_exports, output_findings
 from pipeline.checks.preflight.findings import Code, Finding, problem
 from pipeline.checks.preflight.foreign_keys import foreign_key_findings
+from pipeline.checks.preflight.installation import installation_findings
 from pipeline.checks.preflight.loads import find_visible_load, load_findings
 from pipeline.checks.preflight.row_security import row_security_findings
 from pipeline.checks.preflight.space import estimate_bytes, space_findings
@@ -56,6 +57,7 @@ def check(request: PreflightRequest, *, with_estimate: bool = False) -> Checked:
     """Look at everything; `with_estimate` reads the first items of each export for their size. Raises `Stopped`."""
     planned, findings = find_exports(request.exports, request.tables, request.storage)
     findings.extend(output_findings(request.output))
+    findings.extend(installation_findings())
     try:
         link = look_at_link(request.database, _most_workers(request, planned) + PROGRESS)
     except Refused as refused:

@@ -25,7 +25,7 @@ class Level(StrEnum):
 class Code(StrEnum):
     """What was found. A code stays what it is, whatever becomes of its sentence."""
 
-    # Of the exports and the output.
+    # Of the exports, the output and ddb2pg itself.
     EXPORT = "export"
     EXPORT_UNUSABLE = "export_unusable"
     EXPORT_WITHOUT_MANIFEST = "export_without_manifest"
@@ -34,6 +34,7 @@ class Code(StrEnum):
     TWO_EXPORTS = "two_exports"
     NO_EXPORT = "no_export"
     OUTPUT_NOT_WRITABLE = "output_not_writable"
+    NOT_COMPILED = "not_compiled"
 
     # Of the way to the database.
     NOT_REACHABLE = "not_reachable"

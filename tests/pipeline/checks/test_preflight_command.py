@@ -18,6 +18,7 @@ from tests.command_line import CommandLine, Finished
 from tests.handmade_export import write_export
 from tests.pipeline.checks.conftest import Look, everything_in
 from tests.postgres_server import Database, Server
+from transforms import native
 from transforms.tables import TABLES
 
 ROOT = Path(__file__).parents[3]
@@ -190,6 +191,14 @@ def test_an_output_that_cannot_be_written_to_is_a_problem(exports: Path, run: Co
 
 
 # -- of the load ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_installation_without_the_compiled_module_is_a_warning(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would know else why a load takes its time."""
+    assert look.of("not_compiled") == []
+    monkeypatch.setattr(native, "IS_BUILT", False)
+
+    assert [found.level for found in look.of("not_compiled")] == ["warning"]
 
 
 def test_a_load_is_empty_then_resumes_then_finished(database: Database, exports: Path, look: Look, run: CommandLine) -> None:
