@@ -12,7 +12,7 @@ def installation_findings() -> Iterator[Finding]:
     """Whether rows are made the quick way."""
     if not native.IS_BUILT:
         sentence = (
-            "ddb2pg was installed here without a C compiler, so making rows takes several times as long as it could, and the rows are the same; "
+            "ddb2pg was installed here without a C compiler: it makes the same rows, but takes several times as long to make them; "
             "install a compiler and Python's headers (Debian: gcc python3-dev), then ddb2pg again"
         )
         yield warning(Code.NOT_COMPILED, sentence)
