@@ -34,12 +34,15 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
     encode_row = _compile_row(columns, maps)
 
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
-        item = line_to_item(line)
         notices: list[Notice] = []
         try:
-            sound = encode_sound(item, notices)
-            if sound is not None and sound[1]:
-                return sound[0], notices
+            sound = encode_sound(line, notices)
+        except (ValueRefused, EachRefused):
+            sound = None
+        if sound is not None and sound[1]:
+            return sound[0], notices
+        item = line_to_item(line)
+        try:
             held = open_maps(item, inner_maps)
             if sound is None:
                 notices = []

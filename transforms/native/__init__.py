@@ -6,13 +6,13 @@ compiler when ddb2pg was installed), the way in Python does all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from transforms import wire
-from transforms.attribute_value import Item
-from transforms.column import CompiledColumn, ToField
+import orjson
+
+from transforms.column import CompiledColumn
 from transforms.convert import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
 from transforms.maps import Map
 from transforms.reject import Notice, NoticeCode
@@ -28,8 +28,10 @@ except ImportError:
 else:
     IS_BUILT = sound_rows.VERSION == _VERSION
 
-EncodeSound = Callable[[Item, list[Notice]], tuple[bytes, bool] | None]
+EncodeSound = Callable[[bytes, list[Notice]], tuple[bytes, bool] | None]
 """See `SoundRows.encode`."""
+ValueToField = Callable[[bytes | None, list[Notice]], bytes | None]
+"""An attribute value's JSON, or None where it is missing, to its field; None where Python must see the whole line."""
 
 # Of 13 digits, which are all that a step reads.
 _MOST_MILLISECONDS: Final = 10**13 - 1
@@ -62,24 +64,24 @@ class Attribute(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One column. `attribute` and `other` are numbers of attributes; where the kind is CALL, that of the map that `to_field` takes."""
+    """One column. `attribute` and `other` are numbers of attributes, or -1."""
 
     kind: Kind
-    attribute: int = 0
-    other: int = 0
+    attribute: int = -1
+    other: int = -1
     if_missing: bytes | None = None
     missing_notice: Notice | None = None
     notice: Notice | None = None
-    fields: Mapping[str, bytes] | frozenset[bytes] | None = None
-    to_field: ToField | None = None
+    texts: tuple[bytes, ...] = ()
+    to_field: ValueToField | None = None
     earliest: int = 0
     latest: int = 0
 
 
 def compile_sound_rows(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -> EncodeSound:
-    """The function that encodes sound items; it is sure of none where the compiled module is not there."""
+    """The function that encodes the items of lines that are sound; it is sure of none where the compiled module is not there."""
     if not IS_BUILT:
-        return lambda _item, _notices: None
+        return _never_sure
     numbers = {map_.path: number for number, map_ in enumerate(maps)}
     attributes = {(map_.parent, map_.name): Attribute(map_.parent, map_.name, number) for number, map_ in enumerate(maps) if number}
 
@@ -89,17 +91,22 @@ def compile_sound_rows(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -
         attributes.setdefault(place, Attribute(*place))
         return list(attributes).index(place)
 
-    steps = tuple(_step(column, [number_of(path) for path in column.definition.paths], numbers[column.map_path]) for column in columns)
-    return sound_rows.SoundRows(len(maps), tuple(attributes.values()), steps).encode
+    steps = [_step(column, [number_of(path) for path in column.definition.paths]) for column in columns]
+    known = tuple(step for step in steps if step is not None)
+    return sound_rows.SoundRows(len(maps), tuple(attributes.values()), known).encode if len(known) == len(steps) else _never_sure
 
 
-def _step(column: CompiledColumn, attributes: Sequence[int], map_: int) -> Step:
-    called = Step(Kind.CALL, map_, to_field=column.to_field)
+def _never_sure(_line: bytes, _notices: list[Notice]) -> None:
+    return None
+
+
+def _step(column: CompiledColumn, attributes: Sequence[int]) -> Step | None:
+    """None where only Python can do it."""
     if not attributes:
         return Step(Kind.CONSTANT, if_missing=column.to_field({}, []))
     found = _of_conversion(column.definition.conversion, str(column.attribute))
     if found is None:
-        return called
+        return Step(Kind.CALL, attributes[0], to_field=_of_one_value(column)) if len(attributes) == 1 else None
     found = found._replace(attribute=attributes[0])
     if len(attributes) == 2:
         found = found._replace(kind=Kind.LATER_OF, other=attributes[1])
@@ -108,6 +115,19 @@ def _step(column: CompiledColumn, attributes: Sequence[int], map_: int) -> Step:
     notices: list[Notice] = []
     field = column.if_missing(notices)
     return found._replace(if_missing=field, missing_notice=next(iter(notices), None))
+
+
+def _of_one_value(column: CompiledColumn) -> ValueToField:
+    """The column's own function, of its attribute alone."""
+    name = str(column.attribute).rpartition(".")[2]
+
+    def to_field(json: bytes | None, notices: list[Notice]) -> bytes | None:
+        try:
+            return column.to_field({} if json is None else {name: orjson.loads(json)}, notices)
+        except orjson.JSONDecodeError:
+            return None
+
+    return to_field
 
 
 def _of_conversion(conversion: Conversion, path: str) -> Step | None:  # noqa: PLR0911 - one return a conversion
@@ -122,10 +142,9 @@ def _of_conversion(conversion: Conversion, path: str) -> Step | None:  # noqa: P
         case Text(expected=expected, otherwise=NoticeCode() as otherwise, tags=("S",)) if expected is is_uuid:
             return Step(Kind.UUID_AS_TEXT, notice=Notice(otherwise, path))
         case OneOf(tags=("S",)):
-            return Step(Kind.ONE_OF, fields={value: wire.text_field(value.encode()) for value in conversion.values})
+            return Step(Kind.ONE_OF, texts=_utf8(conversion.values))
         case UpperCased(tags=("S",)):
-            known = frozenset(wire.text_field(value.encode()) for value in conversion.known)
-            return Step(Kind.UPPER_CASED, fields=known, notice=Notice(conversion.otherwise, path))
+            return Step(Kind.UPPER_CASED, texts=_utf8(conversion.known), notice=Notice(conversion.otherwise, path))
         case Boolean(tags=("BOOL",)):
             return Step(Kind.BOOLEAN)
         case Timestamp(tags=("N",)):
@@ -133,3 +152,7 @@ def _of_conversion(conversion: Conversion, path: str) -> Step | None:  # noqa: P
         case Jsonb():
             return Step(Kind.JSONB)
     return None
+
+
+def _utf8(texts: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(text.encode() for text in texts)

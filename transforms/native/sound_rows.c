@@ -1,39 +1,51 @@
-/* Rows of sound items, the quick way: what `__init__.py` describes as steps, done from an item as orjson parsed it to a row's fields.
+/* Rows of sound items, the quick way: what `__init__.py` describes as steps, done from a line of a data file to a row's fields, in one pass
+   and without an object in between.
 
-   It refuses nothing. Of an item that it does not know to be sound, or that is written in a rare way (a timestamp with a fraction, a
-   number with an exponent), it says "not sure", and the way in Python decides. So each rule about what is refused, and with which words,
-   stands in Python alone; here stands only what the row of a sound item is, and tests hold that it is the same row to the byte.
-
-   References: whatever is read of an item is borrowed from it, and the item is held by the caller. What steps hold is held by `plan`.
+   It refuses nothing. Of a line that it does not know to be sound, or that is written in a rare way (a timestamp with a fraction, a name
+   with an escape), it says "not sure", and the way in Python decides. So each rule about what is refused, and with which words, stands in
+   Python alone; here stands only what the row of a sound item is, and tests hold that it is the same row to the byte.
 
    The layout of fields is PostgreSQL's binary COPY format: https://www.postgresql.org/docs/current/sql-copy.html */
 
 #include "json.h"
-#include "row.h"
-#include "values.h"
 
 /* That of __init__.py: raise both when the steps, or the row that a step makes, change. */
 #define VERSION 1
-
-/* -- the steps ------------------------------------------------------------------------------------------------------------------------- */
 
 /* In the order of `Kind` in __init__.py. */
 typedef enum { CONSTANT, CALL, UUID, TEXT, UUID_AS_TEXT, ONE_OF, UPPER_CASED, BOOLEAN, TIMESTAMP, LATER_OF, JSONB, KINDS } Kind;
 
 typedef struct {
     int kind;
-    Py_ssize_t attribute, other;            /* numbers of attributes; of a map, where the kind is CALL; `other` is that of LATER_OF */
-    PyObject *if_missing, *missing_notice;  /* bytes or None: not sure; a notice or None */
-    PyObject *notice;                       /* of what is stored though it is not as expected; None: nothing to say, or not sure */
-    PyObject *fields;                       /* ONE_OF: text -> field; UPPER_CASED: the fields that are known */
-    PyObject *to_field;                     /* CALL: the column's own function */
-    long long earliest, latest;             /* milliseconds */
+    Py_ssize_t attribute, other;           /* numbers of attributes; `other` is that of LATER_OF */
+    PyObject *if_missing, *missing_notice; /* bytes or None: not sure; a notice or None */
+    PyObject *notice;                      /* of what is stored though it is not as expected; None: nothing to say, or not sure */
+    PyObject *texts;                       /* a tuple of bytes; ONE_OF: those that there are; UPPER_CASED: those that are known */
+    PyObject *to_field;                    /* CALL: (the value's JSON or None, notices) -> field, or None: not sure */
+    long long earliest, latest;            /* milliseconds */
 } Step;
 
 typedef struct {
     Py_ssize_t map, opens; /* the map that it is in; the map that it is, or -1 */
-    PyObject *name;
+    Text name;
 } Attribute;
+
+/* What is made of one step of one item. */
+typedef struct {
+    bool is_made;
+    size_t begin, size;   /* in the row */
+    PyObject *notice;     /* borrowed of the step, or NULL */
+    int64_t milliseconds; /* LATER_OF: the later one so far */
+    Text json;            /* CALL: the value */
+} Made;
+
+/* What one item needs, kept for the next. */
+typedef struct {
+    Row row; /* fields in the order of the item's attributes */
+    Made *made;
+    bool *is_seen; /* by attribute */
+    bool all_mapped;
+} Work;
 
 typedef struct {
     PyObject_HEAD
@@ -41,163 +53,258 @@ typedef struct {
     Step *steps;
     Attribute *attributes;
     Py_ssize_t step_count, attribute_count, map_count;
-    Row spare; /* the room of the last row, while nobody uses it */
+    Work spare; /* while nobody uses it; `made` is NULL while somebody does */
 } SoundRows;
 
-static Outcome note(PyObject *notices, PyObject *notice) {
-    if (notice == Py_None) return DONE;
-    return PyList_Append(notices, notice) ? FAILED : DONE;
-}
+/* -- a step, from the content of its attribute's value --------------------------------------------------------------------------------- */
 
-static Outcome put_upper_cased(Row *row, const Step *step, Text text, PyObject *notices) {
-    if (text.size == 0) return NOT_SURE;
-    size_t begin = row->size;
-    TRY(put_length(row, text.size));
-    TRY(make_room(row, text.size));
-    for (size_t index = 0; index < text.size; index++) {
-        char one = text.bytes[index];
-        if (one == 0) return NOT_SURE;
-        row->bytes[row->size++] = (unsigned char)(one >= 'a' && one <= 'z' ? one - 0x20 : one);
-    }
-    PyObject *field = PyBytes_FromStringAndSize((char *)row->bytes + begin, (Py_ssize_t)(row->size - begin));
-    int known = field == NULL ? -1 : PySet_Contains(step->fields, field);
-    Py_XDECREF(field);
-    if (known < 0) return FAILED;
-    return known ? DONE : note(notices, step->notice);
-}
-
-static Outcome put_string_kind(Row *row, const Step *step, PyObject *string, PyObject *notices) {
+static Outcome put_uuid(Row *row, const Step *step, Made *made, Reader *reader) {
     Text text;
     unsigned char uuid[16];
-    TRY(read_text(string, &text));
-    switch (step->kind) {
-        case UUID:
-            if (text.size == 0 && step->notice != Py_None) {
-                TRY(note(notices, step->notice));
-                return put(row, "\xff\xff\xff\xff", 4);
-            }
-            if (!read_uuid(text, uuid)) return NOT_SURE;
-            TRY(put_length(row, sizeof uuid));
-            return put(row, uuid, sizeof uuid);
-        case UUID_AS_TEXT:
-            if (!read_uuid(text, uuid)) TRY(note(notices, step->notice));
-            break;
-        case UPPER_CASED: return put_upper_cased(row, step, text, notices);
-        default: break;
+    TRY(read_plain(reader, &text));
+    if (text.size == 0 && step->notice != Py_None) {
+        made->notice = step->notice;
+        return put(row, "\xff\xff\xff\xff", 4);
     }
-    if (memchr(text.bytes, 0, text.size) != NULL) return NOT_SURE;
-    TRY(put_length(row, text.size));
-    return put(row, text.bytes, text.size);
+    if (!read_uuid(text, uuid)) return NOT_SURE;
+    TRY(put_length(row, sizeof uuid));
+    return put(row, uuid, sizeof uuid);
 }
 
-static Outcome put_missing(Row *row, const Step *step, PyObject *notices) {
-    if (step->if_missing == Py_None) return NOT_SURE;
-    TRY(note(notices, step->missing_notice));
-    return put_field(row, step->if_missing);
+static bool is_one_of(PyObject *texts, Text text) {
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(texts); index++) {
+        PyObject *one = PyTuple_GET_ITEM(texts, index);
+        if ((size_t)PyBytes_GET_SIZE(one) == text.size && memcmp(PyBytes_AS_STRING(one), text.bytes, text.size) == 0) return true;
+    }
+    return false;
 }
 
-static Outcome call_column(Row *row, const Step *step, PyObject *map, PyObject *notices) {
-    PyObject *nothing = map == NULL ? PyDict_New() : Py_NewRef(map);
-    if (nothing == NULL) return FAILED;
-    PyObject *field = PyObject_CallFunctionObjArgs(step->to_field, nothing, notices, NULL);
-    Py_DECREF(nothing);
+/* A text, with what is special in some kinds of it. */
+static Outcome put_text(Row *row, const Step *step, Made *made, Reader *reader) {
+    unsigned char uuid[16];
+    size_t begin = row->size;
+    TRY(put(row, "\0\0\0\0", 4));
+    TRY(put_string(row, reader, false));
+    TRY(set_length_since(row, begin));
+    Text text = {row->bytes + begin + 4, row->size - begin - 4};
+    switch (step->kind) {
+        case ONE_OF: return is_one_of(step->texts, text) ? DONE : NOT_SURE;
+        case UUID_AS_TEXT:
+            if (!read_uuid(text, uuid)) made->notice = step->notice;
+            return DONE;
+        case UPPER_CASED:
+            if (text.size == 0) return NOT_SURE;
+            for (unsigned char *at = row->bytes + begin + 4; at < row->bytes + row->size; at++) {
+                if (*at >= 'a' && *at <= 'z') *at -= 0x20;
+            }
+            if (!is_one_of(step->texts, text)) made->notice = step->notice;
+            return DONE;
+        default: return DONE;
+    }
+}
+
+static Outcome put_boolean_field(Row *row, Reader *reader) {
+    if (expect_word(reader, "true") == DONE) return put(row, "\0\0\0\1\1", 5);
+    TRY(expect_word(reader, "false"));
+    return put(row, "\0\0\0\1\0", 5);
+}
+
+static Outcome do_step(Row *row, const Step *step, Made *made, Reader *reader, Text tag) {
+    int64_t milliseconds;
+    switch (step->kind) {
+        case CALL: return skip_value(reader);
+        case JSONB: {
+            size_t begin = row->size;
+            TRY(put(row, "\0\0\0\0\1", 5)); /* the length, when it is known, and the version */
+            TRY(put_content(row, reader, tag, 0));
+            return set_length_since(row, begin);
+        }
+        case TIMESTAMP:
+        case LATER_OF:
+            if (!is(tag, "N")) return NOT_SURE;
+            TRY(read_milliseconds(reader, step->earliest, step->latest, &milliseconds));
+            if (step->kind == TIMESTAMP) return put_timestamptz(row, milliseconds);
+            if (!made->is_made || milliseconds > made->milliseconds) made->milliseconds = milliseconds;
+            return DONE;
+        case BOOLEAN: return is(tag, "BOOL") ? put_boolean_field(row, reader) : NOT_SURE;
+        case UUID: return is(tag, "S") ? put_uuid(row, step, made, reader) : NOT_SURE;
+        default: return is(tag, "S") ? put_text(row, step, made, reader) : NOT_SURE;
+    }
+}
+
+/* -- the line -------------------------------------------------------------------------------------------------------------------------- */
+
+static Outcome read_members(const SoundRows *self, Work *work, Reader *reader, Py_ssize_t map);
+
+/* The value of an attribute that has a use, for each step that uses it. */
+static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader, Py_ssize_t number) {
+    const Attribute *attribute = &self->attributes[number];
+    Text tag;
+    skip_space(reader);
+    const unsigned char *value = reader->at;
+    TRY(open_value(reader, &tag));
+    if (is(tag, "NULL")) {
+        TRY(expect_word(reader, "true"));
+        return close_value(reader);
+    }
+    const Reader content = *reader;
+    for (Py_ssize_t index = 0; index < self->step_count; index++) {
+        const Step *step = &self->steps[index];
+        if (step->attribute != number && step->other != number) continue;
+        Made *made = &work->made[index];
+        made->begin = work->row.size;
+        *reader = content;
+        TRY(do_step(&work->row, step, made, reader, tag));
+        made->size = work->row.size - made->begin;
+        made->is_made = true;
+        made->json.bytes = value;
+    }
+    if (attribute->opens >= 0) {
+        if (!is(tag, "M")) return NOT_SURE;
+        *reader = content;
+        TRY(read_members(self, work, reader, attribute->opens));
+    }
+    TRY(close_value(reader));
+    for (Py_ssize_t index = 0; index < self->step_count; index++) {
+        if (self->steps[index].attribute == number) work->made[index].json.size = (size_t)(reader->at - value);
+    }
+    return DONE;
+}
+
+static Py_ssize_t find_attribute(const SoundRows *self, Py_ssize_t map, Text name) {
+    for (Py_ssize_t number = 0; number < self->attribute_count; number++) {
+        const Attribute *attribute = &self->attributes[number];
+        if (attribute->name.size == name.size && attribute->map == map && memcmp(attribute->name.bytes, name.bytes, name.size) == 0) return number;
+    }
+    return -1;
+}
+
+/* The members of the item, or of a map inside it. Of a name that comes twice the last one counts, which is for Python to see to. */
+static Outcome read_members(const SoundRows *self, Work *work, Reader *reader, Py_ssize_t map) {
+    Text name;
+    TRY(expect(reader, '{'));
+    if (take(reader, '}')) return DONE;
+    do {
+        TRY(read_plain(reader, &name));
+        TRY(expect(reader, ':'));
+        Py_ssize_t number = find_attribute(self, map, name);
+        if (number < 0) {
+            work->all_mapped = false;
+            TRY(skip_value(reader));
+            continue;
+        }
+        if (work->is_seen[number]) return NOT_SURE;
+        work->is_seen[number] = true;
+        TRY(read_attribute(self, work, reader, number));
+    } while (take(reader, ','));
+    return expect(reader, '}');
+}
+
+static Outcome read_line(const SoundRows *self, Work *work, Reader reader) {
+    Text name;
+    TRY(expect(&reader, '{'));
+    TRY(read_plain(&reader, &name));
+    if (!is(name, "Item")) return NOT_SURE;
+    TRY(expect(&reader, ':'));
+    TRY(read_members(self, work, &reader, 0));
+    TRY(expect(&reader, '}'));
+    skip_space(&reader);
+    return reader.at == reader.end ? DONE : NOT_SURE;
+}
+
+/* -- the row --------------------------------------------------------------------------------------------------------------------------- */
+
+static Outcome call_column(Row *row, const Step *step, const Made *made, PyObject *notices) {
+    PyObject *json = made->is_made ? PyBytes_FromStringAndSize((const char *)made->json.bytes, (Py_ssize_t)made->json.size) : Py_NewRef(Py_None);
+    if (json == NULL) return FAILED;
+    PyObject *field = PyObject_CallFunctionObjArgs(step->to_field, json, notices, NULL);
+    Py_DECREF(json);
     if (field == NULL) return FAILED;
     Outcome outcome = PyBytes_CheckExact(field) ? put_field(row, field) : NOT_SURE;
     Py_DECREF(field);
     return outcome;
 }
 
-static Outcome put_later(Row *row, const Step *step, PyObject *first, PyObject *second, PyObject *notices) {
-    int64_t one = INT64_MIN, other = INT64_MIN;
-    if (is_missing(first) && is_missing(second)) return put_missing(row, step, notices);
-    if (!is_missing(first)) TRY(read_milliseconds(first, step->earliest, step->latest, &one));
-    if (!is_missing(second)) TRY(read_milliseconds(second, step->earliest, step->latest, &other));
-    return put_timestamptz(row, one > other ? one : other);
+/* What the item itself did not give: constants, missing attributes, the later of two times, columns of somebody's own. */
+static Outcome finish_step(Row *row, const Step *step, Made *made, PyObject *notices) {
+    bool is_left = !made->is_made || step->kind == CALL || step->kind == LATER_OF;
+    if (is_left) made->begin = row->size;
+    if (step->kind == CALL) {
+        TRY(call_column(row, step, made, notices));
+    } else if (!made->is_made) {
+        if (step->if_missing == Py_None) return NOT_SURE;
+        TRY(put_field(row, step->if_missing));
+        made->notice = step->missing_notice;
+    } else if (step->kind == LATER_OF) {
+        TRY(put_timestamptz(row, made->milliseconds));
+    }
+    if (is_left) made->size = row->size - made->begin;
+    bool is_noted = made->notice != NULL && made->notice != Py_None;
+    return is_noted && PyList_Append(notices, made->notice) ? FAILED : DONE;
 }
 
-static Outcome do_step(Row *row, const Step *step, PyObject *const *values, PyObject *const *maps, PyObject *notices) {
-    if (step->kind == CONSTANT) return put_field(row, step->if_missing);
-    if (step->kind == CALL) return call_column(row, step, maps[step->attribute], notices);
-    PyObject *value = values[step->attribute];
-    if (step->kind == LATER_OF) return put_later(row, step, value, values[step->other], notices);
-    if (is_missing(value)) return put_missing(row, step, notices);
-    if (step->kind == JSONB) return put_jsonb(row, value);
-    if (step->kind == TIMESTAMP) {
-        int64_t milliseconds;
-        TRY(read_milliseconds(value, step->earliest, step->latest, &milliseconds));
-        return put_timestamptz(row, milliseconds);
+static Outcome make_row(const SoundRows *self, Work *work, Reader reader, PyObject *notices, PyObject **fields) {
+    size_t size = 0;
+    TRY(read_line(self, work, reader));
+    for (Py_ssize_t index = 0; index < self->step_count; index++) {
+        TRY(finish_step(&work->row, &self->steps[index], &work->made[index], notices));
+        size += work->made[index].size;
     }
-    if (step->kind == BOOLEAN) {
-        PyObject *content = content_of(value, TAG_BOOL);
-        if (content != Py_True && content != Py_False) return NOT_SURE;
-        return put(row, content == Py_True ? "\0\0\0\1\1" : "\0\0\0\1\0", 5);
-    }
-    PyObject *content = content_of(value, TAG_S);
-    if (step->kind == ONE_OF) {
-        if (content == NULL || !PyUnicode_CheckExact(content)) return NOT_SURE;
-        PyObject *field = PyDict_GetItemWithError(step->fields, content);
-        return field == NULL ? NOT_SURE : put_field(row, field);
-    }
-    return put_string_kind(row, step, content, notices);
-}
-
-/* Each attribute once: its value, and how many names of each map have a use. */
-static Outcome look_up(const SoundRows *self, PyObject **values, PyObject **maps, Py_ssize_t *used) {
-    for (Py_ssize_t index = 0; index < self->attribute_count; index++) {
-        const Attribute *attribute = &self->attributes[index];
-        PyObject *map = maps[attribute->map];
-        PyObject *value = map == NULL ? NULL : PyDict_GetItemWithError(map, attribute->name);
-        values[index] = value;
-        used[attribute->map] += value != NULL;
-        if (attribute->opens < 0 || is_missing(value)) continue;
-        PyObject *members = content_of(value, TAG_M);
-        if (members == NULL || !PyDict_CheckExact(members)) return NOT_SURE;
-        maps[attribute->opens] = members;
+    *fields = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (*fields == NULL) return FAILED;
+    char *at = PyBytes_AS_STRING(*fields);
+    for (Py_ssize_t index = 0; index < self->step_count; index++) {
+        const Made *made = &work->made[index];
+        if (made->size > 0) memcpy(at, work->row.bytes + made->begin, made->size);
+        at += made->size;
     }
     return DONE;
 }
 
-static Outcome make_row(const SoundRows *self, Row *row, PyObject *item, PyObject *notices, PyObject **scratch, bool *all_mapped) {
-    PyObject **values = scratch, **maps = scratch + self->attribute_count;
-    Py_ssize_t *used = (Py_ssize_t *)(maps + self->map_count);
-    maps[0] = item;
-    TRY(look_up(self, values, maps, used));
-    for (Py_ssize_t index = 0; index < self->step_count; index++) TRY(do_step(row, &self->steps[index], values, maps, notices));
-    *all_mapped = true;
-    for (Py_ssize_t map = 0; map < self->map_count; map++) {
-        if (maps[map] != NULL && PyDict_GET_SIZE(maps[map]) != used[map]) *all_mapped = false;
+static void free_work(Work *work) {
+    PyMem_Free(work->row.bytes);
+    PyMem_Free(work->made);
+    PyMem_Free(work->is_seen);
+    *work = (Work){0};
+}
+
+/* A column's own function may let somebody else in here while one is in use: there is nothing to spare then, and a new one is made. */
+static Outcome take_work(SoundRows *self, Work *work) {
+    *work = self->spare;
+    self->spare = (Work){0};
+    size_t steps = (size_t)self->step_count + 1, attributes = (size_t)self->attribute_count + 1;
+    if (work->made == NULL) {
+        work->made = PyMem_New(Made, steps);
+        work->is_seen = PyMem_New(bool, attributes);
     }
+    if (work->made == NULL || work->is_seen == NULL) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    memset(work->made, 0, steps * sizeof(Made));
+    memset(work->is_seen, 0, attributes * sizeof(bool));
+    work->row.size = 0;
+    work->all_mapped = true;
     return DONE;
 }
 
 static PyObject *encode(PyObject *object, PyObject *const *arguments, Py_ssize_t count) {
     SoundRows *self = (SoundRows *)object;
-    if (count != 2 || !PyDict_CheckExact(arguments[0]) || !PyList_CheckExact(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "encode takes an item (dict) and a list for notices");
+    if (count != 2 || !PyBytes_CheckExact(arguments[0]) || !PyList_CheckExact(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "encode takes a line (bytes) and a list for notices");
         return NULL;
     }
-    /* A column's own function may let another thread in here: it finds no spare room, and makes its own. */
-    Row row = self->spare;
-    self->spare = (Row){NULL, 0, 0};
-    row.size = 0;
-    bool all_mapped = false;
-    size_t places = (size_t)(self->attribute_count + 2 * self->map_count);
-    PyObject **scratch = PyMem_Calloc(places, sizeof(PyObject *));
-    Outcome outcome = FAILED;
-    if (scratch == NULL) PyErr_NoMemory();
-    else outcome = make_row(self, &row, arguments[0], arguments[1], scratch, &all_mapped);
-    PyMem_Free(scratch);
-    if (PyErr_Occurred()) outcome = FAILED;
-
-    PyObject *result = NULL;
-    if (outcome == DONE) {
-        PyObject *fields = PyBytes_FromStringAndSize((char *)row.bytes, (Py_ssize_t)row.size);
-        if (fields != NULL) result = PyTuple_Pack(2, fields, all_mapped ? Py_True : Py_False);
-        Py_XDECREF(fields);
-    }
+    const unsigned char *line = (const unsigned char *)PyBytes_AS_STRING(arguments[0]);
+    Reader reader = {line, line + PyBytes_GET_SIZE(arguments[0])};
+    PyObject *fields = NULL, *result = NULL;
+    Work work;
+    Outcome outcome = take_work(self, &work);
+    if (outcome == DONE) outcome = make_row(self, &work, reader, arguments[1], &fields);
+    if (outcome == DONE) result = PyTuple_Pack(2, fields, work.all_mapped ? Py_True : Py_False);
     else if (outcome == NOT_SURE) result = Py_NewRef(Py_None);
-    if (self->spare.bytes == NULL) self->spare = row;
-    else PyMem_Free(row.bytes);
+    Py_XDECREF(fields);
+    if (self->spare.made == NULL && work.made != NULL && work.is_seen != NULL) self->spare = work;
+    else free_work(&work);
     return result;
 }
 
@@ -205,28 +312,33 @@ static PyObject *encode(PyObject *object, PyObject *const *arguments, Py_ssize_t
 
 static bool is_bytes_or_none(PyObject *object) { return object == Py_None || PyBytes_CheckExact(object); }
 
-static int read_step(PyObject *tuple, Step *step, const SoundRows *self) {
-    if (!PyArg_ParseTuple(tuple, "innOOOOOLL:step", &step->kind, &step->attribute, &step->other, &step->if_missing, &step->missing_notice,
-                          &step->notice, &step->fields, &step->to_field, &step->earliest, &step->latest)) return -1;
-    Py_ssize_t most = step->kind == CALL ? self->map_count : self->attribute_count;
-    bool is_sound = step->kind >= 0 && step->kind < KINDS && is_bytes_or_none(step->if_missing);
-    if (step->kind == CONSTANT) is_sound = is_sound && step->if_missing != Py_None;
-    else is_sound = is_sound && step->attribute >= 0 && step->attribute < most;
-    if (step->kind == LATER_OF) is_sound = is_sound && step->other >= 0 && step->other < most;
-    if (step->kind == UPPER_CASED) is_sound = is_sound && PyFrozenSet_CheckExact(step->fields);
-    if (step->kind == ONE_OF) {
-        PyObject *name, *field;
-        Py_ssize_t position = 0;
-        is_sound = is_sound && PyDict_CheckExact(step->fields);
-        while (is_sound && PyDict_Next(step->fields, &position, &name, &field)) is_sound = PyBytes_CheckExact(field);
+static bool is_tuple_of_bytes(PyObject *object) {
+    if (!PyTuple_CheckExact(object)) return false;
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(object); index++) {
+        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(object, index))) return false;
     }
+    return true;
+}
+
+static int take_step(PyObject *tuple, Step *step, const SoundRows *self) {
+    if (!PyArg_ParseTuple(tuple, "innOOOOOLL:step", &step->kind, &step->attribute, &step->other, &step->if_missing, &step->missing_notice,
+                          &step->notice, &step->texts, &step->to_field, &step->earliest, &step->latest)) return -1;
+    bool is_sound = step->kind >= 0 && step->kind < KINDS && is_bytes_or_none(step->if_missing);
+    if (step->kind == CONSTANT) is_sound = is_sound && step->if_missing != Py_None && step->attribute == -1;
+    else is_sound = is_sound && step->attribute >= 0 && step->attribute < self->attribute_count;
+    if (step->kind == LATER_OF) is_sound = is_sound && step->other >= 0 && step->other < self->attribute_count;
+    else is_sound = is_sound && step->other == -1;
+    if (step->kind == ONE_OF || step->kind == UPPER_CASED) is_sound = is_sound && is_tuple_of_bytes(step->texts);
     if (!is_sound) PyErr_SetString(PyExc_ValueError, "no such step");
     return is_sound ? 0 : -1;
 }
 
-static int read_attribute(PyObject *tuple, Attribute *attribute, const SoundRows *self) {
-    if (!PyArg_ParseTuple(tuple, "nUn:attribute", &attribute->map, &attribute->name, &attribute->opens)) return -1;
-    if (attribute->map >= 0 && attribute->map < self->map_count && attribute->opens < self->map_count) return 0;
+static int take_attribute(PyObject *tuple, Attribute *attribute, const SoundRows *self) {
+    Py_ssize_t size;
+    const char *name;
+    if (!PyArg_ParseTuple(tuple, "ns#n:attribute", &attribute->map, &name, &size, &attribute->opens)) return -1;
+    attribute->name = (Text){(const unsigned char *)name, (size_t)size};
+    if (attribute->map >= 0 && attribute->map < self->map_count && attribute->opens >= -1 && attribute->opens < self->map_count) return 0;
     PyErr_SetString(PyExc_ValueError, "no such map");
     return -1;
 }
@@ -239,24 +351,18 @@ static int initialise(PyObject *object, PyObject *arguments, PyObject *names) {
         return -1;
     }
     if (!PyArg_ParseTuple(arguments, "nO!O!:SoundRows", &self->map_count, &PyTuple_Type, &attributes, &PyTuple_Type, &steps)) return -1;
-    if (self->map_count < 1) {
-        PyErr_SetString(PyExc_ValueError, "the item itself is a map");
-        return -1;
-    }
     self->plan = Py_NewRef(arguments);
-    self->attribute_count = PyTuple_GET_SIZE(attributes);
-    self->step_count = PyTuple_GET_SIZE(steps);
-    self->attributes = PyMem_New(Attribute, (size_t)self->attribute_count + 1);
-    self->steps = PyMem_New(Step, (size_t)self->step_count + 1);
+    self->attributes = PyMem_New(Attribute, (size_t)PyTuple_GET_SIZE(attributes) + 1);
+    self->steps = PyMem_New(Step, (size_t)PyTuple_GET_SIZE(steps) + 1);
     if (self->attributes == NULL || self->steps == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    for (Py_ssize_t index = 0; index < self->attribute_count; index++) {
-        if (read_attribute(PyTuple_GET_ITEM(attributes, index), &self->attributes[index], self)) return -1;
+    for (; self->attribute_count < PyTuple_GET_SIZE(attributes); self->attribute_count++) {
+        if (take_attribute(PyTuple_GET_ITEM(attributes, self->attribute_count), &self->attributes[self->attribute_count], self)) return -1;
     }
-    for (Py_ssize_t index = 0; index < self->step_count; index++) {
-        if (read_step(PyTuple_GET_ITEM(steps, index), &self->steps[index], self)) return -1;
+    for (; self->step_count < PyTuple_GET_SIZE(steps); self->step_count++) {
+        if (take_step(PyTuple_GET_ITEM(steps, self->step_count), &self->steps[self->step_count], self)) return -1;
     }
     return 0;
 }
@@ -279,18 +385,18 @@ static void deallocate(PyObject *object) {
     clear(object);
     PyMem_Free(self->steps);
     PyMem_Free(self->attributes);
-    PyMem_Free(self->spare.bytes);
+    free_work(&self->spare);
     Py_TYPE(object)->tp_free(object);
 }
 
 static PyMethodDef methods[] = {
-    {"encode", (PyCFunction)(void (*)(void))encode, METH_FASTCALL, "The fields of an item's row, and whether each attribute has a column."},
+    {"encode", (PyCFunction)(void (*)(void))encode, METH_FASTCALL, "The fields of a line's row, and whether each attribute has a column."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyTypeObject SoundRowsType = {
     PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "transforms.sound_rows.SoundRows",
+    .tp_name = "transforms.native.sound_rows.SoundRows",
     .tp_doc = "The rows of one table's sound items; see sound_rows.pyi.",
     .tp_basicsize = sizeof(SoundRows),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
@@ -304,17 +410,12 @@ static PyTypeObject SoundRowsType = {
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "transforms.sound_rows",
+    .m_name = "transforms.native.sound_rows",
     .m_doc = "Rows of sound items, the quick way; see sound_rows.pyi.",
     .m_size = -1,
 };
 
 PyMODINIT_FUNC PyInit_sound_rows(void) {
-    struct { PyObject **tag; const char *name; } tags[] = {{&TAG_S, "S"}, {&TAG_N, "N"}, {&TAG_M, "M"}, {&TAG_BOOL, "BOOL"}, {&TAG_NULL, "NULL"}};
-    for (size_t index = 0; index < sizeof tags / sizeof *tags; index++) {
-        *tags[index].tag = PyUnicode_InternFromString(tags[index].name);
-        if (*tags[index].tag == NULL) return NULL;
-    }
     if (PyType_Ready(&SoundRowsType)) return NULL;
     PyObject *made = PyModule_Create(&module);
     if (made == NULL) return NULL;

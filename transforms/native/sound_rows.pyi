@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from transforms.attribute_value import Item
 from transforms.reject import Notice
 
 VERSION: int
@@ -11,8 +10,8 @@ class SoundRows:
     """The rows of one table's sound items. `attributes` and `steps` are the tuples that `transforms.native` describes."""
 
     def __init__(self, maps: int, attributes: tuple[Sequence[object], ...], steps: tuple[Sequence[object], ...], /) -> None: ...
-    def encode(self, item: Item, notices: list[Notice], /) -> tuple[bytes, bool] | None:
-        """The fields of the item's row, and whether every attribute has a column; None where the way in Python must decide.
+    def encode(self, line: bytes, notices: list[Notice], /) -> tuple[bytes, bool] | None:
+        """The fields of the row of a line's item, and whether every attribute has a column; None where the way in Python must decide.
 
         Notices are added to the list, and mean nothing where the result is None. Raises what a column's own function raises.
         """
