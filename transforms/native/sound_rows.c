@@ -28,7 +28,12 @@ typedef struct {
 typedef struct {
     Py_ssize_t map, opens; /* the map that it is in; the map that it is, or -1 */
     Text name;
+    const Py_ssize_t *uses; /* the numbers of the steps that use it */
+    Py_ssize_t use_count;
+    Py_ssize_t next; /* of those whose names fall together, or -1 */
 } Attribute;
+
+#define BUCKETS 64
 
 /* What is made of one step of one item. */
 typedef struct {
@@ -52,6 +57,8 @@ typedef struct {
     PyObject *plan; /* holds what steps and attributes point to */
     Step *steps;
     Attribute *attributes;
+    Py_ssize_t *uses;
+    Py_ssize_t buckets[BUCKETS]; /* the first attribute of each, or -1 */
     Py_ssize_t step_count, attribute_count, map_count;
     Work spare; /* while nobody uses it; `made` is NULL while somebody does */
 } SoundRows;
@@ -148,13 +155,11 @@ static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader,
         return close_value(reader);
     }
     const Reader content = *reader;
-    for (Py_ssize_t index = 0; index < self->step_count; index++) {
-        const Step *step = &self->steps[index];
-        if (step->attribute != number && step->other != number) continue;
-        Made *made = &work->made[index];
+    for (Py_ssize_t use = 0; use < attribute->use_count; use++) {
+        Made *made = &work->made[attribute->uses[use]];
         made->begin = work->row.size;
         *reader = content;
-        TRY(do_step(&work->row, step, made, reader, tag));
+        TRY(do_step(&work->row, &self->steps[attribute->uses[use]], made, reader, tag));
         made->size = work->row.size - made->begin;
         made->is_made = true;
         made->json.bytes = value;
@@ -165,14 +170,16 @@ static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader,
         TRY(read_members(self, work, reader, attribute->opens));
     }
     TRY(close_value(reader));
-    for (Py_ssize_t index = 0; index < self->step_count; index++) {
-        if (self->steps[index].attribute == number) work->made[index].json.size = (size_t)(reader->at - value);
-    }
+    for (Py_ssize_t use = 0; use < attribute->use_count; use++) work->made[attribute->uses[use]].json.size = (size_t)(reader->at - value);
     return DONE;
 }
 
+static size_t bucket_of(Text name) {
+    return name.size == 0 ? 0 : (name.size * 5 + name.bytes[0] * 3u + name.bytes[name.size - 1]) % BUCKETS;
+}
+
 static Py_ssize_t find_attribute(const SoundRows *self, Py_ssize_t map, Text name) {
-    for (Py_ssize_t number = 0; number < self->attribute_count; number++) {
+    for (Py_ssize_t number = self->buckets[bucket_of(name)]; number >= 0; number = self->attributes[number].next) {
         const Attribute *attribute = &self->attributes[number];
         if (attribute->name.size == name.size && attribute->map == map && memcmp(attribute->name.bytes, name.bytes, name.size) == 0) return number;
     }
@@ -343,6 +350,23 @@ static int take_attribute(PyObject *tuple, Attribute *attribute, const SoundRows
     return -1;
 }
 
+/* What is looked up for every line: attributes by their names, steps by their attributes. */
+static void prepare(SoundRows *self) {
+    Py_ssize_t *use = self->uses;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++) self->buckets[bucket] = -1;
+    for (Py_ssize_t number = 0; number < self->attribute_count; number++) {
+        Attribute *attribute = &self->attributes[number];
+        Py_ssize_t *bucket = &self->buckets[bucket_of(attribute->name)];
+        attribute->next = *bucket;
+        *bucket = number;
+        attribute->uses = use;
+        for (Py_ssize_t index = 0; index < self->step_count; index++) {
+            if (self->steps[index].attribute == number || self->steps[index].other == number) *use++ = index;
+        }
+        attribute->use_count = use - attribute->uses;
+    }
+}
+
 static int initialise(PyObject *object, PyObject *arguments, PyObject *names) {
     SoundRows *self = (SoundRows *)object;
     PyObject *attributes, *steps;
@@ -354,7 +378,8 @@ static int initialise(PyObject *object, PyObject *arguments, PyObject *names) {
     self->plan = Py_NewRef(arguments);
     self->attributes = PyMem_New(Attribute, (size_t)PyTuple_GET_SIZE(attributes) + 1);
     self->steps = PyMem_New(Step, (size_t)PyTuple_GET_SIZE(steps) + 1);
-    if (self->attributes == NULL || self->steps == NULL) {
+    self->uses = PyMem_New(Py_ssize_t, 2 * (size_t)PyTuple_GET_SIZE(steps) + 1); /* no step has more than two attributes */
+    if (self->attributes == NULL || self->steps == NULL || self->uses == NULL) {
         PyErr_NoMemory();
         return -1;
     }
@@ -364,6 +389,7 @@ static int initialise(PyObject *object, PyObject *arguments, PyObject *names) {
     for (; self->step_count < PyTuple_GET_SIZE(steps); self->step_count++) {
         if (take_step(PyTuple_GET_ITEM(steps, self->step_count), &self->steps[self->step_count], self)) return -1;
     }
+    prepare(self);
     return 0;
 }
 
@@ -385,6 +411,7 @@ static void deallocate(PyObject *object) {
     clear(object);
     PyMem_Free(self->steps);
     PyMem_Free(self->attributes);
+    PyMem_Free(self->uses);
     free_work(&self->spare);
     Py_TYPE(object)->tp_free(object);
 }
