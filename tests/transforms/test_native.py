@@ -18,7 +18,7 @@ from transforms.convert import Encoder, Text
 from transforms.maps import maps_of
 from transforms.native import Kind, Step, compile_sound_rows
 from transforms.native.sound_rows import SoundRows
-from transforms.reject import Notice, NoticeCode
+from transforms.reject import ItemRefused, Notice, NoticeCode
 from transforms.table import Column, Otherwise, Table
 from transforms.tables import TABLES
 from transforms.tables.meeting_audit import EVENT_TYPE
@@ -116,6 +116,42 @@ def test_numbers_with_an_exponent(text: str, is_quick: bool) -> None:
     """Those that cannot leave DynamoDB's range are kept as they are."""
     assert row_of(SOAP_NOTES, note(plan={"NS": [text]})).values["plan"] == f"[{text}]"
     assert (quick(SOAP_NOTES.columns)(note(plan={"NS": [text]}), []) is not None) == is_quick
+
+
+TIMES = {
+    "946684800000": None,
+    "0946684800000": None,
+    "1000000000000": True,
+    "1717230000000.5": True,
+    "1717230000000.050": True,
+    "1717230000000.123": True,
+    "1717230000000.1230": False,
+    "1717230000000.": None,
+    "17172300000.00": None,
+    "171723000000.000": None,
+    "1717230000000E0": False,
+    "4102444800000": True,
+    "4102444800000.000": True,
+    "4102444800000.001": None,
+    "4102444800001": None,
+    "9999999999999": None,
+    "17172300000000": None,
+    "1717230000O00": None,
+}
+
+
+@pytest.mark.parametrize(("text", "is_quick"), TIMES.items())
+def test_spellings_of_times(text: str, is_quick: bool | None) -> None:
+    """The usual ones are quick; both ways make the same of all. None: refused, or the earliest that counts."""
+    item = changed(SESSION, startTime={"N": text})
+    made = quick(VIDEO_SESSIONS.columns)(item, [])
+    assert (made is not None) == bool(is_quick)
+    to_row = compile_both_ways(VIDEO_SESSIONS, migration_time=0)
+    if is_quick is None and text != "946684800000":
+        with pytest.raises(ItemRefused):
+            to_row(line_of(item))
+    else:
+        to_row(line_of(item))
 
 
 class Shouted(Text):

@@ -33,7 +33,7 @@ EncodeSound = Callable[[bytes, list[Notice]], tuple[bytes, bool] | None]
 ValueToField = Callable[[bytes | None, list[Notice]], bytes | None]
 """An attribute value's JSON, or None where it is missing, to its field; None where Python must see the whole line."""
 
-# Of 13 digits, which are all that a step reads.
+# Of 13 digits, which are all that a step reads, fractions apart.
 _MOST_MILLISECONDS: Final = 10**13 - 1
 # Not those derived from them, which may do otherwise.
 _KNOWN: Final = (Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid)

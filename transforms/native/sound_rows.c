@@ -1,7 +1,7 @@
 /* Rows of sound items, the quick way: what `__init__.py` describes as steps, done from a line of a data file to a row's fields, in one pass
    and without an object in between.
 
-   It refuses nothing. Of a line that it does not know to be sound, or that is written in a rare way (a timestamp with a fraction, a name
+   It refuses nothing. Of a line that it does not know to be sound, or that is written in a rare way (a timestamp with an exponent, a name
    with an escape), it says "not sure", and the way in Python decides. So each rule about what is refused, and with which words, stands in
    Python alone; here stands only what the row of a sound item is, and tests hold that it is the same row to the byte.
 
@@ -40,7 +40,7 @@ typedef struct {
     bool is_made;
     size_t begin, size;   /* in the row */
     PyObject *notice;     /* borrowed of the step, or NULL */
-    int64_t milliseconds; /* LATER_OF: the later one so far */
+    int64_t microseconds; /* LATER_OF: the later one so far */
     Text json;            /* CALL: the value */
 } Made;
 
@@ -117,7 +117,7 @@ static Outcome put_boolean_field(Row *row, Reader *reader) {
 }
 
 static Outcome do_step(Row *row, const Step *step, Made *made, Reader *reader, Text tag) {
-    int64_t milliseconds;
+    int64_t microseconds;
     switch (step->kind) {
         case CALL: return skip_value(reader);
         case JSONB: {
@@ -129,9 +129,9 @@ static Outcome do_step(Row *row, const Step *step, Made *made, Reader *reader, T
         case TIMESTAMP:
         case LATER_OF:
             if (!is(tag, "N")) return NOT_SURE;
-            TRY(read_milliseconds(reader, step->earliest, step->latest, &milliseconds));
-            if (step->kind == TIMESTAMP) return put_timestamptz(row, milliseconds);
-            if (!made->is_made || milliseconds > made->milliseconds) made->milliseconds = milliseconds;
+            TRY(read_microseconds(reader, step->earliest, step->latest, &microseconds));
+            if (step->kind == TIMESTAMP) return put_timestamptz(row, microseconds);
+            if (!made->is_made || microseconds > made->microseconds) made->microseconds = microseconds;
             return DONE;
         case BOOLEAN: return is(tag, "BOOL") ? put_boolean_field(row, reader) : NOT_SURE;
         case UUID: return is(tag, "S") ? put_uuid(row, step, made, reader) : NOT_SURE;
@@ -243,7 +243,7 @@ static Outcome finish_step(Row *row, const Step *step, Made *made, PyObject *not
         TRY(put_field(row, step->if_missing));
         made->notice = step->missing_notice;
     } else if (step->kind == LATER_OF) {
-        TRY(put_timestamptz(row, made->milliseconds));
+        TRY(put_timestamptz(row, made->microseconds));
     }
     if (is_left) made->size = row->size - made->begin;
     bool is_noted = made->notice != NULL && made->notice != Py_None;

@@ -3,7 +3,8 @@
 #pragma once
 #include "reader.h"
 
-#define POSTGRES_EPOCH_MILLISECONDS 946684800000LL
+/* Microseconds from 1970-01-01 to 2000-01-01. */
+#define POSTGRES_EPOCH 946684800000000LL
 /* A number of at most so many characters cannot leave DynamoDB's range: without an exponent, with one of two digits. */
 #define SURELY_IN_RANGE 120
 #define SURELY_IN_RANGE_WITH_EXPONENT 25
@@ -22,33 +23,34 @@ static bool read_uuid(Text text, unsigned char uuid[16]) {
     return true;
 }
 
-/* A timestamp as nearly every one looks: 13 digits, the first no zero. */
-static Outcome read_milliseconds(Reader *reader, int64_t earliest, int64_t latest, int64_t *milliseconds) {
-    Text text;
-    TRY(read_plain(reader, &text));
-    if (text.size != 13 || text.bytes[0] == '0') return NOT_SURE;
-    int64_t number = 0;
-    for (int digit = 0; digit < 13; digit++) {
-        if (text.bytes[digit] < '0' || text.bytes[digit] > '9') return NOT_SURE;
-        number = number * 10 + (text.bytes[digit] - '0');
-    }
-    *milliseconds = number;
-    return number >= earliest && number <= latest ? DONE : NOT_SURE;
-}
-
-static Outcome put_timestamptz(Row *row, int64_t milliseconds) {
-    uint64_t microseconds = (uint64_t)((milliseconds - POSTGRES_EPOCH_MILLISECONDS) * 1000);
-    unsigned char field[12];
-    set_length(field, 8);
-    set_length(field + 4, (uint32_t)(microseconds >> 32));
-    set_length(field + 8, (uint32_t)microseconds);
-    return put(row, field, sizeof field);
-}
-
 static size_t digits_at(Text text, size_t at) {
     size_t digits = 0;
     while (at + digits < text.size && text.bytes[at + digits] >= '0' && text.bytes[at + digits] <= '9') digits++;
     return digits;
+}
+
+/* Milliseconds as nearly all are written: 13 digits, the first no zero, and perhaps up to three of a fraction. */
+static Outcome read_microseconds(Reader *reader, int64_t earliest, int64_t latest, int64_t *microseconds) {
+    Text text;
+    TRY(read_plain(reader, &text));
+    size_t fraction = text.size > 14 && text.bytes[13] == '.' ? text.size - 14 : 0;
+    bool is_usual = digits_at(text, 0) == 13 && text.bytes[0] != '0' && fraction <= 3 && text.size == (fraction ? 14 + fraction : 13);
+    if (!is_usual || (fraction && digits_at(text, 14) != fraction)) return NOT_SURE;
+    int64_t number = 0;
+    for (size_t at = 0; at < 17; at++) {
+        if (at != 13) number = number * 10 + (at < text.size ? text.bytes[at] - '0' : 0);
+    }
+    *microseconds = number;
+    return number >= earliest * 1000 && number <= latest * 1000 ? DONE : NOT_SURE;
+}
+
+static Outcome put_timestamptz(Row *row, int64_t microseconds) {
+    uint64_t since = (uint64_t)(microseconds - POSTGRES_EPOCH);
+    unsigned char field[12];
+    set_length(field, 8);
+    set_length(field + 4, (uint32_t)(since >> 32));
+    set_length(field + 8, (uint32_t)since);
+    return put(row, field, sizeof field);
 }
 
 /* A JSON number, digit by digit as it is. */
