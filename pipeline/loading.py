@@ -29,7 +29,7 @@ from pipeline.postgres.ledger import ChunkCounts, ChunkKey, CommittedChunk, Load
 from pipeline.postgres.rows import RefusedRow, Rows
 from pipeline.postgres.session import Cursor, RowsRefused, Session
 from pipeline.postgres.target import Target
-from pipeline.postgres.write import WriteRows, ways_to_write
+from pipeline.postgres.write import WriteRows, copy_new_rows, ways_to_write
 from pipeline.storage import LOCAL_AND_AWS, Storage, StorageFailed
 from transforms.compilation import ToRow, compile_table
 from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, Stage
@@ -197,6 +197,7 @@ class ChunkLoader:
         self._session = session
         self._to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
         self._ways = ways_to_write(plan.target, plan.table)
+        self._begin_with = 0
         self._committed = CommittedChunks(plan.load, session)
         self._guard = DeadLetterGuard(plan.threshold, plan.load, session)
 
@@ -216,11 +217,15 @@ class ChunkLoader:
         return self._records(chunk, converted, committed.replayed if committed else frozenset())
 
     def _write(self, chunk: Chunk, converted: ConvertedChunk) -> Sequence[RefusedRow]:
-        for way in self._ways:
+        for way in self._ways[self._begin_with :]:
             try:
-                return self._session.transact(lambda cursor, way=way: self._write_in(cursor, way, chunk, converted))  # type: ignore[misc]
-            except RowsRefused as refused:
-                sqlstate = refused.sqlstate
+                refused = self._session.transact(lambda cursor, way=way: self._write_in(cursor, way, chunk, converted))  # type: ignore[misc]
+            except RowsRefused as error:
+                sqlstate = error.sqlstate
+            else:
+                # Conflicts come in swarms, and to look at the keys first costs less than a COPY that fails half-way.
+                self._begin_with = self._ways.index(way) if way is copy_new_rows and refused else 0
+                return refused
         message = f"PostgreSQL refused rows of {chunk.split.data_file.name} that it took one by one (SQLSTATE {sqlstate})"
         raise Stopped(message)
 

@@ -1,7 +1,7 @@
 """A table's definition, compiled once into one function from a line to a row.
 
-Everything that does not depend on an item is prepared. A sound item then takes one pass over its columns; only an item that is refused is
-gone through a second time, for all its errors.
+Everything that does not depend on an item is prepared. Of a sound item the row is made by the compiled module (`transforms.native`); what
+that is not sure of goes through its columns here, one by one, and ends as a row or with all its errors.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from transforms.attribute_value import NOT_AN_ATTRIBUTE_VALUE, Item, is_attribute_value, is_missing, line_to_item
 from transforms.column import CompiledColumn, EachRefused, compile_column
-from transforms.maps import Map, join, maps_of, open_map, open_maps
+from transforms.maps import Map, join, maps_of, open_map
 from transforms.native import compile_sound_rows
-from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
+from transforms.reject import ErrorCode, ItemError, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
 from transforms.table import Table, Unmapped
 
 EncodedRow = bytes
@@ -26,35 +26,28 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
     the field count before them. The function raises `ReadRefused` and `TransformRefused`, and nothing else on any input.
     """
     maps = maps_of(table.columns)
-    columns = [compile_column(column, migration_time) for column in table.columns]
-    rejects_unmapped = unmapped is Unmapped.REJECT
-
-    inner_maps = maps[1:]
-    encode_sound = compile_sound_rows(columns, maps)
-    encode_row = _compile_row(columns, maps)
+    columns = _place([compile_column(column, migration_time) for column in table.columns], maps)
+    encode_sound = compile_sound_rows([column for column, _ in columns], maps)
 
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
         notices: list[Notice] = []
-        try:
-            sound = encode_sound(line, notices)
-        except (ValueRefused, EachRefused):
-            sound = None
+        sound = encode_sound(line, notices)
         if sound is not None and sound[1]:
             return sound[0], notices
-        item = line_to_item(line)
-        try:
-            held = open_maps(item, inner_maps)
-            if sound is None:
-                notices = []
-            encoded = encode_row(held, notices) if sound is None else sound[0]
-        except (ValueRefused, EachRefused):
-            raise _all_errors(item, maps, columns, unmapped) from None
-        for map_, holder in zip(maps, held, strict=True):
-            if not map_.known.issuperset(holder):
-                for path in _unmapped_attributes(map_, holder):
-                    if rejects_unmapped:
-                        raise _all_errors(item, maps, columns, unmapped)
-                    notices.append(Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path))
+        errors: list[ItemError] = []
+        held = _open_maps(line_to_item(line), maps, errors)
+        if sound is None:
+            notices = []
+            encoded = _encode(held, columns, notices, errors)
+        else:
+            encoded = sound[0]
+        for path in _unmapped_attributes(held, maps):
+            if unmapped is Unmapped.REJECT:
+                errors.append(ItemError(ErrorCode.UNMAPPED_ATTRIBUTE, path, None, "no column takes this attribute"))
+            else:
+                notices.append(Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path))
+        if errors:
+            raise TransformRefused(tuple(errors))
         return encoded, notices
 
     return to_row
@@ -68,25 +61,54 @@ def compile_key(table: Table, names: Sequence[str]) -> Callable[[bytes], Encoded
     by_name = {column.name: column for column in table.columns}
     wanted = [by_name[name] for name in names]
     maps = maps_of(wanted)
-    encode_row = _compile_row([compile_column(column, 0) for column in wanted], maps)
+    columns = _place([compile_column(column, 0) for column in wanted], maps)
 
     def to_key(line: bytes) -> EncodedRow | None:
+        errors: list[ItemError] = []
         try:
-            return encode_row(open_maps(line_to_item(line), maps[1:]), [])
-        except (ReadRefused, ValueRefused, EachRefused):
+            fields = _encode(_open_maps(line_to_item(line), maps, errors), columns, [], errors)
+        except ReadRefused:
             return None
+        return None if errors else fields
 
     return to_key
 
 
-def _compile_row(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -> Callable[[Sequence[Item], list[Notice]], EncodedRow]:
-    """All fields of a row, of the maps that are open."""
-    fields = [(column.to_field, _number_of_map(column, maps)) for column in columns]
-    return lambda held, notices: b"".join([to_field(held[number], notices) for to_field, number in fields])
+def _place(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -> list[tuple[CompiledColumn, int]]:
+    """Each column with the number of the map that holds its attribute."""
+    numbers = {map_.path: number for number, map_ in enumerate(maps)}
+    return [(column, numbers[column.map_path]) for column in columns]
 
 
-def _number_of_map(column: CompiledColumn, maps: Sequence[Map]) -> int:
-    return next(number for number, map_ in enumerate(maps) if map_.path == column.map_path)
+def _open_maps(item: Item, maps: Sequence[Map], errors: list[ItemError]) -> list[Item | None]:
+    """The item, then the members of each map inside it; None for one that is no map, which is an error, and for those inside of it."""
+    held: list[Item | None] = [item]
+    for map_ in maps[1:]:
+        parent = held[map_.parent]
+        try:
+            held.append(None if parent is None else open_map(map_, parent))
+        except ValueRefused as refused:
+            held.append(None)
+            errors.append(_item_error(refused, map_.path, None))
+    return held
+
+
+def _encode(
+    held: Sequence[Item | None], columns: Sequence[tuple[CompiledColumn, int]], notices: list[Notice], errors: list[ItemError]
+) -> EncodedRow:
+    """The fields of a row, which is whole if there are no errors."""
+    fields = []
+    for column, number in columns:
+        holder = held[number]
+        if holder is None:
+            continue
+        try:
+            fields.append(column.to_field(holder, notices))
+        except ValueRefused as refused:
+            errors.append(_item_error(refused, column.attribute, column.column))
+        except EachRefused as each:
+            errors.extend(_item_error(refused, name, column.column) for name, refused in each.refusals.items())
+    return b"".join(fields)
 
 
 def _item_error(refused: ValueRefused, attribute: str | None, column: str | None) -> ItemError:
@@ -99,41 +121,17 @@ def _item_error(refused: ValueRefused, attribute: str | None, column: str | None
     return ItemError(refused.code, place, column, refused.message)
 
 
-def _all_errors(item: Item, maps: Sequence[Map], columns: Sequence[CompiledColumn], unmapped: Unmapped) -> ItemRefused:
-    """What is wrong with an item of which something is: the way of the sound ones again, but not ending at the first error."""
-    errors: list[ItemError] = []
-    held: list[Item | None] = [item]
-    for map_ in maps[1:]:
-        parent = held[map_.parent]
-        try:
-            held.append(None if parent is None else open_map(map_, parent))
-        except ValueRefused as refused:
-            held.append(None)
-            errors.append(_item_error(refused, map_.path, None))
-    for column in columns:
-        holder = held[_number_of_map(column, maps)]
-        if holder is None:
+def _unmapped_attributes(held: Sequence[Item | None], maps: Sequence[Map]) -> Iterator[str]:
+    """The path of each attribute that no column takes; one that is NULL is missing, so it is not there."""
+    for map_, holder in zip(maps, held, strict=True):
+        if holder is None or map_.known.issuperset(holder):
             continue
-        try:
-            column.to_field(holder, [])
-        except ValueRefused as refused:
-            errors.append(_item_error(refused, column.attribute, column.column))
-        except EachRefused as each:
-            errors.extend(_item_error(refused, name, column.column) for name, refused in each.refusals.items())
-    paths = [path for map_, holder in zip(maps, held, strict=True) if holder is not None for path in _unmapped_attributes(map_, holder)]
-    if unmapped is Unmapped.REJECT:
-        errors.extend(ItemError(ErrorCode.UNMAPPED_ATTRIBUTE, path, None, "no column takes this attribute") for path in paths)
-    return TransformRefused(tuple(errors))
-
-
-def _unmapped_attributes(map_: Map, holder: Item) -> Iterator[str]:
-    """The path of each attribute of the map that no column takes; one that is NULL is missing, so it is not there."""
-    for name, value in holder.items():
-        if name not in map_.known:
-            path = join(map_.path, name)
-            _check_shape(value, path)
-            if not is_missing(value):
-                yield path
+        for name, value in holder.items():
+            if name not in map_.known:
+                path = join(map_.path, name)
+                _check_shape(value, path)
+                if not is_missing(value):
+                    yield path
 
 
 def _check_shape(value: object, path: str) -> None:

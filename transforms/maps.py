@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from transforms.attribute_value import ABSENT, Item, is_attribute_value, is_missing
@@ -42,14 +42,6 @@ def maps_of(columns: Iterable[Column]) -> list[Map]:
 def join(path: str, name: str) -> str:
     """The path of an attribute of a map."""
     return f"{path}.{name}" if path else name
-
-
-def open_maps(item: Item, inner_maps: Sequence[Map]) -> list[Item]:
-    """The item, then the members of each map inside it, none where it is missing; raises `ValueRefused` at the first that is no map."""
-    held = [item]
-    for map_ in inner_maps:
-        held.append(open_map(map_, held[map_.parent]))
-    return held
 
 
 def open_map(map_: Map, parent: Item) -> Item:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -16,6 +16,7 @@ _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" * 2
 _TRAILER: Final = b"\xff\xff"
 _pack_field_count = Struct(">h").pack
 _pack_numbered = Struct(">hiq").pack
+_unpack_length = Struct(">i").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,15 @@ class Rows:
     def only(self, item_numbers: Iterable[int]) -> Rows:
         """The rows of some of the items."""
         wanted = set(item_numbers)
-        pairs = [pair for pair in zip(self.item_numbers, self.encoded, strict=True) if pair[0] in wanted]
+        return self._where(lambda number: number in wanted)
+
+    def without(self, item_numbers: Iterable[int]) -> Rows:
+        """The rows of the other items."""
+        unwanted = set(item_numbers)
+        return self._where(lambda number: number not in unwanted)
+
+    def _where(self, is_wanted: Callable[[int], bool]) -> Rows:
+        pairs = [pair for pair in zip(self.item_numbers, self.encoded, strict=True) if is_wanted(pair[0])]
         return Rows([number for number, _ in pairs], [row for _, row in pairs])
 
 
@@ -43,6 +52,29 @@ class RefusedRow:
     code: ErrorCode
     sqlstate: str | None
     constraint: str | None
+
+
+def fields_of(rows: Rows, positions: Sequence[int]) -> Rows:
+    """The same items, of each row only the fields at these positions, which ascend."""
+    return Rows(rows.item_numbers, [_fields_of(row, positions) for row in rows.encoded])
+
+
+def _fields_of(row: EncodedRow, positions: Sequence[int]) -> EncodedRow:
+    found = []
+    begin = next_position = 0
+    for position in positions:
+        for _ in range(next_position, position):
+            begin = _end_of_field(row, begin)
+        end = _end_of_field(row, begin)
+        found.append(row[begin:end])
+        begin, next_position = end, position + 1
+    return b"".join(found)
+
+
+def _end_of_field(row: EncodedRow, begin: int) -> int:
+    length: int = _unpack_length(row, begin)[0]
+    # NULL has the length -1, and no bytes.
+    return begin + 4 + max(length, 0)
 
 
 def copy_stream(rows: Rows, field_count: int) -> io.BytesIO:

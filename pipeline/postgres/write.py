@@ -1,8 +1,9 @@
 """Rows into the target, and the isolation of those that PostgreSQL refuses.
 
-A chunk is tried in up to three ways, each a transaction of its own with the chunk's ledger row first. Nearly all end with the first.
+A chunk is tried in up to four ways, each a transaction of its own with the chunk's ledger row first. Nearly all end with the first.
 
     copy_rows             COPY straight into the target: all or nothing
+    copy_new_rows         the same without the rows whose primary keys are there, or come twice in the chunk: they are conflicts
     insert_new_rows       through a temp table: INSERT ... ON CONFLICT on the primary key; what was not inserted is a conflict. A handful of
                           statements, whether one row conflicts or all
     insert_row_by_row     a loop on the server, each row in a subtransaction: tells for each row what it violates, in one statement
@@ -13,14 +14,16 @@ The next way is for whatever the one before could not settle, which PostgreSQL s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from psycopg2 import sql
 
-from pipeline.postgres.rows import RefusedRow, Rows, copy_stream
+from pipeline.postgres.compare import PLANNING, has_same_key
+from pipeline.postgres.rows import RefusedRow, Rows, copy_stream, fields_of
 from pipeline.postgres.session import Cursor, RowsRefused
 from pipeline.postgres.sqlstate import code_of
-from pipeline.postgres.staging import COPY_BLOCK, ITEM, Staging, names, stage_unparsed, unparsed_values
+from pipeline.postgres.staging import COPY_BLOCK, ITEM, Staging, names, stage_parsed, stage_unparsed, unparsed_values
 from pipeline.postgres.target import Target
 from transforms.reject import ErrorCode
 from transforms.table import Table
@@ -30,6 +33,7 @@ WriteRows = Callable[[Cursor, Target, Table, Rows], list[RefusedRow]]
 _NO_ERROR: Final = "00000"
 _STAGING: Final = Staging("ddb2pg_staging")
 _REFUSED: Final = Staging("ddb2pg_refused")
+_KEYS: Final = Staging("ddb2pg_keys")
 
 
 def ways_to_write(target: Target, table: Table) -> Sequence[WriteRows]:
@@ -39,6 +43,8 @@ def ways_to_write(target: Target, table: Table) -> Sequence[WriteRows]:
     # Where a trigger has its hand in, which row of several with one key is in cannot be told from the keys.
     if has_our_key and not target.is_deferrable and not target.has_before_trigger:
         ways.insert(0, insert_new_rows)
+        if not target.has_row_security:
+            ways.insert(0, copy_new_rows)
     if not target.has_row_security:
         ways.insert(0, copy_rows)
     return ways
@@ -53,6 +59,37 @@ def copy_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[
             # A trigger that returns NULL keeps a row out without an error; the last way finds out which.
             raise RowsRefused(_NO_ERROR)
     return []
+
+
+def copy_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
+    """COPY the rows whose primary keys are new, the first in the file's order of those that share one; the others are refused as conflicts.
+
+    A key that somebody else is just bringing in is not seen, and makes COPY raise.
+    """
+    key = tuple(column for column in table.columns if column.name in target.primary_key)
+    positions = [table.columns.index(column) for column in key]
+    stage_parsed(cursor, _KEYS, replace(table, columns=key), fields_of(rows, positions))
+    cursor.execute(
+        sql.SQL(PLANNING + _FIND_CONFLICTS).format(
+            item=ITEM, key=names(target.primary_key), staging=_KEYS.identifier, target=target.identifier, has_key=has_same_key(target)
+        )
+    )
+    conflicts = [row[0] for row in cursor.fetchall()]
+    copy_rows(cursor, target, table, rows.without(conflicts))
+    return _conflicts(target, conflicts)
+
+
+_FIND_CONFLICTS: Final = """
+    SELECT {item} FROM (
+        SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {item}) AS ddb2pg_turn FROM {staging}
+    ) AS staged
+    WHERE ddb2pg_turn > 1 OR EXISTS (SELECT FROM {target} AS target WHERE {has_key})
+    ORDER BY {item}
+"""
+
+
+def _conflicts(target: Target, numbers: Sequence[int]) -> list[RefusedRow]:
+    return [RefusedRow(number, ErrorCode.PRIMARY_KEY_CONFLICT, "23505", target.primary_key_names[0]) for number in numbers]
 
 
 # -- through a temp table ------------------------------------------------------------------------------------------------------------------
@@ -76,7 +113,7 @@ def insert_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) ->
     if cursor.fetchone()[0]:
         # Neither inserted nor there before, as far as this role can see. The last way tells row by row.
         raise RowsRefused(_NO_ERROR)
-    return [RefusedRow(number, ErrorCode.PRIMARY_KEY_CONFLICT, "23505", target.primary_key_names[0]) for number in conflicts]
+    return _conflicts(target, conflicts)
 
 
 _INSERT_NEW: Final = """

@@ -15,7 +15,7 @@ import orjson
 from transforms.column import CompiledColumn
 from transforms.convert import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
 from transforms.maps import Map
-from transforms.reject import Notice, NoticeCode
+from transforms.reject import Notice, NoticeCode, ValueRefused
 from transforms.table import Missing
 
 # That of sound_rows.c: one that was built of another source is not used.
@@ -124,7 +124,7 @@ def _of_one_value(column: CompiledColumn) -> ValueToField:
     def to_field(json: bytes | None, notices: list[Notice]) -> bytes | None:
         try:
             return column.to_field({} if json is None else {name: orjson.loads(json)}, notices)
-        except orjson.JSONDecodeError:
+        except (orjson.JSONDecodeError, ValueRefused):
             return None
 
     return to_field

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.postgres.made_loads import PLAIN, Lab, thing
+from pipeline.loading import ChunkLoader
+from tests.pipeline.postgres.made_loads import PLAIN, Lab, chunk_of, thing
 from tests.postgres_server import Database, Server
 
 ITEMS = 5_000
@@ -21,13 +22,13 @@ class StatementLog:
         database.execute(f"ALTER DATABASE {database.value('SELECT current_database()')} SET log_statement = 'all'")
         self._seen = self._path.stat().st_size
 
-    def count(self) -> int:
-        """Statements since the last count."""
+    def count(self, what: bytes = b"LOG:  statement: ") -> int:
+        """Statements, or something else, since the last count."""
         with self._path.open("rb") as log:
             log.seek(self._seen)
             found = log.read()
         self._seen += len(found)
-        return found.count(b"LOG:  statement: ")
+        return found.count(what)
 
 
 @pytest.fixture
@@ -79,3 +80,18 @@ def test_a_sound_chunk_is_settings_claim_copy_commit(bare: Database, log: Statem
 
     assert refused == 0
     assert 4 <= statements <= 20
+
+
+def test_after_conflicts_the_next_chunk_begins_with_its_keys(bare: Database, log: StatementLog) -> None:
+    """And the one after a chunk without any with COPY again: half a COPY for nothing is paid once a swarm."""
+    lab = Lab(bare, PLAIN)
+    refused = []
+    with lab.session() as session:
+        loader = ChunkLoader(lab.plan(), session)
+        for chunk, is_second in enumerate([True, True, True, False, False, True, True]):
+            lines = [thing(100 * chunk + number) for number in range(1, 11)]
+            dead_letters, _ = loader.load(chunk_of([*lines, lines[3]] if is_second else lines, 100 * chunk))
+            refused.append((len(dead_letters.records), log.count(b"ERROR:  duplicate key")))
+
+    assert refused == [(1, 1), (1, 0), (1, 0), (0, 0), (0, 0), (1, 1), (1, 0)]
+    assert len(lab.names()) == 70

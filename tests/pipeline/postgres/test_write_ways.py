@@ -8,12 +8,12 @@ import pytest
 
 from pipeline.postgres.rows import RefusedRow, Rows
 from pipeline.postgres.session import RowsRefused
-from pipeline.postgres.write import WriteRows, copy_rows, insert_new_rows, insert_row_by_row, ways_to_write
+from pipeline.postgres.write import WriteRows, copy_new_rows, copy_rows, insert_new_rows, insert_row_by_row, ways_to_write
 from tests.pipeline.postgres.made_loads import PLAIN, THING, Lab, rows_of, thing, uuid
 from tests.postgres_server import Database
 
-EVERY_WAY = pytest.mark.parametrize("way", [copy_rows, insert_new_rows, insert_row_by_row])
-ISOLATING = pytest.mark.parametrize("way", [insert_new_rows, insert_row_by_row])
+EVERY_WAY = pytest.mark.parametrize("way", [copy_rows, copy_new_rows, insert_new_rows, insert_row_by_row])
+ISOLATING = pytest.mark.parametrize("way", [copy_new_rows, insert_new_rows, insert_row_by_row])
 
 
 def write(lab: Lab, way: WriteRows, rows: Rows) -> list[tuple[int, str, str | None, str | None]]:
@@ -72,6 +72,24 @@ def test_conflicts_are_refused_and_the_first_in_the_file_wins(lab: Lab, way: Wri
     assert lab.names() == {1: "first", 2: "only", 9: "old"}
 
 
+@pytest.mark.parametrize("way", [copy_new_rows, insert_new_rows])
+def test_a_key_of_several_columns_in_an_order_of_its_own(lab: Lab, way: WriteRows) -> None:
+    """A conflict is one of all of them; text before and behind them, and NULL, is of no account."""
+    lab.database.execute("ALTER TABLE thing DROP CONSTRAINT thing_pkey, ADD PRIMARY KEY (kind, id)")
+    lab.database.execute("INSERT INTO thing (id, kind, name) VALUES (%s, 'a', 'old')", uuid(9))
+    lines = [
+        thing(9, kind="a"),
+        thing(9, kind="b", name="x" * 300),
+        thing(1, kind="a"),
+        thing(9, kind="b", name="later"),
+        thing(1, kind="b"),
+    ]
+
+    assert [refused[0] for refused in write(lab, way, rows_of(lines))] == [0, 3]
+    found = lab.database.query("SELECT id::text, kind, split_part(name, ' ', 1) FROM thing ORDER BY kind, id")
+    assert found == [(uuid(1), "a", "2"), (uuid(9), "a", "old"), (uuid(1), "b", "4"), (uuid(9), "b", "1")]
+
+
 @ISOLATING
 def test_rows_that_are_equal_are_conflicts_too(lab: Lab, way: WriteRows) -> None:
     """Even one with equal columns is a dead letter (rulings.md, "medzen-meeting-audit")."""
@@ -80,6 +98,7 @@ def test_rows_that_are_equal_are_conflicts_too(lab: Lab, way: WriteRows) -> None
     assert [refused[0] for refused in write(lab, way, rows_of(lines))] == [1]
 
 
+@pytest.mark.parametrize("way", [copy_new_rows, insert_new_rows])
 @pytest.mark.parametrize(
     ("change", "sqlstate"),
     [
@@ -89,19 +108,19 @@ def test_rows_that_are_equal_are_conflicts_too(lab: Lab, way: WriteRows) -> None
         ("ADD FOREIGN KEY (parent) REFERENCES thing", "23503"),
     ],
 )
-def test_the_second_way_leaves_what_is_no_key_conflict_to_the_third(lab: Lab, change: str, sqlstate: str) -> None:
-    """It settles primary keys and nothing else: any other constraint rolls it back."""
+def test_what_settles_key_conflicts_leaves_others_to_the_last_way(lab: Lab, change: str, sqlstate: str, way: WriteRows) -> None:
+    """They settle primary keys and nothing else: any other constraint rolls them back."""
     lab.database.execute(f"ALTER TABLE thing {change}")
     lines = [thing(1, name="x", kind="k"), thing(2, name="x", kind="k"), thing(3, name="bad"), thing(4, name="y", kind="k", parent=77)]
     wrong = {"23505": lines[:2], "23514": [lines[2]], "23502": [lines[2]], "23503": [lines[3]]}[sqlstate]
     with pytest.raises(RowsRefused) as caught:
-        write(lab, insert_new_rows, rows_of(wrong))
+        write(lab, way, rows_of(wrong))
 
     assert caught.value.sqlstate == sqlstate
     assert lab.names() == {}
 
 
-@pytest.mark.parametrize("way", [copy_rows, insert_new_rows])
+@pytest.mark.parametrize("way", [copy_rows, copy_new_rows, insert_new_rows])
 def test_a_trigger_that_keeps_a_row_out_is_noticed(lab: Lab, way: WriteRows) -> None:
     """PostgreSQL reports no error: only the count tells that a row is missing."""
     keep_out(lab, "NEW.kind = 'out'")
@@ -133,7 +152,7 @@ def test_a_trigger_that_changes_the_key_makes_no_conflict_of_its_row(lab: Lab) -
 def test_the_ways_depend_on_the_target(bare: Database) -> None:
     """COPY where row security allows it, key conflicts where there is a key that we feed, and always the loop."""
     lab = Lab(bare, PLAIN)
-    assert list(ways_to_write(lab.target(), THING)) == [copy_rows, insert_new_rows, insert_row_by_row]
+    assert list(ways_to_write(lab.target(), THING)) == [copy_rows, copy_new_rows, insert_new_rows, insert_row_by_row]
     bare.execute("ALTER TABLE thing DROP CONSTRAINT thing_pkey")
     assert list(ways_to_write(lab.target(), THING)) == [copy_rows, insert_row_by_row]
     bare.execute("ALTER TABLE thing ADD number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
