@@ -77,13 +77,8 @@ def test_a_key_of_several_columns_in_an_order_of_its_own(lab: Lab, way: WriteRow
     """A conflict is one of all of them; text before and behind them, and NULL, is of no account."""
     lab.database.execute("ALTER TABLE thing DROP CONSTRAINT thing_pkey, ADD PRIMARY KEY (kind, id)")
     lab.database.execute("INSERT INTO thing (id, kind, name) VALUES (%s, 'a', 'old')", uuid(9))
-    lines = [
-        thing(9, kind="a"),
-        thing(9, kind="b", name="x" * 300),
-        thing(1, kind="a"),
-        thing(9, kind="b", name="later"),
-        thing(1, kind="b"),
-    ]
+    keys = [(9, "a"), (9, "b"), (1, "a"), (9, "b"), (1, "b")]
+    lines = [thing(number, kind=kind, name=f"{place} {'x' * 300}") for place, (number, kind) in enumerate(keys)]
 
     assert [refused[0] for refused in write(lab, way, rows_of(lines))] == [0, 3]
     found = lab.database.query("SELECT id::text, kind, split_part(name, ' ', 1) FROM thing ORDER BY kind, id")
