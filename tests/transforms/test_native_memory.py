@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BRIEFLY = ["test_native.py", "test_native_reading.py"]
+BRIEFLY = ["test_native.py", "test_rules_jsonb.py"]
 
 
 def library(name: str) -> str:
