@@ -253,6 +253,8 @@ def test_what_it_reads_is_given_back() -> None:
         Step(Kind.ONE_OF, attribute=0, texts=["a"]),  # type: ignore[arg-type]
         Step(Kind.UPPER_CASED, attribute=0, texts=("a",)),  # type: ignore[arg-type]
         Step(Kind.TEXT, attribute=0, if_missing="x"),  # type: ignore[arg-type]
+        Step(Kind.TIMESTAMP, attribute=0, latest=10**13),
+        Step(Kind.TIMESTAMP, attribute=0, earliest=-1),
         Step(11, attribute=0),  # type: ignore[arg-type]
         Step(-1, attribute=0),  # type: ignore[arg-type]
     ],

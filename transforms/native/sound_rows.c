@@ -335,6 +335,7 @@ static int take_step(PyObject *tuple, Step *step, const SoundRows *self) {
     else is_sound = is_sound && step->attribute >= 0 && step->attribute < self->attribute_count;
     if (step->kind == LATER_OF) is_sound = is_sound && step->other >= 0 && step->other < self->attribute_count;
     else is_sound = is_sound && step->other == -1;
+    is_sound = is_sound && step->earliest >= 0 && step->latest <= MOST_MILLISECONDS;
     if (step->kind == ONE_OF || step->kind == UPPER_CASED) is_sound = is_sound && is_tuple_of_bytes(step->texts);
     if (!is_sound) PyErr_SetString(PyExc_ValueError, "no such step");
     return is_sound ? 0 : -1;

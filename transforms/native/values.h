@@ -5,6 +5,8 @@
 
 /* Microseconds from 1970-01-01 to 2000-01-01. */
 #define POSTGRES_EPOCH 946684800000000LL
+/* Of 13 digits. */
+#define MOST_MILLISECONDS 9999999999999LL
 /* A number of at most so many characters cannot leave DynamoDB's range: without an exponent, with one of two digits. */
 #define SURELY_IN_RANGE 120
 #define SURELY_IN_RANGE_WITH_EXPONENT 25
