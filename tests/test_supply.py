@@ -63,8 +63,6 @@ _CALLS = {"eval", "exec", "compile", "__import__", "exec_module", "run_path", "r
 _MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "yaml", "xml", "joblib", "code", "runpy"}
 
 _ALLOWED = {
-    # The function that a table is compiled to: of our own definitions, whose names are put in as values.
-    ("transforms/compilation.py", "exec"),
     # `--tables FILE`: the user's own code, named on the command line.
     ("pipeline/definitions.py", "exec_module"),
 }

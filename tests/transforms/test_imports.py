@@ -29,8 +29,7 @@ IMPURE = {
     ),
     *("socket", "threading", "multiprocessing", "asyncio", "importlib", "ctypes", "sqlite3", "pickle", "gzip", "urllib", "http"),
 }
-# Not exec: compilation makes a function of source, which no item has a part in.
-IMPURE_CALLS = {"open", "print", "input", "eval", "__import__", "compile", "float", "id", "hash", "globals"}
+IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "compile", "float", "id", "hash", "globals"}
 
 
 def imported(tree: ast.AST) -> set[str]:
