@@ -11,10 +11,10 @@ are told of at once, as in a report, no name is shown but those of the definitio
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from pipeline.inspection.names import bounded, looks_like_data
-from pipeline.inspection.shapes import shape_of
+from pipeline.inspection.shapes import Shape, shape_of
 from transforms.attribute_value import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
 from transforms.table import Table
 
@@ -60,6 +60,28 @@ def shape_of_value(value: object) -> ValueShape:
         case str():
             return ValueShape(tag, len(content), "" if tag == "B" else shape_of(content))
     return ValueShape(tag, len(content))
+
+
+class _TextsInWords(dict[tuple[str, int, Shape], str]):
+    def __missing__(self, shape: tuple[str, int, Shape]) -> str:
+        words = self[shape] = str(ValueShape(*shape))
+        return words
+
+
+class ShapesInWords:
+    """The same in words, for many values: what is said again is made once. It keeps shapes, and no value."""
+
+    def __init__(self) -> None:
+        self._of_texts = _TextsInWords()
+
+    def of(self, value: object) -> str:
+        """`str(shape_of_value(value))`."""
+        if type(value) is dict and len(value) == 1:
+            [tag] = value
+            content = value[tag]
+            if type(content) is str and (tag == "S" or tag == "N"):  # noqa: PLR1714 - asked of every value, and a tuple takes longer
+                return self._of_texts[tag, len(content), shape_of(content)]
+        return str(shape_of_value(value))
 
 
 def _malformed_kind(value: object) -> str:
@@ -122,16 +144,27 @@ def value_at(item: Mapping[str, Any], steps: Iterable[Step]) -> Any:
     return value
 
 
-def value_of_path(item: Mapping[str, Any], path: str) -> Any:
-    """The attribute value at a path of a definition, through maps only; None where there is none."""
+def way_of_path(path: str) -> tuple[list[str], str]:
+    """The maps that a path of a definition leads through, and the name in the last of them."""
     *maps, name = path.split(".")
+    return maps, name
+
+
+def members_of(item: Mapping[str, Any], maps: Sequence[str]) -> Mapping[str, Any]:
+    """The members of the last of some maps, each in the one before; none where one of them is no map."""
     holder: Any = item
     for map_ in maps:
         value = holder.get(map_)
         holder = value.get("M") if isinstance(value, dict) else None
         if not isinstance(holder, dict):
-            return None
-    return holder.get(name)
+            return {}
+    return cast("Mapping[str, Any]", holder)
+
+
+def value_of_path(item: Mapping[str, Any], path: str) -> Any:
+    """The attribute value at a path of a definition, through maps only; None where there is none."""
+    maps, name = way_of_path(path)
+    return members_of(item, maps).get(name)
 
 
 def masked_path(path: str, paths: Sequence[str]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Final, Protocol
 
 import orjson
 
 from pipeline.dead_letters.item import line_of, parsed_item
-from pipeline.dead_letters.mask import shape_of_value, value_of_path
+from pipeline.dead_letters.mask import ShapesInWords, members_of, shape_of_value, way_of_path
 from pipeline.inspection.shapes import shape_of
 from pipeline.report.records.names import TableNames
 from pipeline.report.records.packing import Entry, EntryError
@@ -49,13 +49,21 @@ class ReadEntry(Protocol):
 class DeadLetters:
     """Dead letters of one table, whose definition names these paths."""
 
-    paths: Sequence[str]
+    paths: InitVar[Sequence[str]]
     show_values: bool
     text_left: int = MOST_TEXT
+    _ways: list[tuple[str, list[str], str]] = field(init=False)
+    _attributes: frozenset[str] = field(init=False)
+    _in_words: Callable[[object], str] = field(init=False)
+
+    def __post_init__(self, paths: Sequence[str]) -> None:
+        self._ways = [(path, *way_of_path(path)) for path in paths]
+        self._attributes = frozenset(path.partition(".")[0] for path in paths)
+        self._in_words = ShapesInWords().of
 
     def errors(self, record: dict[str, Any], names: TableNames) -> tuple[EntryError, ...]:
         """See `ReadEntry`."""
-        return tuple(_error(error, names) for error in record["errors"])
+        return tuple([_error(error, names) for error in record["errors"]])
 
     def entry(self, record: dict[str, Any], errors: tuple[EntryError, ...]) -> Entry:
         """See `ReadEntry`."""
@@ -65,20 +73,22 @@ class DeadLetters:
             self.text_left -= len(line)
             text = line
         content = line_of(record)
-        fields = {} if self.show_values else dict(self._shapes(content))
+        fields = {} if self.show_values else self._shapes(content)
         return Entry(record["data_file"], record["item_number"], record["stage"], errors, fields, len(content), text)
 
-    def _shapes(self, line: bytes) -> Iterator[tuple[str, str]]:
+    def _shapes(self, line: bytes) -> dict[str, str]:
         item = parsed_item(line)
         if item is None:
-            return
-        for path in self.paths:
-            value = value_of_path(item, path)
+            return {}
+        in_words = self._in_words
+        shapes = {}
+        for path, maps, name in self._ways:
+            value = (members_of(item, maps) if maps else item).get(name)
             if value is not None:
-                yield path, str(shape_of_value(value))
-        others = len(item.keys() - {path.partition(".")[0] for path in self.paths})
-        if others:
-            yield _OTHERS, f"{others:,}"
+                shapes[path] = in_words(value)
+        if not self._attributes.issuperset(item):
+            shapes[_OTHERS] = f"{len(item.keys() - self._attributes):,}"
+        return shapes
 
     def counted(self, error: EntryError) -> str | None:
         """See `ReadEntry`."""

@@ -163,7 +163,8 @@ def _read_entries(
         if number == 0:
             packer.begin(folder.kind, folder.table, record["target_table"], share.total)
         errors = read.errors(record, names)
-        for code, attribute in {(error.code, read.counted(error)) for error in errors}:
+        counted = [(error.code, read.counted(error)) for error in errors]
+        for code, attribute in counted if len(counted) == 1 else set(counted):
             counts[folder.kind, folder.table, code, attribute] += 1
         if number < share.listed:
             packer.add(read.entry(record, errors))

@@ -37,7 +37,8 @@ class TableNames:
 
     def add(self, code: str, path: str) -> str:
         """Count a path under a code; returns what to keep of it, for `shown`."""
-        path = without_indexes(path)
+        if "[" in path:
+            path = without_indexes(path)
         if path not in self._known:
             if len(self._known) >= _MOST_PATHS:
                 path = OF_NO_COLUMN if self._show_values else masked_path(path, self._paths)

@@ -9,29 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 Value = TypeVar("Value")
 
 
-class Numbered(Generic[Value]):
-    """Gives each value the number under which it was first met."""
+class Numbers(dict[Value, int]):
+    """Gives each value that it is asked for the number under which it was first met."""
 
-    def __init__(self, *first: Value) -> None:
-        self._numbers: dict[Value, int] = {value: number for number, value in enumerate(first)}
-
-    def number(self, value: Value) -> int:
-        """The same for the same value."""
-        return self._numbers.setdefault(value, len(self._numbers))
-
-    @property
-    def values(self) -> list[Value]:
-        """In the order of their numbers."""
-        return list(self._numbers)
+    def __missing__(self, value: Value) -> int:
+        number = self[value] = len(self)
+        return number
 
 
-@dataclass(frozen=True, slots=True)
-class EntryError:
+# Tuples, because a dataclass takes four times as long to make and to find again.
+class EntryError(NamedTuple):
     """One thing to say of an entry: an error of a dead letter, or a column of a mismatch."""
 
     code: str
@@ -41,8 +33,7 @@ class EntryError:
     sqlstate: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One dead letter or mismatch. `fields` are shapes by name; `text` is the item itself, only where values are shown."""
 
     data_file: str | None
@@ -70,8 +61,8 @@ class Packer:
     """Takes entries, gives what the page unpacks."""
 
     def __init__(self) -> None:
-        self._strings: Numbered[str | None] = Numbered(None)
-        self._errors: Numbered[tuple[str, tuple[EntryError, ...]]] = Numbered()
+        self._strings: Numbers[str | None] = Numbers({None: 0})
+        self._errors: Numbers[tuple[str, tuple[EntryError, ...]]] = Numbers()
         self._blocks: list[_Block] = []
 
     def begin(self, kind: str, table: str, target: str, total: int) -> None:
@@ -80,28 +71,31 @@ class Packer:
 
     def add(self, entry: Entry) -> None:
         """Add to the block that was begun last."""
-        block = self._blocks[-1]
-        columns, so_far = block.columns, len(block.columns["item"])
-        columns["file"].append(self._strings.number(entry.data_file))
+        block, strings = self._blocks[-1], self._strings
+        columns, fields, so_far = block.columns, block.fields, len(block.columns["item"])
+        columns["file"].append(strings[entry.data_file])
         columns["item"].append(entry.item_number)
-        columns["stage"].append(self._strings.number(entry.stage))
-        columns["errors"].append(self._errors.number((block.table, entry.errors)))
+        columns["stage"].append(strings[entry.stage])
+        columns["errors"].append(self._errors[block.table, entry.errors])
         columns["size"].append(entry.size)
         columns["text"].append(entry.text)
         for name, shape in entry.fields.items():
-            shapes = block.fields.setdefault(name, [])
-            shapes.extend([0] * (so_far - len(shapes)))
-            shapes.append(self._strings.number(shape))
+            shapes = fields.get(name)
+            if shapes is None:
+                shapes = fields[name] = []
+            if len(shapes) < so_far:
+                shapes.extend([0] * (so_far - len(shapes)))
+            shapes.append(strings[shape])
 
     def packed(self, shown: Callable[[str, str, str], str]) -> dict[str, Any]:
         """For JSON; `shown` says, by table and code, how the path of an attribute is to be shown."""
-        error_sets = [[self._packed_error(table, error, shown) for error in errors] for table, errors in self._errors.values]
+        error_sets = [[self._packed_error(table, error, shown) for error in errors] for table, errors in self._errors]
         blocks = [self._packed_block(block) for block in self._blocks]
-        return {"strings": self._strings.values, "error_sets": error_sets, "blocks": blocks}
+        return {"strings": list(self._strings), "error_sets": error_sets, "blocks": blocks}
 
     def _packed_error(self, table: str, error: EntryError, shown: Callable[[str, str, str], str]) -> list[int]:
         attribute = None if error.attribute is None else shown(table, error.code, error.attribute)
-        return [self._strings.number(text) for text in (error.code, attribute, error.column, error.message, error.sqlstate)]
+        return [self._strings[text] for text in (error.code, attribute, error.column, error.message, error.sqlstate)]
 
     @staticmethod
     def _packed_block(block: _Block) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.dead_letters.mask import ValueShape, masked_item, named_paths, shape_of_value, shown_place, steps_to, value_at
+from pipeline.dead_letters.mask import ShapesInWords, ValueShape, masked_item, named_paths, shape_of_value, shown_place, steps_to, value_at
 from pipeline.dead_letters.patterns import Patterns
 from pipeline.dead_letters.show import Names, record_to_json
 from pipeline.dead_letters.summary import summarise
@@ -181,6 +181,29 @@ def _patterns(*values: Any) -> Iterator[str]:
     for value in values:
         patterns.add(shape_of_value(value))
     return (f"{pattern.count} x {pattern.shape}" for pattern in patterns.most_common())
+
+
+@MODERATE
+@given(values=st.lists(structures.map(to_typed_json) | odd_values, max_size=5))
+def test_words_made_before_are_those_of_the_shape(values: list[Any]) -> None:
+    """Whatever came before, and again."""
+    in_words = ShapesInWords().of
+    expected = [str(shape_of_value(value)) for value in values]
+    assert [in_words(value) for value in [*values, *values]] == expected * 2
+
+
+def test_words_tell_tags_lengths_and_kinds_apart() -> None:
+    in_words = ShapesInWords().of
+    values = {"S": "1234"}, {"N": "1234"}, {"S": "12345"}, {"S": "word"}, {"S": ""}, {"B": "1234"}, {"S": "1", "N": "1"}
+    assert [in_words(value) for value in values] == [
+        "S(4) digits",
+        "N(4) digits",
+        "S(5) digits",
+        "S(4) word",
+        "S(0) empty",
+        "B(4)",
+        "not an attribute value (an object)",
+    ]
 
 
 def test_an_item_counts_once_for_a_code_and_a_place() -> None:
