@@ -130,6 +130,55 @@ def test_every_line_with_a_byte_changed(table: Any) -> None:
             outcome(TO_ROW[table.source], line[:place] + bytes([byte]) + line[place + 1 :])
 
 
+@pytest.mark.parametrize("control", range(0x20))
+def test_control_characters_must_be_escaped(control: int) -> None:
+    """Wherever they stand in a text, the eight bytes that are looked at together included; escaped, all but U+0000 are kept."""
+    line = line_of(note(chiefComplaint={"S": "<here>"}, plan={"S": "<here>"}))
+    for place in range(20):
+        text = b"a" * place + bytes([control]) + b"a" * (19 - place)
+        assert not outcome(TO_ROW[SOAP_NOTES.source], line.replace(b"<here>", text))
+        escaped = text.replace(bytes([control]), b"\\u%04x" % control)
+        assert outcome(TO_ROW[SOAP_NOTES.source], line.replace(b"<here>", escaped)) == (control > 0)
+
+
+ESCAPES = {
+    r"\ud83d\ude00": True,
+    r"\uD83D\uDE00": True,
+    r"\udbff\udfff": True,
+    r"\ud800\udc00": True,
+    r"\ud83d": False,
+    r"\ude00": False,
+    r"\udfff": False,
+    r"\ud83dx": False,
+    r"\ud83d\u0041": False,
+    r"\ud83d\ud83d": False,
+    r"\ud83d\udbff": False,
+    r"\ud83d\ue000": False,
+    r"\ud83d\n": False,
+    r"\ud7ff": True,
+    r"\ue000": True,
+    r"\uffff": True,
+    r"\u0000": False,
+    r"\u00g0": False,
+    r"\u 041": False,
+    r"\u+041": False,
+    r"\u004": False,
+    r"\x41": False,
+    r"\v": False,
+    r"\'": False,
+    r"\/": True,
+}
+
+
+@pytest.mark.parametrize(("escape", "is_row"), ESCAPES.items())
+def test_escapes(escape: str, is_row: bool) -> None:
+    """Of text and of documents: what JSON knows, whole pairs of surrogates, and not U+0000."""
+    for member in ("chiefComplaint", "plan"):
+        line = line_of(note(**{member: {"S": "<here>"}})).decode()
+        for text in (escape, f"before {escape} behind"):
+            assert outcome(TO_ROW[SOAP_NOTES.source], line.replace("<here>", text).encode()) == is_row
+
+
 TWICE = [
     '{"M":{"a":{"S":"1"},"a":{"S":"2"}}}',
     '{"M":{"a":{"S":"1"},"\\u0061":{"S":"2"}}}',
