@@ -141,12 +141,22 @@ def test_control_characters_must_be_escaped(control: int) -> None:
         assert outcome(TO_ROW[SOAP_NOTES.source], line.replace(b"<here>", escaped)) == (control > 0)
 
 
+@pytest.mark.parametrize("control", range(0x20))
+def test_control_characters_at_the_very_end_of_a_line(control: int) -> None:
+    """Where fewer than eight bytes are left."""
+    last = changed({name: value for name, value in SESSION.items() if name != "joinUrl"}, joinUrl={"S": "<here>"})
+    line = line_of(last).strip()
+    assert line.endswith(b'<here>"}}}')
+    assert not outcome(TO_ROW[VIDEO_SESSIONS.source], line.replace(b"<here>", bytes([control])))
+
+
 ESCAPES = {
     r"\ud83d\ude00": True,
     r"\uD83D\uDE00": True,
     r"\udbff\udfff": True,
     r"\ud800\udc00": True,
     r"\ud83d": False,
+    r"\udbff": False,
     r"\ude00": False,
     r"\udfff": False,
     r"\ud83dx": False,
