@@ -47,7 +47,7 @@ TEST = [
 NATIVE = Extension(
     "transforms.native.sound_rows",
     ["transforms/native/sound_rows.c"],
-    depends=[f"transforms/native/{header}.h" for header in ("json", "row", "values")],
+    depends=sorted(f"transforms/native/{header.name}" for header in HERE.glob("transforms/native/*.h")),
     extra_compile_args=["-O3"],
     optional=True,
 )
