@@ -94,6 +94,13 @@ static Outcome read_plain(Reader *reader, Text *text) {
     return DONE;
 }
 
+/* By character: the value of a hexadecimal ASCII digit and one more, else 0. */
+static const unsigned char DIGITS[256] = {
+    ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
 static Outcome read_hexadecimal(Reader *reader, uint32_t *number) {
     if (reader->end - reader->at < 4) return NOT_SURE;
     *number = 0;

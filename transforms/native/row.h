@@ -46,14 +46,6 @@ static void set_length(unsigned char *at, uint32_t length) {
     for (int byte = 0; byte < 4; byte++) at[byte] = (unsigned char)(length >> (24 - 8 * byte));
 }
 
-static Outcome put_length(Row *row, size_t length) {
-    if (length > INT32_MAX) return NOT_SURE;
-    TRY(make_room(row, 4));
-    set_length(row->bytes + row->size, (uint32_t)length);
-    row->size += 4;
-    return DONE;
-}
-
 /* A field that is made already, of what the steps hold. */
 static Outcome put_field(Row *row, PyObject *field) { return put(row, PyBytes_AS_STRING(field), (size_t)PyBytes_GET_SIZE(field)); }
 
@@ -63,10 +55,3 @@ static Outcome set_length_since(Row *row, size_t begin) {
     set_length(row->bytes + begin, (uint32_t)(row->size - begin - 4));
     return DONE;
 }
-
-/* By character: the value of a hexadecimal ASCII digit and one more, else 0. */
-static const unsigned char DIGITS[256] = {
-    ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
-    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
-};

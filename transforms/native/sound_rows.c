@@ -74,7 +74,7 @@ static Outcome put_uuid(Row *row, const Step *step, Made *made, Reader *reader) 
         return put(row, "\xff\xff\xff\xff", 4);
     }
     if (!read_uuid(text, uuid)) return NOT_SURE;
-    TRY(put_length(row, sizeof uuid));
+    TRY(put(row, "\0\0\0\x10", 4));
     return put(row, uuid, sizeof uuid);
 }
 
@@ -162,7 +162,6 @@ static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader,
         TRY(do_step(&work->row, &self->steps[attribute->uses[use]], made, reader, tag));
         made->size = work->row.size - made->begin;
         made->is_made = true;
-        made->json.bytes = value;
     }
     if (attribute->opens >= 0) {
         if (!is(tag, "M")) return NOT_SURE;
@@ -170,7 +169,8 @@ static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader,
         TRY(read_members(self, work, reader, attribute->opens));
     }
     TRY(close_value(reader));
-    for (Py_ssize_t use = 0; use < attribute->use_count; use++) work->made[attribute->uses[use]].json.size = (size_t)(reader->at - value);
+    const Text json = {value, (size_t)(reader->at - value)};
+    for (Py_ssize_t use = 0; use < attribute->use_count; use++) work->made[attribute->uses[use]].json = json;
     return DONE;
 }
 
