@@ -35,15 +35,16 @@ def read_runner(arguments: tuple[str, ...]) -> Runner:
 
 def unknown_to_beam(arguments: Sequence[str]) -> list[str]:
     """The arguments that no options of Beam take."""
-    return _parsed(arguments)[1]
+    return list(_parsed(tuple(arguments))[1])
 
 
 def is_in_memory(arguments: Sequence[str]) -> bool:
     """Whether `--direct_running_mode` is as it is when it is not given."""
-    return _parsed(arguments)[0].direct_running_mode in (None, "in_memory")
+    return _parsed(tuple(arguments))[0].direct_running_mode in (None, "in_memory")
 
 
-def _parsed(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+@functools.cache
+def _parsed(arguments: tuple[str, ...]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options in (PipelineOptions, *PipelineOptions.__subclasses__()):
         options._add_argparse_args(parser)  # noqa: SLF001 - Beam's own way of adding to a parser, under this name for its subclasses
