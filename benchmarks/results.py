@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -102,7 +103,8 @@ def machine() -> Mapping[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "ddb2pg": f"{__version__} {_commit()}".strip(),
-        "arguments": sys.argv[1:],
+        # Without the folders of this machine, for the file is kept with the source.
+        "arguments": [re.sub(r"/.*/", "", argument) for argument in sys.argv[1:]],
     }
 
 
