@@ -40,7 +40,7 @@ _KNOWN: Final = (Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid)
 
 
 class Kind(IntEnum):
-    """What a step does, in the order of `Kind` in sound_rows.c."""
+    """What a step does, in the order of `Kind` in steps.h."""
 
     CONSTANT = 0
     CALL = 1
