@@ -21,7 +21,7 @@ fi
 
 case "${1:-}" in
     --stop)
-        "$venv/bin/python" -m pipeline.postgres.embedded stop "$postgres"
+        "$venv/bin/python" -m pipeline.target.embedded stop "$postgres"
         echo "PostgreSQL is stopped; its data stays in $postgres"
         exit 0
         ;;

@@ -61,13 +61,13 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     # Named, so that tests and benchmarks stay out.
-    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*", "sample_export"]),
     ext_modules=[NATIVE],
     package_data={
         "transforms.native": ["*.pyi", "*.h"],
         "pipeline.sql": ["*.sql"],
-        "pipeline.report": ["*.json"],
-        "pipeline.report.page": ["template/*"],
+        "pipeline.outcome": ["*.json"],
+        "pipeline.outcome.page": ["template/*"],
     },
     install_requires=BASE,
     extras_require={"embedded": EMBEDDED, "gcp": GCP, "test": TEST},

@@ -16,7 +16,7 @@ from typing import Final
 
 from benchmarks.processes import Command, measure
 from benchmarks.server import BenchmarkServer
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.postgres_server import Database
 
 SESSIONS: Final = "medzen-video-sessions"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.flink.cluster import Cluster
 from tests.postgres_server import Database, Server
 

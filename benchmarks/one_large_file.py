@@ -20,7 +20,7 @@ from benchmarks.contestants import ours
 from benchmarks.processes import Command, measure
 from benchmarks.results import Results, median
 from benchmarks.server import BenchmarkServer
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 
 WORKERS = (1, 2)
 

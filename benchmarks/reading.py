@@ -21,12 +21,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.aws import AwsSettings
-from pipeline.export.chunks import SplitSize
-from pipeline.export.data_file import check_file, read_part
-from pipeline.export.manifest import DataFile, read_export
-from pipeline.sample_export import write_sample_exports
-from pipeline.storage import Storage
+from pipeline.places import Storage
+from pipeline.places.aws_settings import AwsSettings
+from pipeline.source.chunks import SplitSize
+from pipeline.source.data_file import check_file, read_part
+from pipeline.source.manifest import DataFile, read_export
+from sample_export import write_sample_exports
 from tests.aws_server import AwsServer
 from transforms.compilation import compile_table
 from transforms.tables import TABLES

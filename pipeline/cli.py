@@ -13,14 +13,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from pipeline.command_objects import ExitCode
+from pipeline.commands.command_objects import ExitCode
+from pipeline.commands.parser import make_parser
+from pipeline.console import PlainConsole
+from pipeline.engines.farewell import INTERRUPTED, RESUME, told_to_end
+from pipeline.engines.garbage import leave_it_at_the_end
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
-from pipeline.farewell import INTERRUPTED, RESUME, told_to_end
-from pipeline.garbage import leave_it_at_the_end
 from pipeline.logs import configure_logging
-from pipeline.parser import make_parser
-from pipeline.storage import StorageFailed
-from pipeline.terminal import PlainConsole
+from pipeline.places import StorageFailed
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import pkgutil
 import pipeline
 
 for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
-    if module.name == "pipeline.worker_imports":
+    if module.name == "pipeline.engines.worker_imports":
         continue  # which silences the process that imports it
     importlib.import_module(module.name)
 gc.collect()

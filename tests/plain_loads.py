@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.dead_letters.files import RecordFiles
-from pipeline.dead_letters.forms import RecordFormat, RecordKind, form_of
-from pipeline.export.chunks import ChunkSize, Split, SplitSize, plan_splits
-from pipeline.export.given import find_exports
-from pipeline.export.manifest import read_export
-from pipeline.loading import LoadPlan, load_plainly
-from pipeline.postgres import ledger
-from pipeline.postgres.database_url import DatabaseReference
-from pipeline.postgres.session import Session
-from pipeline.postgres.target import find_target
+from pipeline import ledger
+from pipeline.job.loading import LoadPlan, load_plainly
+from pipeline.records.files import RecordFiles
+from pipeline.records.forms import RecordFormat, RecordKind, form_of
+from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits
+from pipeline.source.given import find_exports
+from pipeline.source.manifest import read_export
+from pipeline.target.database_url import DatabaseReference
+from pipeline.target.session import Session
+from pipeline.target.target import find_target
 from transforms.table import Unmapped
 from transforms.tables import TABLES
 

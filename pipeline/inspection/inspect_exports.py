@@ -16,12 +16,12 @@ from multiprocessing import get_context
 from typing import Final
 
 from pipeline.errors import Stopped
-from pipeline.export.data_file import DataFileRefused, check_file, read_lines, read_part
-from pipeline.export.given import GivenExport
-from pipeline.export.manifest import DataFile, spread
 from pipeline.inspection.attributes import ItemStatistics
 from pipeline.inspection.summary import ItemSummary, summarise
-from pipeline.storage import Storage, StorageFailed
+from pipeline.places import Storage, StorageFailed
+from pipeline.source.data_file import DataFileRefused, check_file, read_lines, read_part
+from pipeline.source.given import GivenExport
+from pipeline.source.manifest import DataFile, spread
 
 # As many data files give samples: each costs a request of its own.
 _MOST_SAMPLED_FILES: Final = 20

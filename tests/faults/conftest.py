@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job
 

@@ -14,7 +14,7 @@ from tests.command_line import CommandLine
 from tests.faults.conclusion import Conclude
 from tests.faults.conftest import AUDIT
 from tests.faults.jobs import Job, wait_until
-from tests.pipeline.checks.planted import report_of
+from tests.pipeline.planted import report_of
 from tests.postgres_server import Database, Server
 from tests.processes import group_of, kill_group
 from tests.truth import records

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.faults.conclusion import Conclude
 from tests.faults.conftest import AUDIT
 from tests.faults.jobs import Job
-from tests.pipeline.export.made_exports import base64_md5
+from tests.pipeline.source.made_exports import base64_md5
 from tests.postgres_server import Database, Server
 
 Damage = Callable[[bytes], bytes]

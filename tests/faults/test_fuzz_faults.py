@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job
 from tests.fuzzed_lines import mutated_line

@@ -15,18 +15,18 @@ import pytest
 
 from tests.faults.conclusion import Conclude
 from tests.peak_memory import peak_mb
-from tests.pipeline.export.made_exports import base64_md5
+from tests.pipeline.source.made_exports import base64_md5
 
 MIB = 1 << 20
 
 # Check, read and convert a data file as a load does; prints how many items became rows, or the first word of what refused it.
 READ = """
 import sys
-from pipeline.export.chunks import ChunkSize, SplitSize, plan_splits, read_chunks
-from pipeline.export.data_file import DataFileRefused, check_file
-from pipeline.export.manifest import DataFile
-from pipeline.loading import convert_chunk
-from pipeline.storage import LOCAL_AND_AWS
+from pipeline.source.chunks import ChunkSize, SplitSize, plan_splits, read_chunks
+from pipeline.source.data_file import DataFileRefused, check_file
+from pipeline.source.manifest import DataFile
+from pipeline.job.loading import convert_chunk
+from pipeline.places import LOCAL_AND_AWS
 from transforms.compilation import compile_table
 from transforms.tables import MEETING_AUDIT
 path, md5, items = sys.argv[1], sys.argv[2], int(sys.argv[3])

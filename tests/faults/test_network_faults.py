@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.postgres import session as session_module
-from pipeline.postgres.session import Cursor, RetryLimit, Session
+from pipeline.target import session as session_module
+from pipeline.target.session import Cursor, RetryLimit, Session
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
-from tests.pipeline.postgres.made_loads import reference_to
+from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_proxy import Lost, PostgresProxy
 from tests.postgres_server import Database
 
@@ -126,7 +126,7 @@ def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Datab
         proxy.swallows = swallows
         # The looks are swallowed as well.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipeline.postgres.silence._LONGEST_LOOK", 0.3)
+            patch.setattr("pipeline.target.silence._LONGEST_LOOK", 0.3)
             with pytest.raises(Stopped, match="connection to the database failed"):
                 session.transact(lambda cursor: cursor.execute("SELECT 1"))
 

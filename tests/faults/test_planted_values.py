@@ -17,8 +17,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline.job import define_pipeline
-from pipeline.postgres.database_url import DatabaseReference
+from pipeline.job.graph import define_pipeline
+from pipeline.target.database_url import DatabaseReference
 from tests.aws_server import AwsServer
 from tests.broken_tables import BROKEN_TABLES
 from tests.command_line import CommandLine, Finished

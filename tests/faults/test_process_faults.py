@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.faults.conclusion import Conclude
 from tests.faults.conftest import AUDIT

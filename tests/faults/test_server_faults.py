@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pipeline.postgres import session as session_module
+from pipeline.target import session as session_module
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.postgres_server import Database, Server

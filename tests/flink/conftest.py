@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.aws_server import AwsServer
 from tests.flink.cluster import CACHE, Cluster, why_not_to_be_had
 from tests.postgres_server import Server

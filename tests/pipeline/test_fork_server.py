@@ -18,7 +18,7 @@ pathlib.Path(__file__).with_suffix(".imported").touch()
 """
 _PROGRAM = """
 import multiprocessing
-from pipeline import fork_server
+from pipeline.engines import fork_server
 
 if __name__ == "__main__":
     multiprocessing.get_context("forkserver").set_forkserver_preload([*fork_server.PRELOADED, "loud"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 
-from pipeline.engine import run_pipeline
-from pipeline.garbage import importing_beam
+from pipeline.engines.engine import run_pipeline
+from pipeline.engines.garbage import importing_beam
 
 
 def test_collections_stop_for_imports_and_go_on_after_them(monkeypatch: pytest.MonkeyPatch) -> None:

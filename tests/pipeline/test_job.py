@@ -12,10 +12,10 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline.job import define_pipeline
-from pipeline.loading import load_plainly
-from pipeline.postgres.database_url import DatabaseReference
-from pipeline.sample_export import write_sample_exports
+from pipeline.job.graph import define_pipeline
+from pipeline.job.loading import load_plainly
+from pipeline.target.database_url import DatabaseReference
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.plain_loads import plans_of
 from tests.postgres_server import Database, Server

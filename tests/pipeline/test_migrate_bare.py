@@ -7,9 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.pipeline.export.made_exports import gzip_of_items, make_export
+from tests.pipeline.source.made_exports import gzip_of_items, make_export
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
 from transforms.tables.video_sessions import VIDEO_SESSIONS

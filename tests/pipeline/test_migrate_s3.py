@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import SampleExport, write_sample_exports
+from sample_export import SampleExport, write_sample_exports
 from tests.aws_server import ACCESS_KEY, SECRET_KEY, AwsServer, environment
 from tests.command_line import CommandLine, Finished
 from tests.fault_proxy import ACCESS_DENIED, EXPIRED_TOKEN, SLOW_DOWN, Answer, Cut, Delay, Fault, FaultProxy, RandomFaults, Request

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.pipeline.export.made_exports import EXPORT_ID, MadeExport
+from tests.pipeline.source.made_exports import EXPORT_ID, MadeExport
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records, records_in
 from transforms.tables.soap_notes import SOAP_NOTES

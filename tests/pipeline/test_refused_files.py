@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
@@ -155,7 +155,7 @@ def test_records_that_vanish_are_missed(tmp_path: Path, run: CommandLine, databa
     write_sample_exports(tmp_path / "export", items=400, faulty=0.5, odd=0, tables=[TABLE], items_per_file=400)
     thief = tmp_path / "thief_tables.py"
     thief.write_text(
-        "from pipeline.dead_letters import files\n"
+        "from pipeline.records import files\n"
         "from transforms.tables import TABLES\n"
         "write = files.RecordFiles.write\n"
         "def write_less(self, batch):\n"

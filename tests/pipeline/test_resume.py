@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
@@ -59,7 +59,7 @@ def test_a_finished_clean_load_is_told_without_importing_beam(tmp_path: Path, ru
 
     assert again.returncode == 0, imports
     assert "nothing to do" in stdout
-    assert "pipeline.report.page.page" in imports
+    assert "pipeline.outcome.page.page" in imports
     assert "apache_beam" not in imports
 
 

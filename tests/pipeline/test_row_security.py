@@ -15,10 +15,10 @@ from uuid import uuid4
 import pytest
 from psycopg2.extensions import make_dsn
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.pipeline.checks.conftest import everything_in
-from tests.pipeline.checks.planted import add_rows, report_of
+from tests.pipeline.conftest import everything_in
+from tests.pipeline.planted import add_rows, report_of
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
 from transforms.tables import TABLES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
 

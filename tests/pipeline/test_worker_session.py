@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.loading import LoadPlan
-from pipeline.postgres.database_url import DatabaseReference
-from pipeline.sample_export import write_sample_exports
-from pipeline.worker_session import WorkerSession
+from pipeline.job.loading import LoadPlan
+from pipeline.job.worker_session import WorkerSession
+from pipeline.target.database_url import DatabaseReference
+from sample_export import write_sample_exports
 from tests.plain_loads import plans_of
 from tests.postgres_server import Database, Server
 

@@ -10,7 +10,7 @@ import pytest
 from both_ways import compile_both_ways, compile_in_python
 from sound_items import ABSENT, SESSION, SOUND, changed, line_of, note, row_of
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from transforms import native, wire
 from transforms.column import compile_column
 from transforms.compilation import compile_table

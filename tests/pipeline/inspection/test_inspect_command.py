@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.sample_export import write_sample_exports
+from sample_export import write_sample_exports
 from tests.aws_server import AwsServer
 from tests.command_line import CommandLine, Finished
 from tests.handmade_export import write_export
 
-REAL = Path(__file__).parents[1] / "export" / "real-export-all-types"
+REAL = Path(__file__).parents[1] / "source" / "real-export-all-types"
 LINES = [b'{"Item":{"id":{"S":"planted-value-%d"},"n":{"N":"4242%d"}}}' % (number, number) for number in range(40)]
 
 

@@ -15,7 +15,7 @@ from tests import strategies
 from tests.pipeline.inspection.inspected import attribute_of, inspected, line_of, printed, statistics_of, told
 from tests.strategies import BRIEF
 
-REAL = sorted(Path(__file__).parent.parent.glob("export/real-export-all-types/**/data/*.json.gz"))
+REAL = sorted(Path(__file__).parent.parent.glob("source/real-export-all-types/**/data/*.json.gz"))
 SESSION: dict[str, Any] = {
     "id": {"S": "9a3ed888-4b76-41a7-a0b2-1fdfc3f81d3b"},
     "createdAt": {"N": "1735130694288"},

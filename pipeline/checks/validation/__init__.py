@@ -1,1 +1,0 @@
-"""validate: every item of an export against its row, and every row against the items."""

@@ -1,0 +1,253 @@
+"""`rollback`: takes back what the loads of some exports put into their targets, the last table first; without --yes it only looks."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from pipeline import ledger
+from pipeline.commands.run_id import new_run_id
+from pipeline.engines.engine import run_pipeline
+from pipeline.engines.runners import worker_count
+from pipeline.job import take_back_replayed as replayed
+from pipeline.job.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.job.chunk_check import forget
+from pipeline.job.graph import define_check
+from pipeline.job.take_back_chunk import RollbackPlan
+from pipeline.job.take_back_replayed import FoundReplayed
+from pipeline.ledger import Load, RollbackTotals, Totals
+from pipeline.outcome.check_results import RollbackResult
+from pipeline.outcome.check_terminal import print_rollback
+from pipeline.outcome.progress import shown_progress
+from pipeline.outcome.run_facts import RunFacts, read_facts
+from pipeline.places.output import OutputFolder, make_folder
+from pipeline.records.files import RecordBatch, RecordFiles, count_records
+from pipeline.records.mismatch_records import row_record
+from pipeline.records.records import Place
+from pipeline.source.chunks import plan_splits
+from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
+from pipeline.target.references import Reference, find_references
+from pipeline.target.session import Cursor, Session
+from pipeline.target.target import Target, count_rows, has_heirs, may_delete, may_lock
+from transforms.table import Table
+
+FOLDER: Final = "discrepancies"
+_REPLAYED_FILE: Final = "replayed"
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackOptions:
+    """What `rollback` was asked for."""
+
+    check: CheckOptions
+    is_dry: bool
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """For the report: no secret, and nothing that may hold one."""
+        return {**self.check.settings, "yes": not self.is_dry}
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One table's rollback, as far as it is the same in each of its passes."""
+
+    load: BegunLoad
+    options: RollbackOptions
+    references: tuple[Reference, ...]
+    folder: OutputFolder
+    console: Console
+
+
+def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder, list[RollbackResult], RunFacts]:
+    """Take back all loads, or look what that would do; returns the run's folder, the results and the facts.
+
+    Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
+    """
+    run_id, started_at = new_run_id(), datetime.now(UTC)
+    begun = find_begun_loads(options.check, run_id, _find_load, _problems)
+    with Session(options.check.database) as session:
+        facts = read_facts("rollback", started_at, session, options.settings, [load.plan.table for load in begun])
+    run_folder = options.check.output / run_id
+    make_folder(run_folder)
+    if not options.is_dry:
+        with Session(options.check.database) as session:
+            # All of them first: from here on no run of migrate goes on with any.
+            session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [load.plan.load.load_id for load in begun]))
+    results = []
+    # Rows of a later table may refer to those of an earlier one.
+    for load in reversed(begun):
+        with Session(options.check.database) as session:
+            references = tuple(session.transact(lambda cursor, load=load: find_references(cursor, load.plan.target)))  # type: ignore[misc]
+        job = _Job(load, options, references, run_folder / FOLDER / load.plan.table.source, console)
+        results.append(_roll_back_table(job))
+        print_rollback(console, results[-1])
+    return run_folder, results, facts
+
+
+def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
+    """Of an export that was loaded and rolled back again and again, the load that is open, or else the last one."""
+    return ledger.find_load(cursor, export_id, target) or ledger.find_rolled_back_load(cursor, export_id, target)
+
+
+def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iterator[str]:
+    if not may_delete(cursor, target):
+        yield f"{table.target}: this role may not DELETE; let its owner GRANT DELETE ON {table.target}"
+    if has_heirs(cursor, target):
+        yield (
+            f"{table.target}: other tables inherit from it, and their rows cannot be told from its own; take them away for the rollback: "
+            f"ALTER TABLE ... NO INHERIT {table.target}"
+        )
+    cascading = [reference for reference in find_references(cursor, target) if reference.is_cascading]
+    if cascading and not may_lock(cursor, target):
+        names = ", ".join(_qualified(cascading))
+        yield (
+            f"{table.target}: {names} may delete or change rows with its own, so rows are locked before they go, which this role may not; "
+            f"let its owner GRANT UPDATE ON {table.target}"
+        )
+    for reference in cascading:
+        if not reference.sees_all_rows:
+            yield (
+                f"{table.target}: {reference.qualified} refers to it, and deleting a row would delete or change rows there, which this "
+                "role may not see; roll back as a role that may"
+            )
+
+
+def _roll_back_table(job: _Job) -> RollbackResult:
+    load, database = job.load, job.options.check.database
+    load_id = load.plan.load.load_id
+    started = time.monotonic()
+    try:
+        with Session(database) as session:
+            before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
+            plan, folder = _run_passes(job, session, before)
+            return session.transact(lambda cursor: _conclude(cursor, replace(job, folder=folder), plan, before, started))
+    finally:
+        if job.options.is_dry:
+            forget(load.plan)
+
+
+def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[RollbackPlan, OutputFolder]:
+    """One pass; then another as long as rows went that may have kept others from going. Returns the last one's plan and folder."""
+    load_id = job.load.plan.load.load_id
+    is_closed = job.load.plan.load.rolled_back_at is not None
+    cascading = tuple(reference for reference in job.references if reference.is_cascading)
+    # What is closed for good is told again and not tried again: by now the rows may be those of another load.
+    number = 0 if is_closed else before.last_pass + 1
+    deleted = before.deleted
+    while True:
+        plan = RollbackPlan(job.load.plan, number, cascading, job.options.is_dry)
+        if not plan.is_dry and not is_closed:
+            replayed.take_back(session, plan.load_plan, cascading)
+        _run_pass(job, session, plan)
+        after = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
+        kinds = session.transact(lambda cursor: ledger.discrepancy_counts(cursor, load_id))
+        if plan.is_dry or is_closed or after.deleted == deleted or TRIED_AGAIN.isdisjoint(kinds):
+            return plan, job.folder
+        deleted, number = after.deleted, number + 1
+        job = replace(job, folder=_next_folder(job.folder, number))
+
+
+def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
+    """Where the next pass tells all of it again. In a bucket nothing is deleted: it gets a folder of its own there."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+    return folder / f"pass-{number}"
+
+
+def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
+    load = job.load.plan.load
+    files = session.transact(lambda cursor: ledger.files_to_roll_back(cursor, load.load_id))
+    splits = plan_splits([file for file in job.load.export.data_files if file.name in files], load.split_size)
+    if not splits:
+        return
+    define = partial(define_check, splits=splits, plan=plan, folder=job.folder)
+
+    def done(cursor: Cursor) -> Totals:
+        if plan.is_dry:
+            items, mismatches = ledger.compared_items(cursor, plan.comparing)
+            return Totals(items=items, dead_letters=mismatches)
+        totals = ledger.rollback_totals(cursor, load.load_id)
+        return Totals(items=totals.deleted + totals.gone + totals.kept, dead_letters=totals.kept)
+
+    options = job.options.check
+    with shown_progress(job.console, options.database, load, 0, read=done, found="discrepancies"):
+        items = job.load.export.usual_items(sum(split.items for split in splits))
+        run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plan.load_plan.job_name)
+
+
+def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTotals, started: float) -> RollbackResult:
+    """Add up what is in the ledger, and close the load if all of it is done."""
+    # Counting a large table takes what it takes.
+    cursor.execute("SET LOCAL statement_timeout = 0")
+    load = job.load.plan.load
+    totals = ledger.rollback_totals(cursor, load.load_id)
+    kept = ledger.discrepancy_counts(cursor, load.load_id)
+    deleted, gone = totals.deleted, totals.gone
+    found = FoundReplayed()
+    problems = ledger.refused_files(cursor, load.load_id, plan.load_plan.run_id)
+    if plan.is_dry:
+        compared = ledger.compared_totals(cursor, plan.comparing)
+        different = compared.kinds.get(MismatchKind.DIFFERENT, 0)
+        deleted += compared.found - different
+        gone += compared.kinds.get(MismatchKind.MISSING, 0)
+        found = replayed.look(cursor, plan.load_plan)
+        deleted += found.deletable
+        gone += found.gone
+        kept = _summed(kept, {MismatchKind.DIFFERENT.value: different + len(found.changed)})
+        if not problems and deleted + gone + sum(kept.values()) != totals.rows:
+            problems.append(f"of {totals.rows:,} rows not all were looked at; run the same command again")
+    elif not problems and totals.open_items:
+        problems.append(f"{totals.open_items:,} dead letters that were brought in later are not rolled back; run the same command again")
+    elif not problems and totals.open_chunks:
+        problems.append(f"{totals.open_chunks:,} of {totals.chunks:,} chunks are not rolled back; run the same command again")
+    _tell_replayed(cursor, job, plan, found)
+    written = count_records(job.folder)
+    if not problems and written != sum(kept.values()):
+        problems.append(f"{job.folder}: holds {written:,} records, but {sum(kept.values()):,} were found; run the same command again")
+    is_finished = load.rolled_back_at is not None
+    if not plan.is_dry and not problems:
+        is_finished = ledger.finish_rollback(cursor, load.load_id)
+    return RollbackResult(
+        source_table=plan.load_plan.table.source,
+        target_table=load.target_table,
+        export_id=load.export_id,
+        is_dry=plan.is_dry,
+        loaded_rows=totals.rows,
+        deleted=deleted,
+        deleted_now=deleted - before.deleted,
+        gone=gone,
+        kept=kept,
+        is_finished=is_finished,
+        target_rows=count_rows(cursor, plan.load_plan.target),
+        referring=tuple(_qualified(job.references)),
+        sees_all_rows=not plan.load_plan.target.has_row_security,
+        seconds=time.monotonic() - started,
+        problems=tuple(problems),
+    )
+
+
+def _tell_replayed(cursor: Cursor, job: _Job, plan: RollbackPlan, found: FoundReplayed) -> None:
+    """The records of rows that were brought in later and are left, or would be."""
+    kept = [*ledger.kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in found.changed)]
+    origin = plan.load_plan.origin
+    records = tuple(row_record(origin, Place(key.data_file, key.item_number), kind, {}) for key, kind in kept)
+    RecordFiles(job.folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
+
+
+def _summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    summed = {name: counts.get(name, 0) + more.get(name, 0) for name in (*counts, *more)}
+    return {name: count for name, count in summed.items() if count}
+
+
+def _qualified(references: Sequence[Reference]) -> list[str]:
+    return sorted({reference.qualified for reference in references})

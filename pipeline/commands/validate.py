@@ -1,0 +1,171 @@
+"""`validate`: every item of the exports against its row, table after table; writes nothing into a target unless it is to repair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline import ledger
+from pipeline.commands.run_id import new_run_id
+from pipeline.engines.engine import run_pipeline
+from pipeline.engines.runners import worker_count
+from pipeline.errors import Refused
+from pipeline.job.begun_loads import BegunLoad, CheckOptions, find_begun_loads
+from pipeline.job.chunk_check import forget
+from pipeline.job.compare_chunk import ValidationPlan
+from pipeline.job.conclusion import conclude
+from pipeline.job.graph import define_check
+from pipeline.ledger import Load, Totals, Validated
+from pipeline.outcome.check_results import SqlCheck, ValidationResult
+from pipeline.outcome.check_rows import validation_rows
+from pipeline.outcome.check_terminal import print_validation
+from pipeline.outcome.progress import shown_progress
+from pipeline.outcome.run_facts import RunFacts, read_facts
+from pipeline.places.output import OutputFolder, make_folder
+from pipeline.postcheck.requests.check import check_requests, send_requests
+from pipeline.postcheck.requests.request import Request
+from pipeline.postcheck.requests.result import RequestResult
+from pipeline.postcheck.requests.terminal import print_request
+from pipeline.postcheck.script import refuse_script_file, run_script, write_script
+from pipeline.postcheck.spot_checks import pick_spot_checks
+from pipeline.records.mismatch_records import FOLDER
+from pipeline.source.chunks import plan_splits
+from pipeline.source.data_file import DataFileRefused
+from pipeline.target.session import Cursor, Session
+from pipeline.target.target import Target, may_insert
+from transforms.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateOptions:
+    """What `validate` was asked for."""
+
+    check: CheckOptions
+    repair: bool
+    show_values: bool
+    requests: Path | None = None
+    """A file of requests to the application, sent when all is compared."""
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """For the report: no secret, and nothing that may hold one."""
+        return {
+            **self.check.settings,
+            "repair": self.repair,
+            "show_values": self.show_values,
+            "requests": str(self.requests) if self.requests else "none",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a run of `validate` found; `requests` is None where none were asked for."""
+
+    run_folder: OutputFolder
+    tables: list[ValidationResult]
+    checks: list[SqlCheck]
+    requests: list[RequestResult] | None
+    facts: RunFacts
+
+
+def validate(options: ValidateOptions, console: Console) -> Validation:
+    """Compare all exports, run the SQL checks, then send the requests.
+
+    Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
+    """
+    run_id, started_at = new_run_id(), datetime.now(UTC)
+    begun, requests = _find_all(options, run_id)
+    with Session(options.check.database) as session:
+        facts = read_facts("validate", started_at, session, options.settings, [load.plan.table for load in begun])
+    run_folder = options.check.output / run_id
+    make_folder(run_folder)
+    results = []
+    for load in begun:
+        plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)
+        results.append(validate_table(load, plan, options.check, run_folder, console))
+        print_validation(console, results[-1])
+        if results[-1].is_whole and results[-1].is_equal and results[-1].sees_all_rows:
+            with Session(options.check.database) as session:
+                session.transact(lambda cursor, load=load: ledger.note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
+    whole = [load for load, result in zip(begun, results, strict=True) if result.is_whole]
+    checks = run_script(options.check.database, map(pick_spot_checks, whole))
+    targets = {None, *(load.plan.load.target_table for load in begun)}
+    database, tell = options.check.database, partial(print_request, console)
+    return Validation(
+        run_folder,
+        results,
+        [check for check in checks if check.table in targets],
+        None if requests is None else send_requests(requests, database, tell),
+        replace(facts, checks={"comparison": validation_rows(results)}),
+    )
+
+
+def _find_all(options: ValidateOptions, run_id: str) -> tuple[list[BegunLoad], list[Request] | None]:
+    """The loads and the requests. Raises `Refused` with what is wrong with either."""
+    requests, of_requests = check_requests(options.requests, options.check.database) if options.requests else (None, [])
+    try:
+        begun = find_begun_loads(options.check, run_id, ledger.find_load, partial(_problems, repair=options.repair))
+    except Refused as refused:
+        raise Refused([*refused.problems, *of_requests]) from None
+    if of_requests:
+        raise Refused(of_requests)
+    return begun, requests
+
+
+def emit_script(options: CheckOptions, path: Path) -> int:
+    """Write the SQL checks with rows of the exports in them; returns how many rows those are.
+
+    Raises `Refused` before anything is written, with every problem that there is; `Stopped`.
+    """
+    refuse_script_file(path)
+    begun = find_begun_loads(options, new_run_id(), ledger.find_load, partial(_problems, repair=False))
+    try:
+        spot_checks = [pick_spot_checks(load) for load in begun]
+    except DataFileRefused as refused:
+        raise Refused([str(refused)]) from None
+    write_script(path, spot_checks)
+    return sum(len(one.rows) for one in spot_checks)
+
+
+def _problems(cursor: Cursor, table: Table, target: Target, load: Load, *, repair: bool) -> Iterator[str]:
+    if load.rollback_started_at is not None:
+        yield f"{table.target}: a rollback of its load was begun; finish it: run ddb2pg rollback with --yes"
+    if repair and not may_insert(cursor, target):
+        yield f"{table.target}: --repair inserts rows, but this role may not; let its owner GRANT INSERT ON {table.target}"
+
+
+def validate_table(
+    load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: OutputFolder, console: Console
+) -> ValidationResult:
+    """Compare one table, and add up what was found."""
+    folder = run_folder / FOLDER / load.plan.table.source
+    started = time.monotonic()
+    try:
+        compare_chunks(load, plan, options, folder, console)
+        with Session(options.database) as session:
+            return session.transact(lambda cursor: conclude(cursor, load, plan, folder, time.monotonic() - started))
+    finally:
+        forget(plan.load_plan)
+
+
+def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, folder: OutputFolder, console: Console) -> None:
+    """Run the job that compares every chunk of an export; what it finds is in the ledger, and in files of the folder."""
+    splits = plan_splits(load.export.data_files, load.plan.load.split_size)
+    if not splits:
+        return
+    define = partial(define_check, splits=splits, plan=plan, folder=folder)
+
+    def compared(cursor: Cursor) -> Totals:
+        items, mismatches = ledger.compared_items(cursor, plan.comparing)
+        return Totals(items=items, dead_letters=mismatches)
+
+    with shown_progress(console, options.database, load.plan.load, 0, read=compared, found="mismatches"):
+        run_pipeline(
+            define, options.beam_arguments, worker_count(load.export.usual_items(load.export.items), len(splits)), plan.load_plan.job_name
+        )

@@ -1,0 +1,1 @@
+"""Where a job runs (this machine, Flink, Dataflow), and how a run ends."""

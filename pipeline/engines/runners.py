@@ -1,0 +1,180 @@
+"""Which runner a command's job goes to, and what follows from that before there is a job.
+
+`--runner=DirectRunner`, and no runner at all, mean this machine, see `engine.py`. Beam reads its options, and takes a second to be
+imported: a command that was given none of them does not ask it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from pipeline.commands.arguments import option_names
+from pipeline.engines import dataflow_submission
+from pipeline.engines.beam_arguments import given_number, is_given
+from pipeline.engines.dataflow_connections import connections_each, planned_connections
+from pipeline.engines.dataflow_options import TEMPLATE
+from pipeline.engines.fork_server import get_ready
+from pipeline.engines.submission import Submission, WorkerLimit
+from pipeline.errors import Refused
+
+# Starting worker processes takes a second or two; below this many items one process is done sooner.
+_ITEMS_WORTH_WORKERS: Final = 100_000
+
+
+class RunnerKind(Enum):
+    """The runners that something is known of."""
+
+    LOCAL = "this machine"
+    FLINK = "a Flink cluster"
+    DATAFLOW = "Dataflow"
+    OTHER = "another"
+    """Beam's own affair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What Beam's options say of where the job runs."""
+
+    kind: RunnerKind
+    flink_master: str | None = None
+    """Of a cluster."""
+    workers: int | None = None
+    """`--direct_num_workers`, where it is given; 0 means one a processor."""
+
+
+_USUAL: Final = Runner(RunnerKind.LOCAL)
+
+
+def runner_of(beam_arguments: Sequence[str]) -> Runner:
+    """Where a job with these arguments runs."""
+    if not beam_arguments:
+        return _USUAL
+    from pipeline.engines.beam_options import read_runner  # noqa: PLC0415 - Beam takes long to import
+
+    return read_runner(tuple(beam_arguments))
+
+
+def is_dataflow(beam_arguments: Sequence[str]) -> bool:
+    """Whether the job goes to Dataflow."""
+    return runner_of(beam_arguments).kind is RunnerKind.DATAFLOW
+
+
+def is_left_alone(beam_arguments: Sequence[str]) -> bool:
+    """Whether the job only begins when this process has ended."""
+    return is_dataflow(beam_arguments) and is_given(beam_arguments, TEMPLATE)
+
+
+# -- workers -------------------------------------------------------------------------------------------------------------------------------
+
+
+def worker_count(items: int, splits: int) -> int:
+    """How many worker processes a load is worth on this machine."""
+    if items < _ITEMS_WORTH_WORKERS:
+        return 1
+    return max(1, min(_cores(), splits))
+
+
+def most_workers(beam_arguments: Sequence[str]) -> int | None:
+    """How many workers a run may have at once; None where nobody knows before."""
+    runner = runner_of(beam_arguments)
+    return runner.workers or _cores() if runner.kind is RunnerKind.LOCAL else _remote_workers(runner, beam_arguments)
+
+
+def planned_workers(beam_arguments: Sequence[str], items: int, splits: int) -> int | None:
+    """How many workers, each with a connection, a load would get; None where a runner decides that we know nothing of."""
+    runner = runner_of(beam_arguments)
+    if runner.kind is not RunnerKind.LOCAL:
+        return _remote_workers(runner, beam_arguments)
+    if runner.workers is None:
+        return worker_count(items, splits)
+    return runner.workers or os.cpu_count() or 1
+
+
+def prepare_workers(beam_arguments: Sequence[str], items: int, splits: int) -> None:
+    """Have worker processes at hand for a load of this size, if it is worth any; returns at once."""
+    if runner_of(beam_arguments).kind is RunnerKind.LOCAL and (planned_workers(beam_arguments, items, splits) or 1) > 1:
+        get_ready()
+
+
+def worker_limit(beam_arguments: Sequence[str]) -> WorkerLimit:
+    """The option that lowers the number of workers."""
+    match runner_of(beam_arguments).kind:
+        case RunnerKind.DATAFLOW:
+            return WorkerLimit("max_num_workers", connections_each(beam_arguments) or 1, is_needed=True)
+        case RunnerKind.FLINK:
+            return WorkerLimit("parallelism")
+        case _:
+            return WorkerLimit("direct_num_workers")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _remote_workers(runner: Runner, beam_arguments: Sequence[str]) -> int | None:
+    """Of a job on a Flink cluster, or on Dataflow, where that is known."""
+    match runner.kind:
+        case RunnerKind.DATAFLOW:
+            return planned_connections(beam_arguments)
+        case RunnerKind.FLINK:
+            return given_number(beam_arguments, "parallelism")
+        case _:
+            return None
+
+
+# -- arguments -----------------------------------------------------------------------------------------------------------------------------
+
+
+def unknown_arguments(arguments: Sequence[str]) -> list[str]:
+    """What Beam does not know: itself it would pass over a misspelt option in silence. Raises `Refused` for what must not be chosen.
+
+    Other runners add options of their own, so theirs are not checked.
+    """
+    if not arguments:
+        return []
+    from pipeline.engines.beam_options import is_in_memory, unknown_to_beam  # noqa: PLC0415 - Beam takes long to import
+
+    of_beams_s3 = sorted({argument.partition("=")[0] for argument in arguments if argument.startswith("--s3_")})
+    if of_beams_s3:
+        # Beam shows its options in logs and keeps them with the job.
+        message = (
+            f"{', '.join(of_beams_s3)}: not taken. Credentials for S3 come from the environment, a profile or the machine's role, here and "
+            "on workers; there are --endpoint_url and --aws_region for the rest"
+        )
+        raise Refused([message])
+    if runner_of(arguments).kind is not RunnerKind.LOCAL:
+        return []
+    if not is_in_memory(arguments):
+        # Its log would quote items, and --direct_num_workers has processes of its own.
+        raise Refused(["--direct_running_mode is not for choosing; --direct_num_workers=N starts N worker processes"])
+    return unknown_to_beam(arguments)
+
+
+def ready_to_run(given: Submission, *, has_shared_folders: bool, database: str | None, is_url_given: bool) -> Submission:
+    """What was given as the runner's workers can use it. Raises `Refused` with all that they could not.
+
+    `database` is the reference to one that was given.
+    """
+    runner = runner_of(given.beam_arguments)
+    if runner.kind is RunnerKind.DATAFLOW:
+        from pipeline.engines.beam_options import unknown_to_beam  # noqa: PLC0415 - Beam takes long to import
+
+        unknown = option_names(unknown_to_beam(given.beam_arguments))
+        return dataflow_submission.made_ready(given, unknown, has_shared_folders=has_shared_folders, database=database)
+    if runner.flink_master is None:
+        return given
+    from pipeline.engines import flink_cluster as cluster  # noqa: PLC0415 - so do libraries for HTTP
+    from pipeline.engines import flink_submission as submission  # noqa: PLC0415
+    from pipeline.engines.beam_options import FLINK_VERSIONS  # noqa: PLC0415 - Beam takes long to import
+
+    return submission.made_ready(
+        given,
+        cluster.look_at_cluster(runner.flink_master),
+        FLINK_VERSIONS,
+        has_shared_folders=has_shared_folders,
+        is_url_given=is_url_given,
+    )

@@ -1,0 +1,1 @@
+"""What is done with a load: found or begun, its chunks visited, its equation held."""

@@ -1,0 +1,251 @@
+"""Loads: one export on its way into one target, and the schema in which that is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pipeline.errors import Stopped
+from pipeline.source.chunks import ChunkSize, SplitSize
+from pipeline.source.manifest import Export
+from pipeline.sql import read_sql
+from pipeline.target.session import Cursor
+from transforms.table import Table, Unmapped
+
+# Any number that nothing else is likely to take: starting a load is serialised on it.
+_START_LOCK: Final = 0x6464_6232_7067
+
+_USUAL_SPLITS: Final = SplitSize()
+
+# Of each change to the ledger the last column that it brought; `ledger.sql` adds what an older ledger lacks.
+_NEWER_COLUMNS: Final = (
+    ("load", "rolled_back_at"),
+    ("load", "validated_at"),
+    ("load", "row_security"),
+    ("load", "hash_seed"),
+    ("chunk", "rolled_back_at"),
+    ("chunk", "discrepancies"),
+    ("chunk", "worker"),
+    ("compared_chunk", "found_keys"),
+    ("replayed_item", "rolled_back"),
+)
+
+
+class Validated(StrEnum):
+    """How thoroughly the rows of a load were held against its export, and found equal."""
+
+    QUICK = "quick"
+    """Their number, and the content of a sample."""
+    FULL = "full"
+    """Every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One export on its way into one target, however many runs that takes. All of it is fixed when the load is first started."""
+
+    load_id: int
+    export_id: str
+    source_table: str
+    target_table: str
+    export_digest: str
+    manifest_items: int
+    migration_time: datetime
+    chunk_size: ChunkSize
+    split_size: SplitSize
+    unmapped: Unmapped
+    definition: str
+    started_at: datetime
+    finished_at: datetime | None
+    rollback_started_at: datetime | None = None
+    rolled_back_at: datetime | None = None
+    validated: Validated | None = None
+    validated_at: datetime | None = None
+
+    def is_validated(self, asked: Validated) -> bool:
+        """Whether its rows were found equal as thoroughly as that."""
+        return self.validated in (asked, Validated.FULL)
+
+    @property
+    def migration_microseconds(self) -> int:
+        """`migration_time` in microseconds since 1970-01-01 UTC, without a float on the way."""
+        since = self.migration_time - datetime.fromtimestamp(0, self.migration_time.tzinfo)
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+_LOAD_COLUMNS: Final = """
+    load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, split_items,
+    most_splits, unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at
+"""
+
+
+def _load(row: tuple[Any, ...]) -> Load:
+    load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, split_items, most_splits, *rest = row
+    chunk_size, split_size = ChunkSize(chunk_items, chunk_bytes), SplitSize(split_items, most_splits)
+    unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at = rest
+    return Load(
+        load_id,
+        export_id,
+        source,
+        target,
+        digest,
+        items,
+        migration_time,
+        chunk_size,
+        split_size,
+        Unmapped(unmapped),
+        definition,
+        started_at,
+        finished_at,
+        rollback_started_at,
+        rolled_back_at,
+        validated and Validated(validated),
+        validated_at,
+    )
+
+
+def exists(cursor: Cursor) -> bool:
+    """Whether this database has a ledger."""
+    # Not to_regclass: where we may not use the schema, that sees nothing.
+    cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'load' AND relnamespace = to_regnamespace('ddb2pg'))")
+    return bool(cursor.fetchone()[0])
+
+
+def is_ours(cursor: Cursor) -> bool:
+    """Whether this role may use the ledger that there is: row security hides its rows from any but its owner."""
+    cursor.execute("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'ddb2pg'")
+    if not cursor.fetchone()[0]:
+        return False
+    cursor.execute(
+        "SELECT bool_and(has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') AND NOT row_security_active(oid)) "
+        "FROM pg_class WHERE relnamespace = 'ddb2pg'::regnamespace AND relkind = 'r'"
+    )
+    return bool(cursor.fetchone()[0])
+
+
+def create(cursor: Cursor) -> None:
+    """Make the ledger where there is none. The lock is held to the end of the transaction: one load starts at a time."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
+    if not exists(cursor):
+        cursor.execute(read_sql("ledger.sql"))
+
+
+def is_current(cursor: Cursor) -> bool:
+    """Whether the ledger that there is has all that this version asks of it."""
+    cursor.execute(
+        """
+        SELECT count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = to_regnamespace('ddb2pg') AND (c.relname, a.attname) IN %s AND NOT a.attisdropped
+        """,
+        [_NEWER_COLUMNS],
+    )
+    return bool(cursor.fetchone()[0] == len(_NEWER_COLUMNS))
+
+
+def bring_up_to_date(cursor: Cursor) -> None:
+    """Add to a ledger of ours, made by an older version, what it lacks; does nothing to any other, or where there is none."""
+    if exists(cursor) and not is_current(cursor) and is_ours(cursor):
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
+        cursor.execute(read_sql("ledger.sql"))
+
+
+def find_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
+    """The load of an export into a target; None when it was never started, or was rolled back."""
+    cursor.execute(
+        f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NULL",
+        [export_id, target_table],
+    )
+    row = cursor.fetchone()
+    return None if row is None else _load(row)
+
+
+def find_rolled_back_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
+    """The last load of an export into a target that was rolled back, to its end."""
+    cursor.execute(
+        f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NOT NULL "
+        "ORDER BY load_id DESC LIMIT 1",
+        [export_id, target_table],
+    )
+    row = cursor.fetchone()
+    return None if row is None else _load(row)
+
+
+def stop_if_not_here(cursor: Cursor, load: Load) -> None:
+    """Raise `Stopped` unless this database's ledger has the load; its start, to the microsecond, tells it from another's."""
+    if exists(cursor):
+        cursor.execute(
+            "SELECT count(*) FROM ddb2pg.load WHERE (load_id, export_id, target_table, migration_time) = (%s, %s, %s, %s)",
+            [load.load_id, load.export_id, load.target_table, load.migration_time],
+        )
+        if cursor.fetchone()[0]:
+            return
+    message = (
+        f"a worker's database is not the one in which the load of {load.source_table} was begun: the reference to it (--database_secret, "
+        "or DATABASE_URL) means another one where that worker runs; nothing was written there"
+    )
+    raise Stopped(message)
+
+
+def other_loads(cursor: Cursor, export_id: str, target_table: str) -> list[str]:
+    """The exports other than this one of which a load into the target was begun, and not rolled back."""
+    cursor.execute(
+        "SELECT export_id FROM ddb2pg.load WHERE target_table = %s AND export_id <> %s AND rolled_back_at IS NULL ORDER BY load_id",
+        [target_table, export_id],
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def all_loads(cursor: Cursor) -> list[Load]:
+    """Every load that the ledger knows, oldest first."""
+    cursor.execute(f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load ORDER BY load_id")
+    return [_load(row) for row in cursor.fetchall()]
+
+
+def start_load(
+    cursor: Cursor,
+    export: Export,
+    table: Table,
+    target_table: str,
+    chunk_size: ChunkSize,
+    unmapped: Unmapped,
+    split_size: SplitSize = _USUAL_SPLITS,
+    row_security: str | None = None,
+) -> Load:
+    """Begin a load; its `migration_time` is this transaction's. `row_security` is that of the target (`read_row_security`)."""
+    cursor.execute(
+        f"""
+        INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
+                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition, row_security)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s)
+        RETURNING {_LOAD_COLUMNS}
+        """,
+        [
+            export.export_id,
+            table.source,
+            target_table,
+            export.export_time,
+            export.digest,
+            export.items,
+            len(export.data_files),
+            chunk_size.items,
+            chunk_size.bytes,
+            split_size.items,
+            split_size.most,
+            unmapped.value,
+            table.fingerprint,
+            row_security,
+        ],
+    )
+    return _load(cursor.fetchone())
+
+
+def finish_load(cursor: Cursor, load: Load) -> None:
+    """Note that the load's equation holds."""
+    cursor.execute("UPDATE ddb2pg.load SET finished_at = coalesce(finished_at, now()) WHERE load_id = %s", [load.load_id])
+
+
+def note_validated(cursor: Cursor, load_id: int, validated: Validated) -> None:
+    """Note that the load's rows were found equal to its export."""
+    cursor.execute("UPDATE ddb2pg.load SET (validated, validated_at) = (%s, now()) WHERE load_id = %s", [validated.value, load_id])

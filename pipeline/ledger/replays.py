@@ -1,0 +1,227 @@
+"""Replays: dead letters of a load that became rows after all, each noted in the transaction of its row.
+
+What such an item had become is not in the export, so its row is known by hashes: of its primary key, and of all of its columns as they were
+right after it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg2 import sql
+from psycopg2.extras import Json
+
+from pipeline.ledger.keys import ItemKey
+from pipeline.ledger.rollbacks import hold_open
+from pipeline.target.compare import STAGED_ROWS, key_hash
+from pipeline.target.hashes import TEXT_SETTINGS, RowHashes, hashed_rows, row_hash
+from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
+from pipeline.target.session import Cursor
+from pipeline.target.staging import ITEM
+from pipeline.target.target import Target
+from transforms.table import Table
+
+DELETED: Final = "deleted"
+GONE: Final = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRoom:
+    """Of how many items a chunk may be replayed: its dead letters."""
+
+    first_item: int
+    items: int
+    dead_letters: int
+
+
+def hash_seed(cursor: Cursor, load_id: int) -> int:
+    """What salts the hashes of a load."""
+    cursor.execute("SELECT hash_seed FROM ddb2pg.load WHERE load_id = %s", [load_id])
+    return int(cursor.fetchone()[0])
+
+
+def claim_items(cursor: Cursor, load_id: int, run_id: str, items: Mapping[ItemKey, Sequence[str]]) -> set[ItemKey]:
+    """Note dead letters, with their codes, as brought in, before their rows are written; returns those that were not brought in before.
+
+    A second replay of the same items waits here for the first one's transaction to end. Raises `Stopped` once a rollback was begun.
+    """
+    hold_open(cursor, load_id)
+    keys = sorted(items, key=lambda key: (key.data_file, key.item_number))
+    cursor.execute(
+        """
+        INSERT INTO ddb2pg.replayed_item (load_id, data_file, item_number, run_id, codes)
+        SELECT %s, data_file, item_number, %s, codes
+        FROM unnest(%s::text[], %s::bigint[], %s::jsonb[]) given (data_file, item_number, codes)
+        ON CONFLICT DO NOTHING RETURNING data_file, item_number
+        """,
+        [load_id, run_id, [key.data_file for key in keys], [key.item_number for key in keys], [Json(list(items[key])) for key in keys]],
+    )
+    return {ItemKey(*row) for row in cursor.fetchall()}
+
+
+def brought_in(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> set[ItemKey]:
+    """Those of some items that were brought in before."""
+    cursor.execute(
+        """
+        SELECT data_file, item_number FROM ddb2pg.replayed_item r JOIN unnest(%s::text[], %s::bigint[]) given (data_file, item_number)
+            USING (data_file, item_number)
+        WHERE r.load_id = %s
+        """,
+        [[key.data_file for key in items], [key.item_number for key in items], load_id],
+    )
+    return {ItemKey(*row) for row in cursor.fetchall()}
+
+
+def release_items(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> None:
+    """Take claims back: PostgreSQL refused the rows."""
+    cursor.execute(
+        """
+        DELETE FROM ddb2pg.replayed_item r USING unnest(%s::text[], %s::bigint[]) given (data_file, item_number)
+        WHERE r.load_id = %s AND r.data_file = given.data_file AND r.item_number = given.item_number
+        """,
+        [[key.data_file for key in items], [key.item_number for key in items], load_id],
+    )
+
+
+def note_hashes(cursor: Cursor, load_id: int, target: Target, hashes: Mapping[ItemKey, RowHashes]) -> None:
+    """Note how the rows of claimed items are known."""
+    cursor.execute(
+        """
+        UPDATE ddb2pg.replayed_item r SET key_hash = given.key_hash, row_hash = given.row_hash, key_columns = %s
+        FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) given (data_file, item_number, key_hash, row_hash)
+        WHERE r.load_id = %s AND r.data_file = given.data_file AND r.item_number = given.item_number
+        """,
+        [
+            list(target.primary_key),
+            [key.data_file for key in hashes],
+            [key.item_number for key in hashes],
+            [one.key for one in hashes.values()],
+            [one.row for one in hashes.values()],
+            load_id,
+        ],
+    )
+
+
+def chunk_rooms(cursor: Cursor, load_id: int, data_file: str) -> list[ChunkRoom]:
+    """The committed chunks of a data file, in order."""
+    cursor.execute(
+        "SELECT first_item, items, dead_letters FROM ddb2pg.chunk WHERE (load_id, data_file) = (%s, %s) ORDER BY first_item",
+        [load_id, data_file],
+    )
+    return [ChunkRoom(*row) for row in cursor.fetchall()]
+
+
+def replayed_numbers(cursor: Cursor, load_id: int, data_file: str) -> set[int]:
+    """The items of a data file that were brought in."""
+    cursor.execute("SELECT item_number FROM ddb2pg.replayed_item WHERE (load_id, data_file) = (%s, %s)", [load_id, data_file])
+    return {row[0] for row in cursor.fetchall()}
+
+
+def count_all_replayed(cursor: Cursor, load_id: int) -> int:
+    """How many items of a load were brought in."""
+    cursor.execute("SELECT count(*) FROM ddb2pg.replayed_item WHERE load_id = %s", [load_id])
+    return int(cursor.fetchone()[0])
+
+
+def is_key_another(cursor: Cursor, load_id: int, target: Target) -> bool:
+    """Whether rows were brought in while the target had another primary key, so that they cannot be told by this one."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM ddb2pg.replayed_item WHERE load_id = %s AND key_columns <> %s)", [load_id, list(target.primary_key)]
+    )
+    return bool(cursor.fetchone()[0])
+
+
+def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterator[tuple[ItemKey, MismatchKind]]:
+    """Of the rows that were brought in, those that are missing now, or another than they were."""
+    if not count_all_replayed(cursor, load_id):
+        return
+    cursor.execute(
+        sql.SQL(
+            """
+            {settings};
+            SELECT r.data_file, r.item_number, there.row_hash IS NULL
+            FROM ddb2pg.replayed_item r LEFT JOIN ({rows}) there USING (key_hash)
+            WHERE r.load_id = {load_id} AND there.row_hash IS DISTINCT FROM r.row_hash ORDER BY 1, 2
+            """
+        ).format(settings=sql.SQL(TEXT_SETTINGS), rows=hashed_rows(target, hash_seed(cursor, load_id)), load_id=sql.Literal(load_id))
+    )
+    for data_file, item_number, is_missing in cursor.fetchall():
+        yield ItemKey(data_file, item_number), MismatchKind.MISSING if is_missing else MismatchKind.DIFFERENT
+
+
+# -- taken back ----------------------------------------------------------------------------------------------------------------------------
+
+
+def items_to_take_back(cursor: Cursor, load_id: int) -> list[ItemKey]:
+    """Those that no rollback has taken back, or that one could not for a reason that may have gone; locked for this transaction."""
+    cursor.execute(
+        """
+        SELECT data_file, item_number FROM ddb2pg.replayed_item
+        WHERE load_id = %s AND (rolled_back IS NULL OR rolled_back = ANY (%s)) ORDER BY 1, 2 FOR UPDATE
+        """,
+        [load_id, [kind.value for kind in TRIED_AGAIN]],
+    )
+    return [ItemKey(*row) for row in cursor.fetchall()]
+
+
+def stage_replayed(cursor: Cursor, load_id: int, target: Target, table: Table, items: Sequence[ItemKey]) -> tuple[set[int], set[int]]:
+    """Stage those rows in `STAGED_ROWS`, numbered by their items' places in the list, that are as they were written.
+
+    Returns their numbers, and those of rows that are there, but changed.
+    """
+    seed = hash_seed(cursor, load_id)
+    cursor.execute(
+        sql.SQL(
+            """
+            {settings};
+            CREATE TEMP TABLE ddb2pg_replayed ON COMMIT DROP AS
+                SELECT given.number - 1 AS number, r.key_hash, r.row_hash FROM ddb2pg.replayed_item r
+                JOIN unnest({data_files}::text[], {numbers}::bigint[]) WITH ORDINALITY given (data_file, item_number, number)
+                    USING (data_file, item_number)
+                WHERE r.load_id = {load_id};
+            CREATE TEMP TABLE {staging} ON COMMIT DROP AS
+                SELECT r.number AS {item}, {columns} FROM {target} AS target
+                JOIN pg_temp.ddb2pg_replayed r ON (r.key_hash, r.row_hash) = ({key_hash}, {row_hash});
+            SELECT array(SELECT {item} FROM {staged}),
+                   array(SELECT r.number FROM pg_temp.ddb2pg_replayed r JOIN {target} AS target ON r.key_hash = {key_hash}
+                         WHERE r.row_hash <> {row_hash})
+            """
+        ).format(
+            settings=sql.SQL(TEXT_SETTINGS),
+            data_files=sql.Literal([key.data_file for key in items]),
+            numbers=sql.Literal([key.item_number for key in items]),
+            load_id=sql.Literal(load_id),
+            staging=STAGED_ROWS.own_name,
+            staged=STAGED_ROWS.identifier,
+            item=ITEM,
+            columns=sql.SQL(", ").join(sql.SQL("target.{}").format(sql.Identifier(name)) for name in table.column_names),
+            target=target.identifier,
+            key_hash=key_hash(target, seed),
+            row_hash=row_hash(target, seed),
+        )
+    )
+    equal, changed = cursor.fetchone()
+    return set(equal), set(changed)
+
+
+def note_taken_back(cursor: Cursor, load_id: int, outcomes: Mapping[ItemKey, str]) -> None:
+    """Note what became of the rows of items: `DELETED`, `GONE`, or the kind of mismatch for which one is kept."""
+    cursor.execute(
+        """
+        UPDATE ddb2pg.replayed_item r SET rolled_back_at = clock_timestamp(), rolled_back = given.outcome
+        FROM unnest(%s::text[], %s::bigint[], %s::text[]) given (data_file, item_number, outcome)
+        WHERE r.load_id = %s AND r.data_file = given.data_file AND r.item_number = given.item_number
+        """,
+        [[key.data_file for key in outcomes], [key.item_number for key in outcomes], list(outcomes.values()), load_id],
+    )
+
+
+def kept_replayed(cursor: Cursor, load_id: int) -> list[tuple[ItemKey, MismatchKind]]:
+    """The items whose row a rollback left, and why."""
+    cursor.execute(
+        "SELECT data_file, item_number, rolled_back FROM ddb2pg.replayed_item WHERE load_id = %s AND rolled_back <> ALL (%s) ORDER BY 1, 2",
+        [load_id, [DELETED, GONE]],
+    )
+    return [(ItemKey(data_file, number), MismatchKind(kind)) for data_file, number, kind in cursor.fetchall()]

@@ -1,0 +1,39 @@
+"""What became of one request of the file, for the terminal and `report.json`: nothing of what was sent or answered is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.postcheck.requests.expectations import FailureKind
+
+
+@dataclass(frozen=True, slots=True)
+class CountedFailure:
+    """One thing that was not as the file says, and for how many rows."""
+
+    kind: FailureKind
+    path: str | None
+    """The JSON Pointer of the field, where it is one."""
+    sentence: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestResult:
+    """One request."""
+
+    name: str
+    method: str
+    tried: int
+    """Rows that it was to be sent for; 1 without a query."""
+    failed: int
+    statuses: Mapping[str, int]
+    """How many answers had a status."""
+    failures: Sequence[CountedFailure]
+    seconds: float
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether every answer was."""
+        return not self.failures

@@ -1,0 +1,107 @@
+"""The rows of an export that the SQL checks look for in the target: spread over all its rows, made by the conversion that the load uses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline import ledger
+from pipeline.job.begun_loads import BegunLoad
+from pipeline.job.loading import CommittedChunks, check_data_file, read_split
+from pipeline.source.chunks import Chunk, plan_splits
+from pipeline.source.manifest import DataFile
+from pipeline.target.rows import Rows
+from pipeline.target.session import Session
+from pipeline.target.values import SpotValue, read_values
+from transforms.compilation import EncodedRow, ToRow, compile_table
+from transforms.reject import ItemRefused
+
+SPOT_CHECKS: Final = 20
+"""Rows of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpotRow:
+    """One row by its place in the export, with its values in the order of the definition's columns."""
+
+    data_file: str
+    item_number: int
+    values: Sequence[SpotValue]
+
+
+@dataclass(frozen=True, slots=True)
+class SpotChecks:
+    """The rows of one load that are looked for. They are patient data."""
+
+    target_table: str
+    export_id: str
+    primary_key: Sequence[str]
+    columns: Sequence[tuple[str, str]]
+    """Name and type."""
+    rows: Sequence[SpotRow]
+
+
+def pick_spot_checks(load: BegunLoad, most: int = SPOT_CHECKS) -> SpotChecks:
+    """So many rows, always the same of a load, from all its data files, or all rows if there are no more.
+
+    Reads no more files than there are rows to pick. Raises `DataFileRefused`, `Stopped`.
+    """
+    plan = load.plan
+    with Session(plan.database) as session:
+        picked = list(_pick(load, session, most))
+        rows = Rows(range(len(picked)), [encoded for _, _, encoded in picked])
+        values = session.transact(lambda cursor: read_values(cursor, plan.table, rows))
+    return SpotChecks(
+        target_table=plan.load.target_table,
+        export_id=plan.load.export_id,
+        primary_key=plan.target.primary_key,
+        columns=[(column.name, column.conversion.sql_type) for column in plan.table.columns],
+        rows=[SpotRow(data_file, item, of_row) for (data_file, item, _), of_row in zip(picked, values, strict=True)],
+    )
+
+
+def _pick(load: BegunLoad, session: Session, most: int) -> Iterator[tuple[str, int, EncodedRow]]:
+    places = session.transact(lambda cursor: ledger.spread_rows(cursor, load.plan.load.load_id, most))
+    for data_file in load.export.data_files:
+        if data_file.name in places:
+            yield from _rows_of_file(load, session, data_file, places[data_file.name])
+
+
+def _rows_of_file(
+    load: BegunLoad, session: Session, data_file: DataFile, places: Mapping[int, Sequence[int]]
+) -> Iterator[tuple[str, int, EncodedRow]]:
+    """`places`: first item of a chunk -> which of its rows."""
+    plan = load.plan
+    to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
+    committed = CommittedChunks(plan.load, session)
+    checked = check_data_file(data_file, plan)
+    left = dict(places)
+    for split in sorted(plan_splits([data_file], plan.load.split_size), key=lambda split: split.first_item):
+        of_split = range(split.first_item, split.first_item + split.items)
+        if not any(first_item in of_split for first_item in left):
+            continue
+        for chunk in read_split(split, checked, plan):
+            wanted, known = left.pop(chunk.first_item, ()), committed.find(chunk)
+            if wanted and known is not None:
+                refused = {row.item_number for row in known.refused}
+                yield from ((data_file.name, number, row) for number, row in _rows_of_chunk(chunk, wanted, refused, to_row))
+            if not any(first_item in of_split for first_item in left):
+                break
+
+
+def _rows_of_chunk(chunk: Chunk, places: Sequence[int], refused: Collection[int], to_row: ToRow) -> Iterator[tuple[int, EncodedRow]]:
+    """From each place on the next item that became a row; nothing but what is looked for is converted."""
+    taken = set(refused)
+    for place in places:
+        for offset in (*range(place, len(chunk.lines)), *range(place)):
+            number = chunk.first_item + offset
+            if number in taken:
+                continue
+            taken.add(number)
+            try:
+                row, _ = to_row(chunk.lines[offset])
+            except ItemRefused:
+                continue
+            yield number, row
+            break

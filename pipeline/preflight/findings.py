@@ -1,0 +1,145 @@
+"""What preflight can find: each finding has a level, a code for machines and a sentence for people, and holds no value of an item.
+
+The codes are described in docs/preflight.md; a test holds that all of them are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.outcome.run_facts import CheckRow
+
+
+class Level(StrEnum):
+    """What a finding means for a load."""
+
+    PROBLEM = "problem"
+    """`migrate` refuses."""
+    WARNING = "warning"
+    """It can be loaded, but slower, with dead letters, or less safely than it might be."""
+    FACT = "fact"
+
+
+class Code(StrEnum):
+    """What was found. A code stays what it is, whatever becomes of its sentence."""
+
+    # Of the exports, the output and ddb2pg itself.
+    EXPORT = "export"
+    EXPORT_UNUSABLE = "export_unusable"
+    EXPORT_WITHOUT_MANIFEST = "export_without_manifest"
+    MANIFEST_NOT_VERIFIED = "manifest_not_verified"
+    UNKNOWN_TABLE = "unknown_table"
+    TWO_EXPORTS = "two_exports"
+    NO_EXPORT = "no_export"
+    OUTPUT_NOT_WRITABLE = "output_not_writable"
+    NOT_COMPILED = "not_compiled"
+
+    # Of the way to the database.
+    NOT_REACHABLE = "not_reachable"
+    TLS = "tls"
+    NO_TLS = "no_tls"
+    TLS_NOT_VERIFIED = "tls_not_verified"
+    NO_POOLER = "no_pooler"
+    POOLER_IN_SESSION_MODE = "pooler_in_session_mode"
+    POOLER_IN_TRANSACTION_MODE = "pooler_in_transaction_mode"
+    POOLER_IN_STATEMENT_MODE = "pooler_in_statement_mode"
+    CONNECTIONS = "connections"
+    CONNECTIONS_UNKNOWN = "connections_unknown"
+    TOO_FEW_CONNECTIONS = "too_few_connections"
+
+    # Of the database and the role.
+    SERVER_VERSION = "server_version"
+    OLD_SERVER = "old_server"
+    ENCODING = "encoding"
+    READ_ONLY = "read_only"
+    TEMP_TABLES_FORBIDDEN = "temp_tables_forbidden"
+    LEDGER_FORBIDDEN = "ledger_forbidden"
+    LEDGER_OF_ANOTHER_ROLE = "ledger_of_another_role"
+    ROLE = "role"
+    TIME_LIMITS = "time_limits"
+    TRANSACTION_TIMEOUT = "transaction_timeout"
+    SPACE = "space"
+    SPACE_SHORT = "space_short"
+
+    # Of a target table.
+    NO_TABLE = "no_table"
+    NO_COLUMN = "no_column"
+    WRONG_TYPE = "wrong_type"
+    GENERATED_COLUMN = "generated_column"
+    NOT_NULL = "not_null"
+    COLUMN_NOT_FED = "column_not_fed"
+    NO_PRIVILEGE = "no_privilege"
+    DEFAULT_DIFFERS = "default_differs"
+    PRIMARY_KEY = "primary_key"
+    NO_PRIMARY_KEY = "no_primary_key"
+    PRIMARY_KEY_DIFFERS = "primary_key_differs"
+    PRIMARY_KEY_DEFERRABLE = "primary_key_deferrable"
+    TRIGGERS = "triggers"
+    TRIGGERS_BEFORE_ROWS = "triggers_before_rows"
+    INSERT_RULES = "insert_rules"
+    INDEXES = "indexes"
+    UNIQUE_INDEXES = "unique_indexes"
+    CHECKS = "checks"
+    FOREIGN_KEY = "foreign_key"
+    FOREIGN_KEY_UNMET = "foreign_key_unmet"
+    FOREIGN_KEY_TO_ITSELF = "foreign_key_to_itself"
+    ROW_SECURITY_OFF = "row_security_off"
+    ROW_SECURITY_BYPASSED = "row_security_bypassed"
+    ROW_SECURITY_APPLIES = "row_security_applies"
+    ROW_SECURITY_FORBIDS = "row_security_forbids"
+    EXPOSED_TO_API = "exposed_to_api"
+
+    # Of the load into it.
+    EMPTY = "empty"
+    NOT_EMPTY = "not_empty"
+    ANOTHER_EXPORT = "another_export"
+    RESUMES = "resumes"
+    FINISHED = "finished"
+    MANIFEST_CHANGED = "manifest_changed"
+    DEFINITION_CHANGED = "definition_changed"
+    ROLLBACK_BEGUN = "rollback_begun"
+    UNMAPPED_CHANGED = "unmapped_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that preflight found."""
+
+    level: Level
+    code: Code
+    sentence: str
+    """What is so, where, and what to do about it."""
+    table: str | None = None
+    """The target table, as the definition names it; None for the exports, the database and the way to it."""
+
+    @property
+    def line(self) -> str:
+        """The sentence with its table."""
+        return f"{self.table}: {self.sentence}" if self.table else self.sentence
+
+    @property
+    def as_check(self) -> CheckRow:
+        """For the report of the run that it came before."""
+        return CheckRow(self.code, self.level, self.sentence, self.table)
+
+
+def problem(code: Code, sentence: str, table: str | None = None) -> Finding:
+    """A finding for which `migrate` refuses."""
+    return Finding(Level.PROBLEM, code, sentence, table)
+
+
+def warning(code: Code, sentence: str, table: str | None = None) -> Finding:
+    """A finding that a person should read before the load."""
+    return Finding(Level.WARNING, code, sentence, table)
+
+
+def fact(code: Code, sentence: str, table: str | None = None) -> Finding:
+    """A finding that is as it should be, or worth knowing."""
+    return Finding(Level.FACT, code, sentence, table)
+
+
+def problems_in(findings: Iterable[Finding]) -> list[str]:
+    """The sentences of a refusal."""
+    return [finding.line for finding in findings if finding.level is Level.PROBLEM]

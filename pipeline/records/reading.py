@@ -1,0 +1,108 @@
+"""The dead letters and other records of a run, from its files, wherever they are and in whichever form, one by one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, cast
+
+from isal import isal_zlib
+
+from pipeline.errors import Refused
+from pipeline.places import Storage, StorageFailed, StoredFile, join
+from pipeline.records.forms import Record, RecordForm, RecordKind, form_of_file
+
+_REPORT: Final = "report.json"
+# Cut short, or another thing.
+_UNREADABLE: Final[Any] = (OSError, ValueError, EOFError, isal_zlib.error)
+DEAD_LETTER_FIELDS: Final = frozenset({"source_table", "data_file", "item_number", "stage", "errors", "item", "item_encoding"})
+"""What is read of a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFiles:
+    """The files of one run, in the order of their names."""
+
+    uris: tuple[str, ...]
+    is_whole_run: bool
+    """Whether the run came to its end: of one that did not, files may be missing. True where nobody can tell."""
+
+
+def find_dead_letters(place: str, output: str, storage: Storage) -> DeadLetterFiles:
+    """The files of a run's folder, of a folder in it, of one file, or of a run by its id, then below `output`. Raises `Refused`."""
+    try:
+        if form_of_file(place) is not None:
+            return DeadLetterFiles((place,), is_whole_run=True)
+        found = list(storage.files_below(place))
+        if not found and "/" not in place:
+            place = join(output, place)
+            found = list(storage.files_below(place))
+    except (OSError, StorageFailed) as error:
+        raise Refused([_sentence(place, error)]) from None
+    if not found:
+        raise Refused([f"{place}: there is no such folder, or nothing in it; give the folder of a run, or its id with --output"])
+    return _of_folder(place, found)
+
+
+def _of_folder(place: str, found: Sequence[StoredFile]) -> DeadLetterFiles:
+    prefix = f"{place.rstrip('/')}/"
+    paths = [file.uri.removeprefix(prefix).split("/") for file in found]
+    if any(path[0] == RecordKind.DEAD_LETTERS or path == [_REPORT] for path in paths):
+        of_run = [path for path in paths if path[0] == RecordKind.DEAD_LETTERS]
+        return DeadLetterFiles(_record_files(prefix, of_run), is_whole_run=[_REPORT] in paths)
+    runs = {path[0] for path in paths if path[1:2] in ([RecordKind.DEAD_LETTERS], [_REPORT])}
+    if runs:
+        sentence = (
+            f"{place}: holds the folders of runs, each with all its dead letters; give one of them, the newest is {prefix}{max(runs)}"
+        )
+        raise Refused([sentence])
+    return DeadLetterFiles(_record_files(prefix, paths), is_whole_run=True)
+
+
+def _record_files(prefix: str, paths: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(sorted(prefix + "/".join(path) for path in paths if form_of_file(path[-1]) is not None))
+
+
+def read_dead_letters(uris: Sequence[str], storage: Storage) -> Iterator[Record]:
+    """All dead letters of some files; memory does not grow with them. Raises `Refused`."""
+    return read_records(uris, storage, DEAD_LETTER_FIELDS, "dead letters; give the folder of a run's dead letters")
+
+
+def read_records(uris: Sequence[str], storage: Storage, fields: AbstractSet[str], described: str) -> Iterator[Record]:
+    """All records of some files, in either form, that must have these fields; `described` says of a file that has others what to do."""
+    for uri in uris:
+        with _opened(uri, storage) as (form, stream):
+            for record in form.read(stream):
+                if not isinstance(record, dict) or not record.keys() >= fields:
+                    raise Refused([f"{uri}: holds records that are no {described}"])
+                yield record
+
+
+def count_records_in(uris: Sequence[str], storage: Storage) -> int:
+    """How many records there are in some files. Raises `Refused`."""
+    count = 0
+    for uri in uris:
+        with _opened(uri, storage) as (form, stream):
+            count += form.count(stream)
+    return count
+
+
+@contextlib.contextmanager
+def _opened(uri: str, storage: Storage) -> Iterator[tuple[RecordForm, BinaryIO]]:
+    try:
+        stream, _ = storage.open(uri)
+        with stream:
+            yield cast("RecordForm", form_of_file(uri)), stream
+    except StorageFailed as failed:
+        raise Refused([str(failed)]) from None
+    except _UNREADABLE as error:
+        raise Refused([_sentence(uri, error)]) from None
+
+
+def _sentence(uri: str, error: Exception) -> str:
+    if isinstance(error, StorageFailed):
+        return str(error)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    return f"{uri}: cannot be read ({reason}); a run writes its files again, whole, when the same command is run again"

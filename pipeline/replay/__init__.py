@@ -1,1 +1,0 @@
-"""dead-letters replay: brings in what a load refused, after its cause was mended."""

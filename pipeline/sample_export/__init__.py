@@ -1,6 +1,0 @@
-"""Sample exports: realistic, deterministic, as large as asked, clean or with faults, and the truth about every item beside them."""
-
-from pipeline.sample_export.settings import SOURCE_TABLES
-from pipeline.sample_export.write import SampleExport, write_sample_exports
-
-__all__ = ["SOURCE_TABLES", "SampleExport", "write_sample_exports"]

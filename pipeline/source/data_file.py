@@ -1,0 +1,183 @@
+"""One data file: gzip of JSON lines, checked as a whole, then read in parts.
+
+Checking comes first because a count that does not hold would otherwise be known only when most rows are committed. It tells where the
+parts begin and end, and what they are made of: bytes are counted in the decompressed content, and every MiB of a part has its CRC-32, so
+that nobody who reads a part is given a line that was not checked, although the rest of the file is not read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+from isal import isal_zlib
+
+from pipeline.places import ChangedFile, Storage
+from pipeline.source import streams
+from pipeline.source.manifest import DataFile
+from pipeline.source.streams import Cells, Hashed, OtherContent, checked_cells, decompressed, skip, split_lines
+
+_DAMAGED: Final[Any] = (EOFError, OSError, isal_zlib.error)
+
+
+class DataFileRefused(Exception):
+    """The file is not what the manifest says. The sentence names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive lines of a data file. Bytes are those of the decompressed content, from 0; `crcs` are of each MiB of them."""
+
+    first_item: int
+    items: int
+    first_byte: int
+    end_byte: int
+    crcs: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """A data file that was what its manifest says: the version of it that was, and its parts."""
+
+    version: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A data file of which no manifest says anything. `md5` is base64, of the bytes as they are kept."""
+
+    items: int
+    md5: str
+
+
+def check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage) -> CheckedFile:
+    """Compare a data file with its manifest, and find the parts that begin with `first_items` (the first is 0).
+
+    Blank lines at the end are not items; elsewhere they are (bad ones). Raises `DataFileRefused`, `StorageFailed`.
+    """
+    with _opened(data_file.uri, None, storage) as (raw, version):
+        hashed = Hashed(raw)
+        try:
+            content = _Content(hashed, first_items)
+        except _DAMAGED:
+            # Damage, most likely, is why the MD5 is another.
+            hashed.read_rest()
+            if hashed.md5 == data_file.md5:
+                raise
+        hashed.read_rest()
+        if hashed.md5 != data_file.md5:
+            message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed, unpacked or cut short. Copy the file again"
+            raise DataFileRefused(message)
+    if content.items != data_file.items:
+        message = (
+            f"{data_file.uri}: holds {content.items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. "
+            "Export again"
+        )
+        raise DataFileRefused(message)
+    return CheckedFile(version, tuple(content.parts))
+
+
+def count_file(uri: str, storage: Storage) -> Counted:
+    """What a manifest would say of a data file. Raises `DataFileRefused`, `StorageFailed`."""
+    with _opened(uri, None, storage) as (raw, _):
+        hashed = Hashed(raw)
+        content = _Content(hashed, (0,))
+        hashed.read_rest()
+    return Counted(content.items, hashed.md5)
+
+
+def read_lines(uri: str, storage: Storage) -> Iterator[bytes]:
+    """All lines of a file that nobody checked, blank ones at the end included. Raises `DataFileRefused`, `StorageFailed`."""
+    with _opened(uri, None, storage) as (raw, _), decompressed(raw) as stream:
+        yield from split_lines(iter(lambda: stream.read(streams.BLOCK), b""))
+
+
+def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -> Iterator[bytes]:
+    r"""The lines of a part, without their `\n`.
+
+    Raises `StorageFailed`, and `DataFileRefused` if the file has changed since it was checked, before any line that was not.
+    """
+    with _opened(data_file.uri, version, storage) as (raw, _), decompressed(raw) as stream:
+        skip(stream, part.first_byte)
+        lines = split_lines(checked_cells(stream, part.end_byte - part.first_byte, part.crcs))
+        yield from itertools.islice(lines, part.items)
+        # What is left is a blank end, or has changed: either way the end comes after it.
+        for _ in lines:
+            pass
+
+
+# -- checking ------------------------------------------------------------------------------------------------------------------------------
+
+
+class _Content:
+    """How many items the decompressed content has, and where the parts are that begin with `first_items`; read in one pass."""
+
+    def __init__(self, raw: BinaryIO | Hashed, first_items: Sequence[int]) -> None:
+        self.items = 0
+        self.parts: list[Part] = []
+        self._first_items = list(first_items)
+        self._line_ends = 0
+        self._first_byte = 0
+        self._cells = Cells()
+        offset = line = 0
+        with decompressed(raw) as stream:
+            while block := stream.read(streams.BLOCK):
+                self._add(block, offset)
+                offset += len(block)
+                end = block.rfind(b"\n")
+                line = line + len(block) if end < 0 else len(block) - end - 1
+                if line > streams.LONGEST_LINE:
+                    raise EOFError
+        self._end_part(offset, self.items)
+
+    def _add(self, block: bytes, offset: int) -> None:
+        line_ends = block.count(b"\n")
+        begun = 0
+        while len(self.parts) + 1 < len(self._first_items) and self._first_items[len(self.parts) + 1] <= self._line_ends + line_ends:
+            first_item = self._first_items[len(self.parts) + 1]
+            end = _end_of_line(block, first_item - self._line_ends)
+            self._cells.add(block[begun:end])
+            self._end_part(offset + end, first_item)
+            begun = end
+        self._cells.add(block[begun:] if begun else block)
+        content = len(block.rstrip())
+        if content:
+            self.items = self._line_ends + line_ends - block.count(b"\n", content) + 1
+        self._line_ends += line_ends
+
+    def _end_part(self, end_byte: int, end_item: int) -> None:
+        first_item = self._first_items[len(self.parts)]
+        self.parts.append(Part(first_item, end_item - first_item, self._first_byte, end_byte, self._cells.finish()))
+        self._first_byte, self._cells = end_byte, Cells()
+
+
+def _end_of_line(block: bytes, number: int) -> int:
+    """Where the line after the `number`-th end of a line begins."""
+    return len(block) - len(block.split(b"\n", number)[number]) if number else 0
+
+
+# -- reading -------------------------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _opened(uri: str, version: str | None, storage: Storage) -> Iterator[tuple[BinaryIO, str]]:
+    """The file's bytes and its version; damage that is found while they are read is told as `DataFileRefused`."""
+    try:
+        raw, found = storage.open(uri, version)
+        with raw:
+            yield raw, found
+    except FileNotFoundError:
+        message = f"{uri}: the data file is missing and cannot be read; copy it again"
+        raise DataFileRefused(message) from None
+    except (ChangedFile, OtherContent):
+        when = "after it was checked" if version else "while it was checked"
+        message = f"{uri}: was changed {when}; what was loaded of it before is right. When it is whole, run the same command again"
+        raise DataFileRefused(message) from None
+    except _DAMAGED:
+        # A file that has passed its check was sound then.
+        message = f"{uri}: cannot be read{' any more' if version else ''}, or is not whole, sound gzip of lines; copy the file again"
+        raise DataFileRefused(message) from None

@@ -1,0 +1,148 @@
+"""Rows as the export makes them against those of the target: on the server, in one statement for thousands.
+
+Equal is what PostgreSQL calls equal for the column's type: in jsonb the order of keys and white space are nothing, a digit is something;
+a timestamptz counts to the microsecond. Text is compared byte by byte, whatever the collation. NULL equals NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg2 import sql
+
+from pipeline.target.rows import Rows
+from pipeline.target.session import Cursor
+from pipeline.target.staging import ITEM, Staging, stage_parsed
+from pipeline.target.target import Target
+from pipeline.target.unfed import FurtherColumn
+from transforms.table import Column, Table
+
+STAGED_ROWS: Final = Staging("ddb2pg_compared")
+_STAGED_KEYS: Final = Staging("ddb2pg_compared_keys")
+
+NO_KEYS: Final = "{}"
+
+# One look-up in the primary key's index a row, whatever the target's size and however stale its statistics.
+PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a set of rows found in the target, by item number; all others are there and equal."""
+
+    missing: frozenset[int]
+    different: Mapping[int, tuple[str, ...]]
+    """The columns in which a row is another."""
+    found_keys: str
+    """A salted hash (`key_hash`) of the primary key of each row that is there, equal or not, in no order: an array of bigint as PostgreSQL
+    writes it, because all that becomes of it is that PostgreSQL reads it again."""
+
+
+def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
+    """Look for each row in the target by its primary key, and compare it. The rows must be such as PostgreSQL takes."""
+    if not rows:
+        return Comparison(frozenset(), {}, NO_KEYS)
+    stage_parsed(cursor, STAGED_ROWS, table, rows)
+    return compare_staged_rows(cursor, target, table, seed, further)
+
+
+def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
+    """The same again, of rows that are in `STAGED_ROWS` already."""
+    conditions = [(column.name, _is_distinct(column)) for column in table.columns] + [(one.name, one.is_written) for one in further]
+    cursor.execute(
+        # As literals: with parameters, psycopg2 would take a % in a column's name for another.
+        sql.SQL(PLANNING + _COMPARE).format(
+            item=ITEM,
+            is_found=sql.SQL("target.{} IS NOT NULL").format(sql.Identifier(target.primary_key[0])),
+            differs=is_different(table, further),
+            columns=sql.SQL(", ").join(
+                sql.SQL("CASE WHEN {} THEN {} END").format(condition, sql.Literal(name)) for name, condition in conditions
+            ),
+            hash=key_hash(target, seed),
+            staging=STAGED_ROWS.identifier,
+            target=target.identifier,
+            has_key=has_same_key(target),
+        )
+    )
+    found_keys, unlike = cursor.fetchone()
+    missing = frozenset(item for item, columns in unlike if columns is None)
+    return Comparison(missing, {item: tuple(columns) for item, columns in unlike if columns is not None}, found_keys)
+
+
+_COMPARE: Final = """
+    SELECT coalesce(array_agg({hash}) FILTER (WHERE {is_found}), '{{}}')::text,
+           coalesce(jsonb_agg(jsonb_build_array({item}, CASE WHEN {is_found} THEN array_remove(ARRAY[{columns}], NULL) END)
+                              ORDER BY {item}) FILTER (WHERE {differs}), '[]')
+    FROM {staging} AS staged LEFT JOIN {target} AS target ON {has_key}
+"""
+
+
+def has_same_key(target: Target) -> sql.Composable:
+    """Whether a row of `target` has the primary key of one of `staged`."""
+    return sql.SQL(" AND ").join(sql.SQL("target.{0} = staged.{0}").format(sql.Identifier(name)) for name in target.primary_key)
+
+
+def is_different(table: Table, further: Sequence[FurtherColumn] = ()) -> sql.Composable:
+    """Whether any column of a row of `target` is another than in the row of `staged`; so it is where there is none."""
+    return sql.SQL("({})").format(sql.SQL(" OR ").join([*map(_is_distinct, table.columns), *(one.is_written for one in further)]))
+
+
+def key_hash(target: Target, seed: int) -> sql.Composable:
+    """A 64-bit hash of the primary key of a row of `target`, salted by the seed: it can be kept where no key may be."""
+    key = sql.SQL(", ").join(sql.SQL("target.{}").format(sql.Identifier(name)) for name in target.primary_key)
+    return sql.SQL("hash_record_extended(ROW({}), {})").format(key, sql.Literal(seed))
+
+
+# Compared as text of the collation "C": other bytes may be equal for the column's own; json and xml have no equality at all.
+_AS_TEXT: Final = ("text", "character varying", "character", "json", "xml")
+
+
+def _is_distinct(column: Column) -> sql.Composable:
+    form = 'target.{0}::text COLLATE "C" IS DISTINCT FROM staged.{0}::text COLLATE "C"'
+    plain = "target.{0} IS DISTINCT FROM staged.{0}"
+    return sql.SQL(form if column.conversion.sql_type in _AS_TEXT else plain).format(sql.Identifier(column.name))
+
+
+# -- keys alone ----------------------------------------------------------------------------------------------------------------------------
+
+
+def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int) -> dict[int, int]:
+    """Of rows that are primary keys alone, those that are in the target: item number -> `key_hash`. `keys` has their columns."""
+    if not rows:
+        return {}
+    stage_parsed(cursor, _STAGED_KEYS, keys, rows)
+    cursor.execute(
+        sql.SQL(PLANNING + "SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
+            ITEM, key_hash(target, seed), _STAGED_KEYS.identifier, target.identifier, has_same_key(target)
+        )
+    )
+    return dict(cursor.fetchall())
+
+
+# -- values --------------------------------------------------------------------------------------------------------------------------------
+
+
+def values_of_different(cursor: Cursor, target: Target, different: Collection[tuple[int, str]]) -> dict[tuple[int, str], tuple[Any, Any]]:
+    """The values, as text, that the export and the target have: (item number, column) -> both. After `compare_rows`, in its transaction."""
+    if not different:
+        return {}
+    columns = sorted({column for _, column in different})
+    both = sql.SQL(", ").join(sql.SQL("staged.{0}::text, target.{0}::text").format(sql.Identifier(name)) for name in columns)
+    cursor.execute(
+        sql.SQL("SELECT {item}, {both} FROM {staging} AS staged JOIN {target} AS target ON {has_key} WHERE {item} = ANY ({items})").format(
+            item=ITEM,
+            both=both,
+            staging=STAGED_ROWS.identifier,
+            target=target.identifier,
+            has_key=has_same_key(target),
+            items=sql.Literal(sorted({item for item, _ in different})),
+        )
+    )
+    found = {}
+    for item, *values in cursor:
+        for place, column in enumerate(columns):
+            if (item, column) in different:
+                found[item, column] = values[2 * place], values[2 * place + 1]
+    return found

@@ -1,0 +1,130 @@
+"""What lies between us and the server: TLS, a pooler and its mode, and how many connections can be open at once.
+
+A pooler is told by what it does, not by its port. It makes up the process id that it greets with, so that is another than the one that
+`pg_backend_pid()` says. In session mode each of our connections keeps its own server process from the first transaction to the end. In
+transaction mode two of them come to share one, or one of them changes it. Nothing is set in these sessions, so nothing can leak.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import psycopg2
+
+from pipeline.errors import Refused
+from pipeline.target.bounded import open_until, wait_until
+from pipeline.target.database_url import DatabaseReference, safe_words
+from pipeline.target.session import connect, connection_parameters
+from pipeline.target.tls import is_local
+
+_PATIENCE: Final = 10.0  # seconds, for all connections together
+_ROUNDS: Final = 4
+_STATEMENT_MODE: Final = "statement pooling"  # in PgBouncer's words; its SQLSTATE is that of any protocol violation
+
+
+class Pooling(StrEnum):
+    """What stands between us and the server."""
+
+    NONE = "none"
+    SESSION = "session"
+    TRANSACTION = "transaction"
+    STATEMENT = "statement"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The way to the server, as far as it can be seen from here."""
+
+    host: str
+    port: int
+    tls: str | None
+    """The protocol, as TLSv1.3; None without TLS."""
+    sslmode: str
+    pooling: Pooling
+    wanted: int
+    opened: int
+    """So many of the wanted connections were open at once; they are tried through a pooler in session mode only."""
+    processes: tuple[int, ...]
+    """The server's processes that served us, where there is no pooler: they are counted for a moment after we left."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the other end is on this machine."""
+        return is_local(self.host)
+
+
+def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
+    """Connect, and if a pooler answers, with as many connections as are `wanted`. Raises `Refused` where there is none."""
+    deadline = time.monotonic() + _PATIENCE
+    connections: list[Any] = []
+    try:
+        # First as everybody connects: libpq says less of a connection that is not waited for.
+        plain = connect(reference)
+        process_of_plain = plain.info.backend_pid
+        plain.close()
+        first = _open_until(deadline, reference)
+        connections = [first]
+        info = first.info
+        processes = (process_of_plain, info.backend_pid)
+        tls = str(info.ssl_attribute("protocol") or "TLS") if info.ssl_in_use else None
+        place = (info.host or "", info.port, tls, info.dsn_parameters.get("sslmode", ""))
+        pooling, opened = _look_behind(reference, connections, wanted, deadline)
+        return Link(*place, pooling, wanted, opened, processes)
+    except psycopg2.Error as error:
+        raise Refused([f"the database cannot be reached: {safe_words(error, reference.url())}"]) from None
+    except TimeoutError:
+        message = f"the database cannot be reached: nobody answered within {_PATIENCE:.0f} seconds; look for a pooler whose pool is used up"
+        raise Refused([message]) from None
+    finally:
+        for connection in connections:
+            with contextlib.suppress(psycopg2.Error):
+                connection.close()
+
+
+def _open_until(deadline: float, reference: DatabaseReference) -> Any:
+    url = reference.url()
+    return open_until(deadline, url, connection_parameters(url))
+
+
+def _look_behind(reference: DatabaseReference, connections: list[Any], wanted: int, deadline: float) -> tuple[Pooling, int]:
+    first = connections[0]
+    try:
+        process = _server_process(first, deadline)
+    except psycopg2.Error as error:
+        if _STATEMENT_MODE in str(error):
+            return Pooling.STATEMENT, 1
+        raise
+    if process == first.info.backend_pid:
+        return Pooling.NONE, 1
+    while len(connections) < max(2, wanted):
+        try:
+            connections.append(_open_until(deadline, reference))
+            _server_process(connections[-1], deadline)
+        except (psycopg2.Error, TimeoutError):
+            return Pooling.SESSION, len(connections) - 1
+        if _share_servers(connections, deadline):
+            return Pooling.TRANSACTION, len(connections)
+    return Pooling.SESSION, len(connections)
+
+
+def _share_servers(connections: Sequence[Any], deadline: float) -> bool:
+    """Whether a server process came to serve two of the connections, or a connection was served by two processes."""
+    rounds = [[_server_process(connection, deadline) for connection in connections] for _ in range(_ROUNDS)]
+    return len(set(rounds[0])) < len(connections) or any(later != rounds[0] for later in rounds)
+
+
+def _server_process(connection: Any, deadline: float) -> int:
+    """The process that serves a transaction of its own."""
+    cursor = connection.cursor()
+    found = 0
+    for statement in ("BEGIN", "SELECT pg_backend_pid()", "COMMIT"):
+        cursor.execute(statement)
+        wait_until(deadline, connection)
+        if cursor.description:
+            found = int(cursor.fetchone()[0])
+    return found

@@ -1,0 +1,134 @@
+"""Attempts to migrate a small sample export, the proof that a refused one wrote nothing, and what preflight finds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipeline.commands.migrate import ExportArgument, MigrateOptions, migrate
+from pipeline.errors import Refused
+from pipeline.job.threshold import UNLIMITED
+from pipeline.places import LOCAL_AND_AWS
+from pipeline.preflight.check import PreflightRequest, check
+from pipeline.preflight.findings import Finding
+from pipeline.records.forms import RecordFormat
+from pipeline.source.chunks import ChunkSize, SplitSize
+from pipeline.target.database_url import DatabaseReference
+from sample_export import write_sample_exports
+from tests.postgres_server import Database
+from transforms.table import Table, Unmapped
+from transforms.tables import TABLES
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean export of each table, of 30 items."""
+    root = tmp_path_factory.mktemp("exports")
+    write_sample_exports(root, items=30, faulty=0, odd=0, seed=11, items_per_file=20)
+    return root
+
+
+def everything_in(database: Database) -> list[Any]:
+    """Tables and rows: of every schema that is not PostgreSQL's own."""
+    tables = database.query(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+        "WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+    )
+    return [(table, sorted(database.query(f"SELECT t::text FROM {table} t"))) for (table,) in tables]
+
+
+class Attempt:
+    """Runs `migrate()` with the arguments that a test changes, and expects it to refuse."""
+
+    def __init__(self, database: Database, exports: Path, folder: Path) -> None:
+        self._database = database
+        self._exports = exports
+        self._output = folder / "out"
+
+    def options(
+        self, *, url: str | None = None, exports: Path | None = None, tables: Sequence[Table] = TABLES, unmapped: Unmapped = Unmapped.NOTICE
+    ) -> MigrateOptions:
+        os.environ["DDB2PG_TEST_URL"] = url or self._database.url
+        return MigrateOptions(
+            exports=[ExportArgument(None, str(exports or self._exports))],
+            database=DatabaseReference("env:DDB2PG_TEST_URL"),
+            output=self._output,
+            tables=tables,
+            unmapped=unmapped,
+            chunk_size=ChunkSize(),
+            split_size=SplitSize(),
+            storage=LOCAL_AND_AWS,
+            dead_letter_format=RecordFormat.JSONL,
+            threshold=UNLIMITED,
+            beam_arguments=[],
+        )
+
+    def problems(self, **changed: Any) -> tuple[str, ...]:
+        """All sentences of the refusal; nothing may have been written, neither into the database nor beside it."""
+        before = everything_in(self._database)
+        with pytest.raises(Refused) as caught:
+            migrate(self.options(**changed), Console(quiet=True))
+        assert everything_in(self._database) == before
+        assert not self._output.exists()
+        return caught.value.problems
+
+
+class Look:
+    """What preflight finds, with the arguments that a test changes, and one worker unless it says otherwise."""
+
+    def __init__(self, database: Database, exports: Path, folder: Path) -> None:
+        self._database = database
+        self._exports = exports
+        self._output = folder / "never-made"
+
+    def __call__(
+        self,
+        *,
+        url: str | None = None,
+        exports: Sequence[Path] | None = None,
+        tables: Sequence[Table] = TABLES,
+        workers: int | None = 1,
+        with_estimate: bool = False,
+    ) -> list[Finding]:
+        """Every finding; nothing may have been written."""
+        os.environ["DDB2PG_TEST_URL"] = url or self._database.url
+        request = PreflightRequest(
+            exports=[ExportArgument(None, str(one)) for one in exports or [self._exports]],
+            database=DatabaseReference("env:DDB2PG_TEST_URL"),
+            output=self._output,
+            tables=tables,
+            unmapped=Unmapped.NOTICE,
+            split_size=SplitSize(),
+            storage=LOCAL_AND_AWS,
+            workers=lambda _items, _splits: workers,
+        )
+        before = everything_in(self._database)
+        findings = check(request, with_estimate=with_estimate).findings
+        assert everything_in(self._database) == before
+        assert not self._output.exists()
+        return list(findings)
+
+    def of(self, code: str, **changed: Any) -> list[Finding]:
+        """The findings of one code."""
+        return [finding for finding in self(**changed) if finding.code == code]
+
+    def beyond_facts(self, **changed: Any) -> list[tuple[str, str, str | None]]:
+        """Level, code and table of each problem and warning."""
+        return [(finding.level.value, finding.code.value, finding.table) for finding in self(**changed) if finding.level != "fact"]
+
+
+@pytest.fixture
+def look(database: Database, exports: Path, tmp_path: Path) -> Iterator[Look]:
+    yield Look(database, exports, tmp_path)
+    os.environ.pop("DDB2PG_TEST_URL", None)
+
+
+@pytest.fixture
+def attempt(database: Database, exports: Path, tmp_path: Path) -> Iterator[Attempt]:
+    yield Attempt(database, exports, tmp_path)
+    os.environ.pop("DDB2PG_TEST_URL", None)

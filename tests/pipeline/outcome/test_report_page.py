@@ -1,0 +1,163 @@
+"""The page as a file: what may run in it, what is in it, and that a package holds its parts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from setuptools import Distribution
+from setuptools.command.build_py import build_py
+
+import pipeline.outcome.page
+from pipeline.outcome.files import rewrite_page
+from pipeline.outcome.page.advice import ADVICE
+from pipeline.outcome.page.checks import check_lists
+from pipeline.outcome.page.content import page_content
+from pipeline.outcome.page.tables import BAR, Part, laid_out
+from pipeline.outcome.page.words import seconds_in_words
+from pipeline.preflight.findings import Level
+from pipeline.records.gather import gather_records
+from pipeline.target.mismatch import MismatchKind
+from tests.pipeline.outcome.reported import TABLES, Reported, dead_letter, error, make_run, report_of
+from transforms.reject import ErrorCode
+
+TEMPLATE = Path(pipeline.outcome.page.__file__).parent / "template"
+
+
+class _Elements(HTMLParser):
+    """Every element with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def _page(run: Path) -> str:
+    return rewrite_page(run, None, show_values=False).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["migrated", "validated"])
+def test_only_the_script_and_the_style_of_the_page_are_allowed(reported: Reported, kind: str) -> None:
+    """By their hashes; no address is in it, and no style or handler at an element."""
+    text = (getattr(reported, kind) / "report.html").read_text(encoding="utf-8")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert policy
+
+    def hash_of(element: str) -> str:
+        [content] = re.findall(rf"<{element}>(.*?)</{element}>", text, flags=re.DOTALL)
+        return f"&#39;sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}&#39;"
+
+    assert policy[1] == (
+        f"default-src &#39;none&#39;; style-src {hash_of('style')}; script-src {hash_of('script')}; "
+        "base-uri &#39;none&#39;; form-action &#39;none&#39;"
+    )
+    attributes = {name for _, attributes in _Elements(text).found for name in attributes}
+    assert not {name for name in attributes if name.startswith("on") or name in {"src", "style", "action", "srcdoc"}}
+    links = {attributes["href"] for _, attributes in _Elements(text).found if "href" in attributes}
+    assert all(link and link.startswith("#") for link in links)
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_no_part_of_the_template_can_end_the_script() -> None:
+    for path in TEMPLATE.glob("*.js"):
+        assert "</" not in path.read_text(encoding="utf-8"), path
+        assert "innerHTML" not in path.read_text(encoding="utf-8"), path
+
+
+def test_names_from_outside_are_text(run_folder: Path) -> None:
+    """Those of the static parts, too; what would reorder text is shown as its code."""
+    evil = "<img src=x onerror=alert(1)>"
+    run = make_run(
+        run_folder,
+        [dead_letter(number, error(evil, "</script><b>")) for number in range(20)],
+        attributes=["</script><b>"],
+        settings={"output": evil, "line": "a\u2028b\u202ec\x07"},
+        checks=[{"check": evil, "verdict": evil, "detail": evil, "table": evil}],
+    )
+    text = _page(run)
+    tags = {tag for tag, _ in _Elements(text).found}
+    assert not tags & {"img"}
+    assert sum(tag == "script" for tag, _ in _Elements(text).found) == 2
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;") >= 5
+    assert r"a\u2028b\u202ec\x07" in text
+    assert not re.search("[\u2028\u202e\x07]", text)
+
+
+def test_any_list_of_checks_is_shown() -> None:
+    """Whoever adds one to `report.json`, of the run or of a table."""
+    report: dict[str, Any] = {
+        "preflight": [{"check": "a", "verdict": "fact", "detail": "x", "table": None}],
+        "requests": [
+            {"name": "anon cannot read", "failures": [], "statuses": {"401": 1}},
+            {"name": "all can read", "failures": [{"kind": "status", "sentence": "answered 500", "count": 2}, "and more"]},
+        ],
+        "settings": {"verdict": "no list"},
+        "tables": [{"source_table": "s", "sql_checks": [{"check": "count", "verdict": "FAIL", "detail": "3 missing"}], "problems": ["p"]}],
+    }
+    lists = {found.heading: found for found in check_lists(report)}
+    assert list(lists) == ["Preflight", "Requests", "Sql checks"]
+    assert [check.name for check in lists["Preflight"].facts] == ["a"]
+    sound, failed = lists["Requests"].rows
+    assert (sound.verdict, sound.state, sound.detail) == ("pass", "good", "")
+    assert (failed.verdict, failed.state, failed.detail) == ("fail", "bad", "answered 500; and more")
+    [check] = lists["Sql checks"].rows
+    assert (check.verdict, check.state, check.detail, check.table) == ("fail", "bad", "3 missing", "s")
+
+
+def test_a_report_of_a_command_that_is_not_known_is_shown(run_folder: Path) -> None:
+    """Of its tables, what there is."""
+    run = make_run(run_folder, [], command="unheard of", verdict=None, tables=[{"source_table": "things", "deleted": 3}])
+    assert "finished, with something to review" in _page(run)
+
+
+def test_there_is_advice_for_every_code() -> None:
+    assert {*ErrorCode} <= ADVICE.keys()
+    assert {*MismatchKind} - {MismatchKind.REPAIRED} <= ADVICE.keys()
+
+
+def test_a_part_of_a_bar_is_as_long_as_it_is_large() -> None:
+    """And a small one is seen all the same, at the cost of the largest."""
+    parts = list(laid_out([Part("rows", "", 999_999), Part("dead", "", 1), Part("lost", "", 0)], 1_000_000))
+    assert [part.width for part in parts] == [BAR - 6, 6, 0]
+    assert [part.start for part in parts] == [0, BAR - 6, BAR]
+    half = list(laid_out([Part("rows", "", 1), Part("dead", "", 1)], 4))
+    assert [(part.start, part.width) for part in half] == [(0, 250), (250, 250)]
+    assert [part.width for part in laid_out([Part("rows", "", 0)], 0)] == [0]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (252, "4 min 12 s"), (7_500, "2 h 5 min")])
+def test_durations_are_words(seconds: float, words: str) -> None:
+    assert seconds_in_words(seconds) == words
+
+
+def test_verdicts_of_preflight_are_known_to_the_page(reported: Reported) -> None:
+    """A warning is shown, a fact can be opened."""
+    content = page_content(report_of(reported.migrated), gather_records(reported.migrated, {}), str(reported.migrated))
+    preflight, gates = content.checks
+    assert {check.verdict for check in preflight.facts} == {Level.FACT}
+    assert {check.verdict for check in preflight.rows} <= {Level.WARNING}
+    assert [(check.state, check.table) for check in gates.rows] == [("good", table) for table in TABLES]
+
+
+def test_a_package_holds_the_parts_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As setup.py says it."""
+    monkeypatch.chdir(Path(__file__).parents[3])
+    said: dict[str, Any] = {}
+    monkeypatch.setattr("setuptools.setup", said.update)
+    exec(compile(Path("setup.py").read_text(encoding="utf-8"), str(Path("setup.py").absolute()), "exec"), {"__file__": "setup.py"})  # noqa: S102
+    command = build_py(Distribution({name: said[name] for name in ("packages", "package_data")}))
+    command.ensure_finalized()
+    held = {Path(folder, name) for _, folder, _, names in command.data_files for name in names}
+    parts = {path.relative_to(Path.cwd()) for path in [*TEMPLATE.iterdir(), *TEMPLATE.parents[1].glob("*.json")]}
+    assert len(parts) > 10
+    assert parts <= held

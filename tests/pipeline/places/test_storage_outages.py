@@ -1,0 +1,48 @@
+"""A network that is gone for some seconds ends no run; and what is logged of requests holds no token."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pipeline.places import Storage
+from pipeline.places.aws_settings import AwsSettings
+from tests.aws_server import AwsServer
+from tests.command_line import CommandLine
+from tests.fault_proxy import Cut, FaultProxy, Request
+
+SECONDS = 6
+TOKEN = "FwoGZXIvYXdzEPLANTEDTOKEN"
+CONTENT = bytes(range(256)) * 2_000
+
+
+def test_an_outage_of_seconds_is_sat_out(aws_server: AwsServer, bucket: str, use_aws: object) -> None:
+    """In the midst of a body, too; botocore alone gives up after three."""
+    use_aws(aws_server.environment)  # type: ignore[operator]
+    aws_server.make_bucket(bucket)
+    aws_server.s3.put_object(Bucket=bucket, Key="key", Body=CONTENT)
+    with FaultProxy(aws_server.endpoint_url) as proxy:
+        until = time.monotonic() + SECONDS
+
+        def plan(request: Request) -> Cut | None:
+            if request.range and time.monotonic() < until:
+                return Cut(0.0, is_reset=True)
+            return None if request.range else Cut(0.4)
+
+        proxy.plan = plan
+
+        assert Storage(AwsSettings(proxy.endpoint_url)).read(f"s3://{bucket}/key") == CONTENT
+
+    assert time.monotonic() > until
+
+
+def test_no_log_level_shows_tokens(tmp_path: Path, aws_server: AwsServer, bucket: str) -> None:
+    """Botocore logs its requests, with their credentials, at DEBUG."""
+    aws_server.make_bucket(bucket)
+    run = CommandLine("postgresql://nobody@127.0.0.1:1/none", tmp_path)
+    finished = run(
+        "inspect", "--export", f"s3://{bucket}/nothing", "--log_level", "DEBUG", **{**aws_server.environment, "AWS_SESSION_TOKEN": TOKEN}
+    )
+
+    assert finished.exit_code == 2
+    assert TOKEN not in finished.output

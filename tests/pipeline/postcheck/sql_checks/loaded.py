@@ -1,0 +1,143 @@
+"""A sample export that is loaded, and the verdicts on it: by psql, and by validate's own way of running the script."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline import ledger
+from pipeline.commands.migrate import MigrateOptions, migrate
+from pipeline.commands.validate import emit_script
+from pipeline.job.begun_loads import CheckOptions, find_begun_loads
+from pipeline.job.threshold import UNLIMITED
+from pipeline.outcome.check_results import SqlCheck
+from pipeline.places import LOCAL_AND_AWS
+from pipeline.postcheck.script import run_script, write_script
+from pipeline.postcheck.spot_checks import SpotChecks, pick_spot_checks
+from pipeline.records.forms import RecordFormat
+from pipeline.source.chunks import ChunkSize, SplitSize
+from pipeline.source.given import ExportArgument
+from pipeline.sql import read_sql
+from tests.pipeline.target.made_loads import reference_to
+from tests.postgres_server import Database, Server
+from transforms.table import Table, Unmapped
+from transforms.tables import TABLES
+
+SESSIONS, NOTES, AUDIT = (f"public.{table.target}" for table in TABLES)
+Verdicts = dict[tuple[str, str | None], list[str]]
+"""By check and table, in the script's order."""
+
+
+def verdicts_of(checks: list[SqlCheck]) -> Verdicts:
+    verdicts: Verdicts = {}
+    for check in checks:
+        verdicts.setdefault((check.check, check.table), []).append(check.verdict)
+    return verdicts
+
+
+def changed(before: Verdicts, after: Verdicts) -> dict[tuple[str, str | None], list[str]]:
+    """The verdicts that are others than they were."""
+    return {key: after[key] for key in after if after[key] != before.get(key)}
+
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Loaded:
+    """Exports that are loaded, and their spot checks, picked when they are first asked for."""
+
+    server: Server
+    database: Database
+    export: Path
+    folder: Path
+    tables: tuple[Table, ...] = TABLES
+    picked: list[SpotChecks] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reference = reference_to(self.database.url)
+        self.exports = [ExportArgument(None, str(self.export))]
+
+    @property
+    def options(self) -> CheckOptions:
+        return CheckOptions(self.exports, self.reference, self.folder / "out", self.tables, None, LOCAL_AND_AWS, [])
+
+    def load(self, *, chunk_items: int = 40) -> None:
+        options = MigrateOptions(
+            exports=self.exports,
+            database=self.reference,
+            output=self.folder / "out",
+            tables=self.tables,
+            unmapped=Unmapped.NOTICE,
+            chunk_size=ChunkSize(chunk_items),
+            split_size=SplitSize(60, 4),
+            storage=LOCAL_AND_AWS,
+            dead_letter_format=RecordFormat.JSONL,
+            threshold=UNLIMITED,
+            beam_arguments=["--direct_num_workers=1"],
+        )
+        migrate(options, Console(quiet=True))
+
+    def emit(self, path: Path) -> Path:
+        emit_script(self.options, path)
+        return path
+
+    def emit_from(self, spot_checks: list[SpotChecks]) -> Path:
+        """The script with rows that were picked before."""
+        path = self.folder / "checks.sql"
+        write_script(path, spot_checks)
+        return path
+
+    @staticmethod
+    def elsewhere(spot_checks: SpotChecks, schema: str) -> SpotChecks:
+        """The same rows, of tables in another schema."""
+        return replace(spot_checks, target_table=spot_checks.target_table.replace("public", schema))
+
+    def spot_checks(self) -> list[SpotChecks]:
+        if not self.picked:
+            begun = find_begun_loads(self.options, "run", ledger.find_load, lambda *_: iter(()))
+            self.picked = [pick_spot_checks(load) for load in begun]
+        return self.picked
+
+    def checks(self) -> list[SqlCheck]:
+        """As validate runs them."""
+        return run_script(self.reference, self.spot_checks())
+
+    def verdicts(self) -> Verdicts:
+        return verdicts_of(self.checks())
+
+    def details(self, check: str, table: str | None) -> list[str]:
+        return [one.detail for one in self.checks() if (one.check, one.table) == (check, table)]
+
+
+def copy_of(server: Server, loaded: Loaded, folder: Path) -> Loaded:
+    name = f"sql_checks_{next(_numbers)}"
+    original = loaded.database.value("SELECT current_database()")
+    Database(server.url("postgres")).execute(f'CREATE DATABASE "{name}" TEMPLATE "{original}"')
+    return replace(loaded, database=Database(server.url(name)), folder=folder)
+
+
+def psql(server: Server, url: str, script: str | Path, *settings: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The real psql, without the user's own settings; what it prints is unaligned, and only rows."""
+    path = script if isinstance(script, Path) else server.folder / "plain.sql"
+    if not isinstance(script, Path):
+        path.write_text(script)
+    command = [server.bin_path / "psql", url, "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", *settings, "-f", path]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+
+
+def verdicts_of_psql(finished: subprocess.CompletedProcess[str]) -> Verdicts:
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    rows = [line.split("\t") for line in finished.stdout.splitlines()]
+    return verdicts_of(
+        [SqlCheck(check, table or None, verdict, detail) for check, table, verdict, detail in (row for row in rows if len(row) == 4)]
+    )
+
+
+PLAIN = read_sql("validate_migration.sql")

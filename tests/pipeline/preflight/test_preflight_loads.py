@@ -1,0 +1,191 @@
+"""A load is begun on an empty target, and goes on only as it was begun."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline import ledger
+from pipeline.source.chunks import ChunkSize
+from pipeline.source.given import find_exports
+from pipeline.source.manifest import read_export
+from pipeline.target.session import Cursor, Session
+from sample_export import write_sample_exports
+from tests.command_line import CommandLine
+from tests.pipeline.conftest import Attempt, Look, everything_in
+from tests.pipeline.source.made_exports import base64_md5
+from tests.pipeline.target.made_loads import reference_to
+from tests.postgres_server import Database
+from transforms.table import Missing, Table, Unmapped
+from transforms.tables import TABLES
+
+SOAP_NOTES = "medzen-soap-notes"
+
+
+def begin(database: Database, exports: Path) -> None:
+    """The loads of all exports, begun and not one chunk of them committed."""
+    by_source = {table.source: table for table in TABLES}
+    found = [read_export(folder) for folder in find_exports(str(exports))]
+
+    def work(cursor: Cursor) -> None:
+        ledger.create(cursor)
+        for export in found:
+            table = by_source[export.source_table]
+            ledger.start_load(cursor, export, table, f"public.{table.target}", ChunkSize(), Unmapped.NOTICE)
+
+    with Session(reference_to(database.url)) as session:
+        session.transact(work)
+
+
+def stricter(table: Table) -> Table:
+    """Another definition: an optional attribute of it is required."""
+    index = next(number for number, column in enumerate(table.columns) if column.missing is Missing.NULL)
+    columns = list(table.columns)
+    columns[index] = replace(columns[index], missing=Missing.REFUSED)
+    return replace(table, columns=tuple(columns))
+
+
+# -- a target with rows --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [table.target for table in TABLES])
+def test_a_table_with_rows_and_no_load_of_this_export_is_refused(database: Database, exports: Path, run: CommandLine, table: str) -> None:
+    """One row is enough; as a user sees it, with exit code 2."""
+    columns = database.query("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND attnotnull", table)
+    values = ["'x'" if name in ("status", "note_type", "event_type") else "gen_random_uuid()" for (name,) in columns]
+    database.execute(f"INSERT INTO {table} ({', '.join(name for (name,) in columns)}) VALUES ({', '.join(values)})")
+    before = everything_in(database)
+
+    finished = run.migrate(exports)
+
+    assert finished.exit_code == 2, finished.output
+    assert f"{table}: is not empty" in finished.stderr
+    assert everything_in(database) == before
+
+
+def test_all_tables_with_rows_are_named_at_once(database: Database, exports: Path, attempt: Attempt, tmp_path: Path) -> None:
+    """Of an export that was never loaded; that another one was is no help."""
+    begin(database, exports)
+    for table in TABLES:
+        texts = {"status", "note_type", "event_type"}
+        names = [
+            name
+            for (name,) in database.query(
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND attnotnull", table.target
+            )
+        ]
+        values = ", ".join("'x'" if name in texts else "gen_random_uuid()" for name in names)
+        database.execute(f"INSERT INTO {table.target} ({', '.join(names)}) VALUES ({values})")
+    write_sample_exports(tmp_path / "other", items=5, faulty=0, odd=0, seed=12)
+
+    assert [problem.partition(":")[0] for problem in attempt.problems(exports=tmp_path / "other")] == [table.target for table in TABLES]
+
+
+# -- a load that was begun otherwise -------------------------------------------------------------------------------------------------------
+
+
+def test_a_changed_definition_is_refused(database: Database, exports: Path, attempt: Attempt) -> None:
+    """All tables whose definition changed, with the ways out."""
+    begin(database, exports)
+
+    problems = attempt.problems(tables=[stricter(TABLES[0]), TABLES[1], stricter(TABLES[2])])
+    assert [problem.partition(":")[0] for problem in problems] == [TABLES[0].target, TABLES[2].target]
+    assert all("definition" in problem for problem in problems)
+
+
+def test_a_changed_choice_for_unmapped_attributes_is_refused(database: Database, exports: Path, attempt: Attempt) -> None:
+    """The sentence names the choice that it was begun with."""
+    begin(database, exports)
+
+    problems = attempt.problems(unmapped=Unmapped.REJECT)
+    assert len(problems) == 3
+    assert all("--unmapped=notice" in problem for problem in problems)
+
+
+def test_a_changed_manifest_is_refused(database: Database, exports: Path, attempt: Attempt, tmp_path: Path) -> None:
+    """The same export id with other data files is not the export that was begun."""
+    begin(database, exports)
+    other = shutil.copytree(exports, tmp_path / "other")
+    [folder] = (other / SOAP_NOTES / "AWSDynamoDB").iterdir()
+    entries = [json.loads(line) for line in (folder / "manifest-files.json").read_bytes().splitlines()]
+    entries[0]["md5Checksum"], entries[1]["md5Checksum"] = entries[1]["md5Checksum"], entries[0]["md5Checksum"]
+    content = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
+    (folder / "manifest-files.json").write_bytes(content)
+    (folder / "manifest-files.md5").write_text(base64_md5(content))
+
+    [problem] = attempt.problems(exports=other)
+    assert str(folder) in problem
+    assert "manifest" in problem
+
+
+def test_a_rollback_that_was_begun_is_refused(database: Database, exports: Path, look: Look) -> None:
+    """Whatever else is wrong: it must be finished first."""
+    begin(database, exports)
+    database.execute("UPDATE ddb2pg.load SET rollback_started_at = now()")
+
+    findings = look.of("rollback_begun")
+
+    assert [finding.table for finding in findings] == [table.target for table in TABLES]
+    assert all("ddb2pg rollback" in finding.sentence for finding in findings)
+
+
+def test_all_that_changed_is_told_at_once(database: Database, exports: Path, attempt: Attempt) -> None:
+    """Definition and choice together."""
+    begin(database, exports)
+
+    assert len(attempt.problems(unmapped=Unmapped.REJECT, tables=[stricter(table) for table in TABLES])) == 6
+
+
+def test_a_load_goes_on_from_a_copy_with_the_settings_it_was_begun_with(
+    database: Database, exports: Path, run: CommandLine, tmp_path: Path
+) -> None:
+    """Another place of the export and another chunk size change nothing: the ledger has the size. A further run has nothing to do."""
+    assert run.migrate(exports, "--chunk_items=7").exit_code == 0
+    database.execute("DELETE FROM ddb2pg.chunk WHERE first_item = 7; UPDATE ddb2pg.load SET finished_at = NULL")
+    deleted = 30 * 3 - database.value("SELECT sum(rows)::int FROM ddb2pg.chunk")
+    copied = shutil.copytree(exports, tmp_path / "copy")
+
+    finished = run.migrate(copied, "--chunk_items=5")
+
+    # Their rows are still there, so they are conflicts now: which shows that the very same chunks were taken again.
+    assert finished.exit_code == 3, finished.output
+    assert database.value("SELECT sum(dead_letters)::int FROM ddb2pg.chunk") == deleted
+    assert database.query("SELECT DISTINCT chunk_items FROM ddb2pg.load") == [(7,)]
+    assert database.query("SELECT DISTINCT mod(first_item, 7) FROM ddb2pg.chunk") == [(0,)]
+
+
+# -- exports -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_all_problems_of_all_exports_are_told_at_once(exports: Path, attempt: Attempt, tmp_path: Path) -> None:
+    """Three exports below one folder, a data file missing of each."""
+    broken = shutil.copytree(exports, tmp_path / "broken")
+    missing = [sorted(folder.glob("*/data/*.gz"))[0] for folder in sorted(broken.glob("*/AWSDynamoDB"))]
+    for path in missing:
+        path.unlink()
+
+    assert {problem.partition(":")[0] for problem in attempt.problems(exports=broken)} == {str(path) for path in missing}
+
+
+def test_two_exports_of_one_table_are_refused(exports: Path, attempt: Attempt, tmp_path: Path) -> None:
+    """Both are named."""
+    both = tmp_path / "both"
+    shutil.copytree(exports, both / "a")
+    shutil.copytree(exports, both / "b")
+
+    problems = attempt.problems(exports=both)
+    assert len(problems) == 3
+    assert all("/a/" in problem and "/b/" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("argument", ["--chunk_items=3000000000", "--chunk_bytes=3000000000"])
+def test_a_chunk_size_that_the_ledger_cannot_hold_is_refused(exports: Path, run: CommandLine, argument: str) -> None:
+    """A wrong argument is exit code 2 and a sentence, not a bug report."""
+    finished = run.migrate(exports, argument)
+
+    assert finished.exit_code == 2, finished.output
+    assert "bug" not in finished.stderr

@@ -1,0 +1,152 @@
+"""`manifest-summary.json`: refused with a sentence that names it, whatever is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import Refused
+from pipeline.source.given import find_exports
+from pipeline.source.manifest import read_export
+from tests.pipeline.source.made_exports import base64_md5, make_export
+
+
+def refusal_of(folder: Path) -> str:
+    with pytest.raises(Refused) as caught:
+        read_export(str(folder))
+    return str(caught.value)
+
+
+def test_a_sound_export_is_read(tmp_path: Path) -> None:
+    """The export that the other tests break is right before they do."""
+    export = read_export(str(make_export(tmp_path, 3, 0, 2).seal()))
+
+    assert (export.items, [data_file.items for data_file in export.data_files]) == (5, [3, 0, 2])
+
+
+def test_an_export_that_is_only_started_is_found_and_said_to_be_unfinished(tmp_path: Path) -> None:
+    """`_started` without a summary is an export that AWS still writes: it is not passed over in silence."""
+    make_export(tmp_path / "AWSDynamoDB" / "01", 3)
+
+    [folder] = find_exports(str(tmp_path))
+    message = refusal_of(Path(folder))
+
+    assert folder in message
+    assert "not finished" in message
+
+
+@pytest.mark.parametrize("side_file", ["md5", "checksum"])
+@pytest.mark.parametrize("manifest", ["manifest-summary", "manifest-files"])
+def test_a_side_file_that_does_not_agree_is_named(tmp_path: Path, manifest: str, side_file: str) -> None:
+    """Each manifest is compared with its side file, under AWS's name for it and under that of AWS's guide."""
+    folder = make_export(tmp_path, 3).seal(side_files=side_file)
+    (folder / f"{manifest}.{side_file}").write_text(base64_md5(b"something else"))
+
+    message = refusal_of(folder)
+
+    assert f"{folder}/{manifest}.json" in message
+    assert f"{folder}/{manifest}.{side_file}" in message
+
+
+@pytest.mark.parametrize("manifest", ["manifest-summary", "manifest-files"])
+def test_a_manifest_changed_by_one_byte_is_refused(tmp_path: Path, manifest: str) -> None:
+    """A blank more changes nothing of the JSON, but is not what AWS wrote."""
+    folder = make_export(tmp_path, 3).seal()
+    path = folder / f"{manifest}.json"
+    path.write_bytes(path.read_bytes() + b" ")
+
+    assert "MD5" in refusal_of(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"summary"', b"null", b"\xff\xfe", b'{"itemCount": NaN}'])
+def test_a_summary_that_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> None:
+    """What is not one JSON object is no summary; the sentence names the file."""
+    export = make_export(tmp_path, 3)
+    export.seal()
+    export.write("manifest-summary", content)
+
+    assert f"{tmp_path}/manifest-summary.json" in refusal_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "content"),
+    [
+        *product(["exportArn", "tableArn", "manifestFilesS3Key", "outputFormat"], [None, [], {}, True, 3]),
+        *product(["itemCount"], [None, [], {}, True, 3.0, "3"]),
+    ],
+)
+def test_a_field_that_is_missing_or_of_another_type_is_named(tmp_path: Path, field: str, content: Any) -> None:
+    """Each field that we read must be there, and be of AWS's type; true is no count."""
+    folder = make_export(tmp_path, 3).seal(**{field: content})
+
+    assert field in refusal_of(folder)
+
+
+@pytest.mark.parametrize("content", [5, "yesterday evening", [], ""])
+def test_an_export_time_that_is_no_time_is_refused_here(tmp_path: Path, content: Any) -> None:
+    """`exportTime` goes into the ledger as a timestamp: what is none is refused with the manifest, not found out by PostgreSQL."""
+    folder = make_export(tmp_path, 3).seal(exportTime=content)
+
+    assert "exportTime" in refusal_of(folder)
+
+
+def test_a_negative_count_is_refused(tmp_path: Path) -> None:
+    """Counts are counts."""
+    assert "itemCount" in refusal_of(make_export(tmp_path, 3).seal(itemCount=-3))
+
+
+@pytest.mark.parametrize(
+    ("billed", "usual"), [(None, 60_000), (1_000, 60_000), (60_000 * 4_000, 300_000), ("4 GB", 60_000), (-5, 60_000), (True, 60_000)]
+)
+def test_large_items_count_for_more_than_one(tmp_path: Path, billed: object, usual: int) -> None:
+    """As many workers as the bytes are worth, by AWS's own figure; where that is missing or nonsense, by items alone."""
+    export = replace(read_export(str(make_export(tmp_path, 3).seal(billedSizeBytes=billed))), items=60_000)
+
+    assert export.usual_items(60_000) == usual
+    assert export.usual_items(0) == 0
+
+
+def test_an_export_without_a_name_is_refused(tmp_path: Path) -> None:
+    """The ledger is keyed by the export's id, so one that is empty is none."""
+    assert "exportArn" in refusal_of(make_export(tmp_path, 3).seal(exportArn="arn:aws:dynamodb:x:1:table/things/export/"))
+
+
+@pytest.mark.parametrize("kind", ["INCREMENTAL_EXPORT", "", 7])
+def test_an_incremental_export_is_refused(tmp_path: Path, kind: object) -> None:
+    """Its items are changes, not rows: it is no full export."""
+    message = refusal_of(make_export(tmp_path, 3).seal(exportType=kind))
+
+    assert "full exports only" in message
+
+
+def test_a_full_export_may_say_so(tmp_path: Path) -> None:
+    """Newer summaries name the type; that changes nothing."""
+    assert read_export(str(make_export(tmp_path, 3).seal(exportType="FULL_EXPORT"))).items == 3
+
+
+def test_an_export_in_ion_is_refused(tmp_path: Path) -> None:
+    """Its other format is not read; both problems of one summary are told at once."""
+    message = refusal_of(make_export(tmp_path, 3).seal(outputFormat="ION", exportType="INCREMENTAL_EXPORT"))
+
+    assert "Amazon Ion" in message
+    assert "DYNAMODB_JSON" in message
+    assert "is an incremental export" in message
+
+
+@pytest.mark.parametrize("s3_prefix", ["null", "absent", "some/where"])
+def test_the_prefix_does_not_matter(tmp_path: Path, s3_prefix: str) -> None:
+    """An export to the bucket's root has the prefix null, and works."""
+    export = make_export(tmp_path, 3)
+    folder = export.seal()
+    summary = json.loads((folder / "manifest-summary.json").read_bytes())
+    summary["s3Prefix"] = None if s3_prefix == "null" else s3_prefix
+    if s3_prefix == "absent":
+        del summary["s3Prefix"]
+    export.write("manifest-summary", json.dumps(summary).encode())
+
+    assert read_export(str(folder)).items == 3
