@@ -9,7 +9,12 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from pipeline.inspection.names import printable
+
+def printable(name: str) -> str:
+    r"""The name as a terminal may have it: control and formatting characters, U+202E among them, as `\u202e`."""
+    if name.isprintable():
+        return name
+    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in name)
 
 
 class PlainConsole(Console):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -152,11 +152,6 @@ def add_aws(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--expected_bucket_owner", metavar="ACCOUNT", help="the AWS account that must own each bucket; another's bucket is refused"
     )
-
-
-def option_names(arguments: Sequence[str]) -> list[str]:
-    """Options by their names only: what stands behind one may be a secret."""
-    return [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
 
 
 def point_in_time(text: str) -> datetime:

@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.commands.arguments import option_names
+from pipeline.engines.beam_arguments import option_names
 from pipeline.engines.submission import Submission
 from pipeline.errors import Refused
 from pipeline.places.aws_settings import AwsSettings

@@ -11,8 +11,8 @@ from functools import partial
 from rich.console import Console
 
 from pipeline import ledger
-from pipeline.commands.arguments import option_names
 from pipeline.commands.run_id import new_run_id
+from pipeline.engines.beam_arguments import option_names
 from pipeline.engines.garbage import importing_beam
 from pipeline.engines.runners import planned_workers, prepare_workers, worker_count, worker_limit
 from pipeline.errors import Refused

@@ -24,3 +24,8 @@ def given_number(arguments: Sequence[str], *names: str) -> int | None:
     """The value of an option that is a number, the last if there are several; None where it is not given."""
     numbers = [int(text) for text in given_values(arguments, *names) if text.isascii() and text.isdigit()]
     return numbers[-1] if numbers else None
+
+
+def option_names(arguments: Sequence[str]) -> list[str]:
+    """Options by their names only: what stands behind one may be a secret."""
+    return [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from pipeline.commands.arguments import option_names
 from pipeline.engines import dataflow_submission
-from pipeline.engines.beam_arguments import given_number, is_given
+from pipeline.engines.beam_arguments import given_number, is_given, option_names
 from pipeline.engines.dataflow_connections import connections_each, planned_connections
 from pipeline.engines.dataflow_options import TEMPLATE
 from pipeline.engines.fork_server import get_ready

@@ -53,10 +53,3 @@ def plainness(name: str) -> PlainnessKey:
 def is_frequent(having: int, of: int) -> bool:
     """Whether so many have a name that it is schema; of fewer than ten nothing can be said, so it is not."""
     return having >= LEAST_HAVING and having * ONE_IN >= of
-
-
-def printable(name: str) -> str:
-    r"""The name as a terminal may have it: control and formatting characters, U+202E among them, as `\u202e`."""
-    if name.isprintable():
-        return name
-    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in name)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from pipeline.console import printable
 from pipeline.inspection.attributes import AttributeStatistics, ItemStatistics
 from pipeline.inspection.measures import NumberMeasures, Range, TextMeasures
-from pipeline.inspection.names import is_frequent, looks_like_data, printable
+from pipeline.inspection.names import is_frequent, looks_like_data
 from pipeline.inspection.places import MOST_NAMES, Place
 
 # The extremes of fewer numbers are not told.

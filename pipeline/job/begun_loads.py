@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline import ledger
-from pipeline.commands.arguments import option_names
+from pipeline.engines.beam_arguments import option_names
 from pipeline.errors import Refused
 from pipeline.job.loading import LoadPlan
 from pipeline.ledger import Load

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.inspection.names import printable
+from pipeline.console import printable
 from pipeline.ledger import Validated
 from pipeline.outcome.check_results import GateResult, RollbackResult, SqlCheck, ValidationResult
 from pipeline.outcome.kind_words import KIND_WORDS

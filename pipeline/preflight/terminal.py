@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.inspection.names import printable
+from pipeline.console import printable
 from pipeline.preflight.findings import Finding, Level
 from pipeline.preflight.report import PreflightReport
 from pipeline.preflight.sample import SampledItem, SampledRemark, TableSample

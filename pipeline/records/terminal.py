@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.inspection.names import printable
+from pipeline.console import printable
 from pipeline.records.forms import Record
 from pipeline.records.item import line_of, parsed_item
 from pipeline.records.show import Names, error_place, item_lines

@@ -18,7 +18,7 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.inspection.names import printable
+from pipeline.console import printable
 from pipeline.outcome.page import loads, tables
 from pipeline.outcome.page.advice import ADVICE
 from pipeline.outcome.page.content import page_content

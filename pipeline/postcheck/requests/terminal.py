@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from pipeline.inspection.names import printable
+from pipeline.console import printable
 from pipeline.postcheck.requests.result import RequestResult
 
 

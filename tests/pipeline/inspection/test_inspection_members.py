@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.inspection.names import bounded, printable
+from pipeline.console import printable
+from pipeline.inspection.names import bounded
 from tests.pipeline.inspection.inspected import attribute_of, inspected
 
 
