@@ -28,8 +28,8 @@ from pipeline.source.data_file import check_file, read_part
 from pipeline.source.manifest import DataFile, read_export
 from sample_export import write_sample_exports
 from tests.aws_server import AwsServer
-from transforms.compilation import compile_table
-from transforms.tables import TABLES
+from transforms.compile import compile_table
+from transforms.tables.medzen import TABLES
 
 
 def main() -> None:

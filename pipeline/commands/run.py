@@ -30,7 +30,7 @@ from pipeline.source.chunks import MOST_SPLITS, ChunkSize, SplitSize
 from pipeline.source.given import read_given_exports
 from pipeline.target.session import Cursor, Session, why_not_connected
 from transforms.table import Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 if TYPE_CHECKING:
     from pipeline.commands.migrate import MigrateOptions

@@ -20,8 +20,9 @@ import orjson
 from pipeline.inspection.measures import NumberMeasures, Range, TextMeasures, add_counts
 from pipeline.inspection.names import PlainnessKey, bounded, plainness
 from pipeline.inspection.places import Places
-from transforms.attribute_value import MAX_NESTING, is_attribute_value, line_to_item
-from transforms.reject import ErrorCode, ReadRefused
+from transforms.lines import read_full_export_line
+from transforms.rejects import ErrorCode, ReadRefused
+from transforms.values import MAX_NESTING, is_attribute_value
 
 MOST_ATTRIBUTES: Final = 200
 # Sorting is saved up: so many more may wait for it.
@@ -131,7 +132,7 @@ class ItemStatistics:
         self.lines += 1
         self.line_bytes.add(len(line))
         try:
-            item = line_to_item(line)
+            item = read_full_export_line(line).item
         except ReadRefused as refused:
             self.unreadable[_kind_of(refused, line)] += 1
             return

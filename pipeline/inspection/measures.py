@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Final
 
 from pipeline.inspection.shapes import shape_of
-from transforms.attribute_value import check_number
-from transforms.reject import ValueRefused
+from transforms.rejects import ValueRefused
+from transforms.values import check_number
 
 # 2000-01-01 and 2100-01-01, both still inside.
 _EPOCH_LEAST: Final = 946_684_800

@@ -19,7 +19,7 @@ from pipeline.target.mismatch import Mismatch, MismatchKind
 from pipeline.target.rows import RefusedRow, Rows
 from pipeline.target.session import Cursor, RowsRefused, Session
 from pipeline.target.write import WriteRows, ways_to_write
-from transforms.compilation import compile_key, compile_table
+from transforms.compile import compile_key, compile_table
 
 EVERY_KIND = frozenset(MismatchKind)
 

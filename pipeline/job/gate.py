@@ -27,7 +27,7 @@ from pipeline.source.manifest import DataFile, spread
 from pipeline.target.compare import compare_rows
 from pipeline.target.mismatch import Mismatch, MismatchKind
 from pipeline.target.session import Session
-from transforms.compilation import compile_table
+from transforms.compile import compile_table
 
 MOST_FILES: Final = 20
 SAMPLE: Final = 2_000

@@ -11,7 +11,7 @@ from pipeline.places import Storage
 from pipeline.records.forms import Record
 from pipeline.records.item import line_of
 from pipeline.records.reading import read_dead_letters
-from transforms.reject import ErrorCode
+from transforms.rejects import ErrorCode
 
 
 @dataclass(frozen=True, slots=True)

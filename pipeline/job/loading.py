@@ -31,8 +31,8 @@ from pipeline.target.rows import RefusedRow, Rows
 from pipeline.target.session import Cursor, RowsRefused, Session
 from pipeline.target.target import Target
 from pipeline.target.write import WriteRows, copy_new_rows, ways_to_write
-from transforms.compilation import ToRow, compile_table
-from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, Stage
+from transforms.compile import ToRow, compile_table
+from transforms.rejects import ErrorCode, ItemError, ItemRefused, Notice, Stage
 from transforms.table import Table
 
 _RESUMABLE: Final = "{}; what is committed stays: run the same command again to go on"

@@ -16,7 +16,7 @@ from pipeline.target.hashes import find_hashes
 from pipeline.target.rows import RefusedRow, Rows
 from pipeline.target.session import Cursor, RowsRefused, Session
 from pipeline.target.write import WriteRows, ways_to_write
-from transforms.compilation import compile_key, compile_table
+from transforms.compile import compile_key, compile_table
 
 
 @dataclass(frozen=True, slots=True)

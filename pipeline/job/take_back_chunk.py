@@ -21,7 +21,7 @@ from pipeline.target.references import Reference
 from pipeline.target.rows import Rows
 from pipeline.target.session import Cursor, RowsRefused, Session
 from pipeline.target.unfed import find_further_columns
-from transforms.compilation import compile_table
+from transforms.compile import compile_table
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pipeline.ledger.replays import replayed_numbers
 from pipeline.ledger.rollbacks import HOLD_OPEN, stop_if_rollback_began
 from pipeline.target.rows import RefusedRow
 from pipeline.target.session import Cursor
-from transforms.reject import ErrorCode
+from transforms.rejects import ErrorCode
 
 
 @dataclass(frozen=True, slots=True)

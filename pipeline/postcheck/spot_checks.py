@@ -14,8 +14,8 @@ from pipeline.source.manifest import DataFile
 from pipeline.target.rows import Rows
 from pipeline.target.session import Session
 from pipeline.target.values import SpotValue, read_values
-from transforms.compilation import EncodedRow, ToRow, compile_table
-from transforms.reject import ItemRefused
+from transforms.compile import EncodedRow, ToRow, compile_table
+from transforms.rejects import ItemRefused
 
 SPOT_CHECKS: Final = 20
 """Rows of a table."""
@@ -56,7 +56,7 @@ def pick_spot_checks(load: BegunLoad, most: int = SPOT_CHECKS) -> SpotChecks:
         target_table=plan.load.target_table,
         export_id=plan.load.export_id,
         primary_key=plan.target.primary_key,
-        columns=[(column.name, column.conversion.sql_type) for column in plan.table.columns],
+        columns=[(column.name, column.pg_type.name) for column in plan.table.columns],
         rows=[SpotRow(data_file, item, of_row) for (data_file, item, _), of_row in zip(picked, values, strict=True)],
     )
 

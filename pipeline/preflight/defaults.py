@@ -14,7 +14,7 @@ from pipeline.preflight.fields import field_to_text
 from pipeline.preflight.findings import Code, Finding, warning
 from pipeline.target.session import Cursor
 from pipeline.target.target import Target
-from transforms.reject import ValueRefused
+from transforms.rejects import ValueRefused
 from transforms.table import Column, Otherwise, Table
 
 # What PostgreSQL evaluates without calling anything: other defaults may have effects (nextval).
@@ -34,7 +34,7 @@ def default_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[F
     defaults = dict(cursor.fetchall())
     types = {column.name: column.base_type for column in target.columns}
     for column in table.columns:
-        sql_type, default, wanted = column.conversion.sql_type, defaults.get(column.name), _filled_in(column)
+        sql_type, default, wanted = column.pg_type.name, defaults.get(column.name), _filled_in(column)
         if wanted is None or types.get(column.name) not in _COMPARED.get(sql_type, ()):
             continue
         if default is None and sql_type == "jsonb":
@@ -53,7 +53,7 @@ def _filled_in(column: Column) -> str | None:
     if not isinstance(column.missing, Otherwise):
         return None
     try:
-        return field_to_text(column.conversion.encoder("")(column.missing.content, []), column.conversion.sql_type)
+        return field_to_text(column.conversion.encoder("")(column.missing.content, []), column.pg_type.name)
     except ValueRefused:
         return None
 

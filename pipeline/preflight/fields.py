@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from transforms.wire import NULL, POSTGRES_EPOCH
+from transforms.types import NULL, POSTGRES_EPOCH
 
 _1970: Final = datetime.fromtimestamp(0, UTC)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.preflight.findings import Code, Finding, warning
-from transforms import native
+from transforms.native import plan as native
 
 
 def installation_findings() -> Iterator[Finding]:

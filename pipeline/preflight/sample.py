@@ -16,9 +16,9 @@ from pipeline.preflight.exports import Planned
 from pipeline.preflight.fields import row_to_texts
 from pipeline.records.mask import masked_path, shape_of_value, value_of_path
 from pipeline.source.data_file import DataFileRefused, read_lines
-from transforms.attribute_value import line_to_item
-from transforms.compilation import ToRow, compile_table
-from transforms.reject import ItemRefused, ReadRefused
+from transforms.compile import ToRow, compile_table
+from transforms.lines import read_full_export_line
+from transforms.rejects import ItemRefused, ReadRefused
 from transforms.table import Column, Table, Unmapped
 
 
@@ -102,7 +102,7 @@ def sample_table(planned: Planned, count: int, unmapped: Unmapped, storage: Stor
 
 def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> SampledItem:
     try:
-        item = line_to_item(line.content)
+        item = read_full_export_line(line.content).item
     except ReadRefused:
         item = {}
     texts: list[str | None] = [None] * len(table.columns)
@@ -111,7 +111,7 @@ def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> Samp
     is_row = True
     try:
         encoded, noticed = to_row(line.content)
-        texts = row_to_texts(encoded, [column.conversion.sql_type for column in table.columns])
+        texts = row_to_texts(encoded, [column.pg_type.name for column in table.columns])
         notices = [SampledRemark(notice.code, _shown_path(table, notice.attribute, show_values), None) for notice in noticed]
     except ItemRefused as refused:
         is_row = False
@@ -124,7 +124,7 @@ def _column(column: Column, item: dict[str, Any], text: str | None, show_values:
     paths = column.paths
     sources = [_shown_source(value_of_path(item, path), show_values) for path in paths]
     there = [source for source in sources if source is not None]
-    row = text if show_values or text is None else row_shape(text, column.conversion.sql_type)
+    row = text if show_values or text is None else row_shape(text, column.pg_type.name)
     return SampledColumn(" | ".join(paths) or None, " | ".join(there) or None, column.name, row)
 
 

@@ -15,8 +15,8 @@ from pipeline.preflight.findings import Code, Finding, fact, warning
 from pipeline.preflight.sample import first_lines
 from pipeline.source.data_file import DataFileRefused
 from pipeline.target.session import Cursor
-from transforms.compilation import compile_table
-from transforms.reject import ItemRefused
+from transforms.compile import compile_table
+from transforms.rejects import ItemRefused
 
 _LOOKED_AT: Final = 200
 _ROW_OVERHEAD: Final = 32  # header, item pointer, padding

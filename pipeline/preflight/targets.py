@@ -25,7 +25,7 @@ def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iter
     columns = {column.name: column for column in target.columns}
     for wanted in table.columns:
         if wanted.name not in columns:
-            yield problem(Code.NO_COLUMN, f"has no column {wanted.name} ({wanted.conversion.sql_type}); add it", name)
+            yield problem(Code.NO_COLUMN, f"has no column {wanted.name} ({wanted.pg_type.name}); add it", name)
         else:
             yield from _column_problems(name, wanted, columns[wanted.name])
     for column in target.columns:
@@ -40,7 +40,7 @@ def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iter
 
 
 def _column_problems(name: str, wanted: Column, column: TargetColumn) -> Iterator[Finding]:
-    sql_type = wanted.conversion.sql_type
+    sql_type = wanted.pg_type.name
     if column.base_type not in _FITTING_TYPES.get(sql_type, (sql_type,)) or column.is_limited:
         sentence = f"column {wanted.name} is of type {column.type}, but must be {sql_type}; change it with ALTER TABLE"
         yield problem(Code.WRONG_TYPE, sentence, name)

@@ -7,8 +7,9 @@ import binascii
 
 from pipeline.records.forms import Record
 from pipeline.records.mask import ValueShape
-from transforms.attribute_value import Item, line_to_item
-from transforms.reject import ReadRefused
+from transforms.lines import read_full_export_line
+from transforms.rejects import ReadRefused
+from transforms.values import Item
 
 
 def line_of(record: Record) -> bytes:
@@ -25,7 +26,7 @@ def line_of(record: Record) -> bytes:
 def parsed_item(line: bytes) -> Item | None:
     """The item of a line; None where it is none."""
     try:
-        return line_to_item(line)
+        return read_full_export_line(line).item
     except ReadRefused:
         return None
 

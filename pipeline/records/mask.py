@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple, cast
 
 from pipeline.inspection.names import bounded, looks_like_data
 from pipeline.inspection.shapes import Shape, shape_of
-from transforms.attribute_value import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
 from transforms.table import Table
+from transforms.values import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
 
 MISSING: Final = "missing"
 OF_NO_COLUMN: Final = "(an attribute that no column takes)"

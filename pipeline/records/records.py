@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from transforms.attribute_value import line_to_item
-from transforms.reject import ItemError, Notice, ReadRefused, Stage
+from transforms.lines import read_full_export_line
+from transforms.rejects import ItemError, Notice, ReadRefused, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, 
 def key_of_item(line: bytes, key: Sequence[str]) -> dict[str, Any]:
     """The attributes of an item's key, as they stand in the line; nothing of a line that is no item."""
     try:
-        item = line_to_item(line)
+        item = read_full_export_line(line).item
     except ReadRefused:
         return {}
     return {name: item[name] for name in key if name in item}

@@ -11,7 +11,7 @@ import orjson
 from pipeline.records.forms import Record
 from pipeline.records.item import line_of, parsed_item, shape_of_line
 from pipeline.records.mask import MISSING, Step, masked_item, member_name, shape_of_value, shown_name, shown_place, steps_to
-from transforms.attribute_value import Item, is_attribute_value
+from transforms.values import Item, is_attribute_value
 
 # DynamoDB nests 32 levels.
 _DEEPEST: Final = 40

@@ -95,14 +95,9 @@ def key_hash(target: Target, seed: int) -> sql.Composable:
     return sql.SQL("hash_record_extended(ROW({}), {})").format(key, sql.Literal(seed))
 
 
-# Compared as text of the collation "C": other bytes may be equal for the column's own; json and xml have no equality at all.
-_AS_TEXT: Final = ("text", "character varying", "character", "json", "xml")
-
-
 def _is_distinct(column: Column) -> sql.Composable:
-    form = 'target.{0}::text COLLATE "C" IS DISTINCT FROM staged.{0}::text COLLATE "C"'
-    plain = "target.{0} IS DISTINCT FROM staged.{0}"
-    return sql.SQL(form if column.conversion.sql_type in _AS_TEXT else plain).format(sql.Identifier(column.name))
+    both = [sql.SQL("{}.{}").format(sql.SQL(table), sql.Identifier(column.name)) for table in ("target", "staged")]
+    return sql.SQL(column.pg_type.is_distinct).format(*both)
 
 
 # -- keys alone ----------------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pipeline.target.rows import RefusedRow
-from transforms.reject import ErrorCode
+from transforms.rejects import ErrorCode
 
 
 class MismatchKind(StrEnum):

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from transforms.compilation import EncodedRow
-from transforms.reject import ErrorCode
+from transforms.compile import EncodedRow
+from transforms.rejects import ErrorCode
+from transforms.types import split_row
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" * 2
 _TRAILER: Final = b"\xff\xff"
 _pack_field_count = Struct(">h").pack
 _pack_numbered = Struct(">hiq").pack
-_unpack_length = Struct(">i").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +55,13 @@ class RefusedRow:
 
 
 def fields_of(rows: Rows, positions: Sequence[int]) -> Rows:
-    """The same items, of each row only the fields at these positions, which ascend."""
+    """The same items, of each row only the fields at these positions."""
     return Rows(rows.item_numbers, [_fields_of(row, positions) for row in rows.encoded])
 
 
 def _fields_of(row: EncodedRow, positions: Sequence[int]) -> EncodedRow:
-    found = []
-    begin = next_position = 0
-    for position in positions:
-        for _ in range(next_position, position):
-            begin = _end_of_field(row, begin)
-        end = _end_of_field(row, begin)
-        found.append(row[begin:end])
-        begin, next_position = end, position + 1
-    return b"".join(found)
-
-
-def _end_of_field(row: EncodedRow, begin: int) -> int:
-    length: int = _unpack_length(row, begin)[0]
-    # NULL has the length -1, and no bytes.
-    return begin + 4 + max(length, 0)
+    fields = list(split_row(row))
+    return b"".join([fields[position] for position in positions])
 
 
 def copy_stream(rows: Rows, field_count: int) -> io.BytesIO:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from enum import Enum
 from typing import Final
 
-from transforms.reject import ErrorCode
+from transforms.rejects import ErrorCode
 
 
 class Fault(Enum):

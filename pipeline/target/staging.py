@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from pipeline.target.rows import Rows, numbered_copy_stream
 from pipeline.target.session import Cursor
-from transforms.table import Column, Table
+from transforms.table import Table
 
 ITEM: Final = sql.Identifier("ddb2pg_item")
 """The column of the item numbers."""
@@ -20,7 +20,6 @@ COPY_BLOCK: Final = 1 << 18
 # What is gone in a moment is not worth being compressed, nor cut into pieces unless it does not fit into a page. Compressing took a third
 # of the server's time for long documents.
 _WHOLE_ROWS: Final = sql.SQL("toast_tuple_target = 8160")
-_LONG: Final = (sql.SQL("jsonb"), sql.SQL("bytea"), sql.SQL("text"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +42,16 @@ class Staging:
 def stage_unparsed(cursor: Cursor, staging: Staging, table: Table, rows: Rows) -> None:
     """Stage rows that PostgreSQL may refuse.
 
-    A jsonb is staged as the bytes that it came as: the server parses it only where a row stands alone.
+    What the server's parser may refuse is staged as the bytes that it came as: it is parsed only where a row stands alone.
     """
-    types = [sql.SQL("bytea" if _is_jsonb(column) else column.conversion.sql_type) for column in table.columns]
+    types = [sql.SQL(column.pg_type.unparsed_type or column.pg_type.name) for column in table.columns]
     _stage(cursor, staging, table, types, rows, item_is_key=True)
     cursor.execute(sql.SQL("ANALYZE {}").format(staging.identifier))
 
 
 def stage_parsed(cursor: Cursor, staging: Staging, table: Table, rows: Rows) -> None:
     """Stage rows that PostgreSQL took before, each value as what it is."""
-    _stage(cursor, staging, table, [sql.SQL(column.conversion.sql_type) for column in table.columns], rows, item_is_key=False)
+    _stage(cursor, staging, table, [sql.SQL(column.pg_type.name) for column in table.columns], rows, item_is_key=False)
 
 
 def _stage(cursor: Cursor, staging: Staging, table: Table, types: Iterable[sql.SQL], rows: Rows, *, item_is_key: bool) -> None:
@@ -63,7 +62,7 @@ def _stage(cursor: Cursor, staging: Staging, table: Table, types: Iterable[sql.S
             staging.own_name, ITEM, sql.SQL("PRIMARY KEY" if item_is_key else ""), sql.SQL(", ").join(columns), _WHOLE_ROWS
         )
     )
-    long = [sql.SQL("ALTER {} SET STORAGE EXTERNAL").format(sql.Identifier(column.name)) for column, type_ in typed if type_ in _LONG]
+    long = [sql.SQL("ALTER {} SET STORAGE EXTERNAL").format(sql.Identifier(column.name)) for column, _ in typed if column.pg_type.is_long]
     if long:
         cursor.execute(sql.SQL("ALTER TABLE {} {}").format(staging.identifier, sql.SQL(", ").join(long)))
     statement = sql.SQL("COPY {} ({}, {}) FROM STDIN (FORMAT BINARY)").format(staging.identifier, ITEM, names(table.column_names))
@@ -73,16 +72,8 @@ def _stage(cursor: Cursor, staging: Staging, table: Table, types: Iterable[sql.S
 def unparsed_values(table: Table) -> sql.Composed:
     """The columns of the target from those of rows that were staged unparsed, `staged` being their table."""
     return sql.SQL(", ").join(
-        # The first byte of a binary jsonb is its version.
-        sql.SQL("convert_from(substr(staged.{}, 2), 'UTF8')::jsonb" if _is_jsonb(column) else "staged.{}").format(
-            sql.Identifier(column.name)
-        )
-        for column in table.columns
+        sql.SQL(column.pg_type.parse).format(sql.SQL("staged.{}").format(sql.Identifier(column.name))) for column in table.columns
     )
-
-
-def _is_jsonb(column: Column) -> bool:
-    return column.conversion.sql_type == "jsonb"
 
 
 def names(columns: Iterable[str]) -> sql.Composed:

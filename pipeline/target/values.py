@@ -28,7 +28,4 @@ def read_values(cursor: Cursor, table: Table, rows: Rows) -> list[Sequence[SpotV
 
 
 def _value(column: Column) -> sql.Composable:
-    # Before PostgreSQL 14 the epoch is a float, of which rounding to the microsecond is exact until 2100 and beyond.
-    is_instant = column.conversion.sql_type == "timestamp with time zone"
-    form = "(extract(epoch FROM staged.{}) * 1000000)::bigint" if is_instant else "staged.{}::text"
-    return sql.SQL(form).format(sql.Identifier(column.name))
+    return sql.SQL(column.pg_type.as_text).format(sql.SQL("staged.{}").format(sql.Identifier(column.name)))

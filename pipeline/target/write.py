@@ -25,7 +25,7 @@ from pipeline.target.session import Cursor, RowsRefused
 from pipeline.target.sqlstate import code_of
 from pipeline.target.staging import COPY_BLOCK, ITEM, Staging, names, stage_parsed, stage_unparsed, unparsed_values
 from pipeline.target.target import Target
-from transforms.reject import ErrorCode
+from transforms.rejects import ErrorCode
 from transforms.table import Table
 
 WriteRows = Callable[[Cursor, Target, Table, Rows], list[RefusedRow]]

@@ -14,7 +14,7 @@ from tests.faults.fault_table import Faults, note_faults
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, lines_of_export, read_truth, records, row_differences
 from transforms.table import Table
-from transforms.tables import MEETING_AUDIT
+from transforms.tables.medzen import MEETING_AUDIT
 
 # Values as long as these are nobody's words but an item's.
 _LEAST_LENGTH = 16

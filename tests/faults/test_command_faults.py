@@ -18,7 +18,7 @@ from tests.pipeline.planted import report_of
 from tests.postgres_server import Database, Server
 from tests.processes import group_of, kill_group
 from tests.truth import records
-from transforms.tables import MEETING_AUDIT
+from transforms.tables.medzen import MEETING_AUDIT
 
 TARGET = MEETING_AUDIT.target
 ROWS = f"SELECT t::text FROM {TARGET} t ORDER BY 1"

@@ -9,7 +9,7 @@ from tests.command_line import CommandLine
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.postgres_server import Database
-from transforms.tables import MEETING_AUDIT
+from transforms.tables.medzen import MEETING_AUDIT
 
 TARGET = MEETING_AUDIT.target
 # A chunk that is written, the first {first} apart, waits until another session waits for it.

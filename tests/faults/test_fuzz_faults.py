@@ -21,7 +21,7 @@ from tests.postgres_server import Database
 from tests.transforms.reference_conversion import reference_row
 from tests.truth import lines_of_export, records, row_differences
 from transforms.table import Table
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 MIGRATION_TIME = -1  # no item has it
 JSONB = {"subjective", "objective", "assessment", "plan", "event_data"}

@@ -29,7 +29,7 @@ VALUES = [
 ]
 
 DEFINITION = """
-from transforms.convert import Text
+from transforms.rules import Text
 from transforms.table import Column, Missing, Table
 TABLES = [Table("odd", {target!r}, ({key!r},), (
     Column({key!r}, {key!r}, Text(), Missing.REFUSED),

@@ -27,8 +27,8 @@ from pipeline.source.data_file import DataFileRefused, check_file
 from pipeline.source.manifest import DataFile
 from pipeline.job.loading import convert_chunk
 from pipeline.places import LOCAL_AND_AWS
-from transforms.compilation import compile_table
-from transforms.tables import MEETING_AUDIT
+from transforms.compile import compile_table
+from transforms.tables.medzen import MEETING_AUDIT
 path, md5, items = sys.argv[1], sys.argv[2], int(sys.argv[3])
 data_file = DataFile("bomb.json.gz", path, items, md5)
 to_row = compile_table(MEETING_AUDIT, migration_time=0)

@@ -28,8 +28,8 @@ from tests.postgres_server import Database, Server
 from tests.process_watch import Seen, look_at_files, watched
 from tests.tls_server import TlsServer
 from tests.unpacked import unpacked
-from transforms.convert import Text
-from transforms.reject import NoticeCode
+from transforms.rejects import NoticeCode
+from transforms.rules import Text
 
 PATIENT = "PLANTED-PATIENT-VALUE"
 PATIENT_ID = "44444444-4444-4444-8444-444444444444"

@@ -21,7 +21,7 @@ from tests.faults.jobs import chunks, wait_until
 from tests.handmade_export import write_export
 from tests.postgres_server import Database
 from tests.processes import group_of, kill_group, workers_of
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 # Each chunk takes a while without taking time of a processor, so that there is something to cut short.
 SLOW = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END'; " + "; ".join(

@@ -19,7 +19,7 @@ from pipeline.target import session as session_module
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.postgres_server import Database, Server
-from transforms.tables import MEETING_AUDIT
+from transforms.tables.medzen import MEETING_AUDIT
 
 TARGET = MEETING_AUDIT.target
 # Each chunk takes so long that something can happen meanwhile.

@@ -17,7 +17,7 @@ from tests.flink.cluster import Cluster, wait_until
 from tests.flink.conftest import AUDIT, BUCKET, DATABASE_OF_WORKERS
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
-from transforms.tables.meeting_audit import MEETING_AUDIT
+from transforms.tables.medzen import MEETING_AUDIT
 
 # The parts of the cluster may have to be fetched and built first.
 pytestmark = pytest.mark.timeout(3600)

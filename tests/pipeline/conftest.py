@@ -22,7 +22,7 @@ from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports
 from tests.postgres_server import Database
 from transforms.table import Table, Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.postgres_server import Database
 from tests.truth import records
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 NEW_ID = "ffffffff-0000-4000-8000-{:012d}"
 

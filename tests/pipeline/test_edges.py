@@ -105,8 +105,8 @@ def test_a_custom_table_definition_from_a_file(tmp_path: Path, database: Databas
     database.execute('CREATE TABLE "My Visits" (visit text PRIMARY KEY, shout text, n jsonb)')
     definition = tmp_path / "my_visits.py"
     definition.write_text(
-        "from transforms.convert import Jsonb, Text\n"
-        "from transforms.reject import NoticeCode\n"
+        "from transforms.rules import Jsonb, Text\n"
+        "from transforms.rejects import NoticeCode\n"
         "from transforms.table import Column, Missing, Table\n"
         "def is_loud(text): return text.isupper()\n"
         "TABLES = [Table('visits', '\"My Visits\"', ('visit',), (\n"

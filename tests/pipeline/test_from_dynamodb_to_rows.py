@@ -19,7 +19,7 @@ from tests.aws_server import AwsServer
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
 from transforms.table import Table
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 COPIES = 40

@@ -21,7 +21,7 @@ from tests.plain_loads import plans_of
 from tests.postgres_server import Database, Server
 from tests.truth import records
 from tests.unpacked import unpacked
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.command_line import CommandLine
 from tests.pipeline.source.made_exports import gzip_of_items, make_export
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 TABLE = VIDEO_SESSIONS.source
 SIZES = ("--split_items=100", "--most_splits=4", "--chunk_items=30", "--direct_num_workers=1")

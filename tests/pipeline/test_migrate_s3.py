@@ -30,8 +30,7 @@ from tests.peak_memory import peak_mb
 from tests.postgres_server import Database, Server
 from tests.truth import assert_equals_truth
 from transforms.table import Table
-from transforms.tables import TABLES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import TABLES, VIDEO_SESSIONS
 
 TABLE = "medzen-video-sessions"
 BUCKET = "migrate-s3"
@@ -514,7 +513,7 @@ def test_a_server_that_never_gives_a_whole_body_ends_the_run(
 _TELL_WHAT_TRAVELS = """
 from pathlib import Path
 from apache_beam.runners.portability.fn_api_runner import fn_runner
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 run = fn_runner.FnApiRunner.run_via_runner_api
 

@@ -20,8 +20,7 @@ from tests.command_line import CommandLine
 from tests.pipeline.source.made_exports import EXPORT_ID, MadeExport
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records, records_in
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import SOAP_NOTES, VIDEO_SESSIONS
 
 TABLES = [VIDEO_SESSIONS, SOAP_NOTES]
 AUDIT = "medzen-meeting-audit"
@@ -174,7 +173,7 @@ def test_a_file_that_is_overwritten_between_check_and_reading_is_not_proved(tmp_
     thief.write_text(
         "import os, pathlib\n"
         "from pipeline import steps\n"
-        "from transforms.tables import TABLES\n"
+        "from transforms.tables.medzen import TABLES\n"
         "check = steps.check_data_file\n"
         f"path, new = pathlib.Path({str(path)!r}), pathlib.Path({str(tmp_path / 'new')!r})\n"
         "def check_and_overwrite(data_file, plan):\n"

@@ -17,7 +17,7 @@ from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 TABLE = "medzen-video-sessions"
 
@@ -156,7 +156,7 @@ def test_records_that_vanish_are_missed(tmp_path: Path, run: CommandLine, databa
     thief = tmp_path / "thief_tables.py"
     thief.write_text(
         "from pipeline.records import files\n"
-        "from transforms.tables import TABLES\n"
+        "from transforms.tables.medzen import TABLES\n"
         "write = files.RecordFiles.write\n"
         "def write_less(self, batch):\n"
         "    write(self, files.RecordBatch(batch.split, batch.records[1:], batch.is_last))\n"

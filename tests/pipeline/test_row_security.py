@@ -21,7 +21,7 @@ from tests.pipeline.conftest import everything_in
 from tests.pipeline.planted import add_rows, report_of
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 SESSIONS, NOTES, AUDIT = TARGETS = [table.target for table in TABLES]
 ROLES = ["anon", "authenticated", "service_role", "authenticator", "project_owner", "importer"]

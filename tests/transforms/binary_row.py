@@ -1,4 +1,4 @@
-"""Decodes an encoded row, from PostgreSQL's documentation of the binary COPY format and of its types, not from `transforms/wire.py`.
+"""Decodes an encoded row, from PostgreSQL's documentation of the binary COPY format and of its types, not from `transforms/types.py`.
 
 https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": each field is a 32-bit length in network byte order, -1 for NULL,
 then that many bytes. The bytes are the type's `send` form: uuid 16 bytes, bool 1, text its UTF-8, timestamptz a 64-bit count of

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from transforms import native
-from transforms.compilation import ToRow, compile_table
-from transforms.reject import ItemRefused
+from transforms.compile import ToRow, compile_table
+from transforms.native import plan as native
+from transforms.rejects import ItemRefused
 from transforms.table import Table
 
 

@@ -7,12 +7,9 @@ import pytest
 from binary_row import TARGETS, decode_row
 from both_ways import compile_both_ways
 
-from transforms.reject import ItemRefused
+from transforms.rejects import ItemRefused
 from transforms.table import Table, Unmapped
-from transforms.tables import TABLES
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
 MIGRATION_TIME = 1_764_000_123_456_789  # microseconds; no item of the tests has it
 ABSENT = object()

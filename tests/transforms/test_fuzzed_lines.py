@@ -9,9 +9,9 @@ from sound_items import MIGRATION_TIME, SOUND, to_row
 from tests.faults.fault_table import Faults, note_faults
 from tests.fuzzed_lines import mutated_line
 from tests.transforms.reference_conversion import parse, reference_row
-from transforms.reject import ItemRefused
+from transforms.rejects import ItemRefused
 from transforms.table import Table
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 @pytest.mark.parametrize("lines", [7_000, pytest.param(340_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])

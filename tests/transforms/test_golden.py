@@ -13,7 +13,7 @@ import pytest
 from binary_row import TARGETS
 from sound_items import MIGRATION_TIME, to_row
 
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BY_SOURCE = {table.source: table for table in TABLES}

@@ -11,19 +11,16 @@ from both_ways import compile_both_ways, compile_in_python
 from sound_items import ABSENT, SESSION, SOUND, changed, line_of, note, row_of
 
 from sample_export import write_sample_exports
-from transforms import native, wire
-from transforms.column import compile_column
-from transforms.compilation import compile_table
-from transforms.convert import Encoder, Text
-from transforms.maps import maps_of
-from transforms.native import Kind, Step, compile_sound_rows
+from transforms import types as wire
+from transforms.columns import compile_column, maps_of
+from transforms.compile import compile_table
+from transforms.native import plan as native
+from transforms.native.plan import Kind, Step, compile_sound_rows
 from transforms.native.sound_rows import SoundRows
-from transforms.reject import ItemRefused, Notice, NoticeCode
+from transforms.rejects import ItemRefused, Notice, NoticeCode
+from transforms.rules import Encoder, Text
 from transforms.table import Column, Otherwise, Table
-from transforms.tables import TABLES
-from transforms.tables.meeting_audit import EVENT_TYPE
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import EVENT_TYPE, SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
 BY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.source)
 

@@ -23,7 +23,7 @@ def library(name: str) -> str:
 )
 def test_the_sanitizers_find_nothing(tmp_path: Path, files: list[str]) -> None:
     """In the tests of the conversion, with a module that they look into."""
-    for room in ("transforms", "tests", "pipeline"):
+    for room in ("transforms", "tests", "pipeline", "sample_export"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     native = tmp_path / "transforms" / "native"

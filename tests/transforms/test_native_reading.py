@@ -9,12 +9,9 @@ import pytest
 from both_ways import compile_both_ways
 from sound_items import AUDIT, NOTE, SESSION, SOUND, changed, line_of, note
 
-from transforms.compilation import ToRow
-from transforms.reject import ItemRefused
-from transforms.tables import TABLES
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.compile import ToRow
+from transforms.rejects import ItemRefused
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
 TO_ROW = {table.source: compile_both_ways(table, migration_time=0) for table in TABLES}
 SHORT = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from sound_items import SOUND, line_of, to_row
 from strategies import BRIEF, json_documents, mutated_items, mutated_lines, odd_values
 
-from transforms.reject import ItemRefused
+from transforms.rejects import ItemRefused
 from transforms.table import Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 BY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.source)
 # What the dead-letter table allows of the two stages that an item alone can fail.

@@ -6,11 +6,11 @@ import pickle
 import pytest
 from sound_items import AUDIT, NOTE, SESSION, SOUND, changed, line_of
 
-from transforms.compilation import compile_table
-from transforms.convert import Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
-from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, Stage, TransformRefused, ValueRefused
+from transforms.compile import compile_table
+from transforms.rejects import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, Stage, TransformRefused, ValueRefused
+from transforms.rules import Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
 from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 VALUES = [

@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 from sound_items import AUDIT, SESSION, UUID_1, changed, note, row_of
 from strategies import MODERATE, decimals, json_numbers, structures, texts, to_typed_json
 
-from transforms.attribute_value import attribute_value_to_json, is_number
-from transforms.convert import Uuid, is_uuid
-from transforms.reject import ItemRefused, ValueRefused
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.rejects import ItemRefused, ValueRefused
+from transforms.rules import Uuid, is_uuid
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, VIDEO_SESSIONS
+from transforms.values import attribute_value_to_json, is_number
 
 
 class Number(str):

@@ -22,12 +22,9 @@ from sound_items import (
     to_row,
 )
 
-from transforms.reject import ItemRefused, Stage
+from transforms.rejects import ItemRefused, Stage
 from transforms.table import Unmapped
-from transforms.tables import TABLES
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
 SESSION_FAULTS = {
     "id": ({"S": "x"}, "invalid_uuid"),

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from sound_items import ABSENT, AUDIT, NULL, changed, note, only, refusal_of, row_of
 
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES
 
 
 class Digits(str):

@@ -3,10 +3,7 @@
 import pytest
 from sound_items import ABSENT, AUDIT, NOTE, NULL, SESSION, SOUND, changed, note, only, refusal_of, row_of
 
-from transforms.tables import TABLES
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
 MISSING = pytest.mark.parametrize("missing", [ABSENT, NULL], ids=["absent", "NULL"])
 

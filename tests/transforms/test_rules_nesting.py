@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from sound_items import AUDIT, SESSION, changed, line_of, only, refusal_of_line, row_of, to_row
 from strategies import BRIEF
 
-from transforms.reject import ReadRefused
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.rejects import ReadRefused
+from transforms.tables.medzen import MEETING_AUDIT, VIDEO_SESSIONS
 
 KINDS = pytest.mark.parametrize("kind", ["L", "M"])
 

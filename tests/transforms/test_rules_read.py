@@ -5,9 +5,7 @@ import json
 import pytest
 from sound_items import ABSENT, AUDIT, NOTE, SESSION, changed, line_of, note, only, refusal_of, refusal_of_line, row_of, to_row
 
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, VIDEO_SESSIONS
 
 LINE = line_of(AUDIT).strip()
 INVALID_JSON = {

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from sound_items import AUDIT, NOTE, SESSION, changed, line_of, only, refusal_of, row_of
 from strategies import MODERATE, json_numbers
 
-from transforms.reject import TransformRefused
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.rejects import TransformRefused
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, VIDEO_SESSIONS
 
 MILLISECONDS_2000 = 946_684_800_000
 MILLISECONDS_2100 = 4_102_444_800_000

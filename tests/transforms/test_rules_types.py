@@ -5,9 +5,7 @@ import uuid
 import pytest
 from sound_items import AUDIT, NOTE, SESSION, SOUND, UUID_1, changed, note, only, refusal_of, row_of
 
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, VIDEO_SESSIONS
 
 VALUES = {
     "S": {"S": "x"},

@@ -5,8 +5,8 @@ from binary_row import decode_row
 from both_ways import compile_both_ways
 from sound_items import NULL, line_of
 
-from transforms.convert import Boolean, Jsonb, Text, Timestamp, Uuid
-from transforms.reject import ItemRefused
+from transforms.rejects import ItemRefused
+from transforms.rules import Boolean, Jsonb, Text, Timestamp, Uuid
 from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table, Unmapped
 
 NOW = 1_764_000_123_456_789
@@ -19,7 +19,7 @@ def run(columns, item, unmapped=Unmapped.NOTICE):
         encoded, notices = to_row(line_of(item))
     except ItemRefused as refused:
         return sorted((str(error.code), error.attribute) for error in refused.errors)
-    values = decode_row(encoded, [column.conversion.sql_type for column in columns])
+    values = decode_row(encoded, [column.pg_type.name for column in columns])
     return values, sorted((str(notice.code), notice.attribute) for notice in notices)
 
 

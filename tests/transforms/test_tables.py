@@ -3,10 +3,9 @@
 from binary_row import TARGETS
 from sound_items import ABSENT, SESSION, changed, line_of
 
-from transforms.compilation import compile_table
+from transforms.compile import compile_table
 from transforms.table import Table
-from transforms.tables import TABLES
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import TABLES, VIDEO_SESSIONS
 
 
 def test_the_tables_in_their_order():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from transforms.reject import Notice
+from transforms.rejects import Notice
 
 VERSION: int
 

@@ -11,7 +11,7 @@ from tests.command_line import CommandLine
 from tests.pipeline.planted import report_of
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
-from transforms.tables import TABLES, VIDEO_SESSIONS
+from transforms.tables.medzen import TABLES, VIDEO_SESSIONS
 
 SHIFTED = """
     CREATE FUNCTION shift() RETURNS trigger LANGUAGE plpgsql AS

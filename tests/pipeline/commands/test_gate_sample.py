@@ -24,7 +24,7 @@ from tests.pipeline.planted import add_rows
 from tests.plain_loads import plans_of
 from tests.postgres_server import Database
 from tests.truth import records
-from transforms.tables import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 TARGET = VIDEO_SESSIONS.target
 

@@ -121,8 +121,8 @@ def test_a_mended_definition_takes_them_as_they_are(loaded: Path, tmp_path: Path
     definition = tmp_path / "mended.py"
     definition.write_text(
         "from dataclasses import replace\n"
-        "from transforms.convert import Text\n"
-        "from transforms.tables import MEETING_AUDIT\n"
+        "from transforms.rules import Text\n"
+        "from transforms.tables.medzen import MEETING_AUDIT\n"
         "columns = [replace(c, conversion=Text()) if c.name == 'session_id' else c for c in MEETING_AUDIT.columns]\n"
         "TABLES = [replace(MEETING_AUDIT, columns=tuple(columns))]\n"
     )

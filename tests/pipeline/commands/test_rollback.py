@@ -16,7 +16,7 @@ from tests.command_line import CommandLine
 from tests.pipeline.planted import add_rows, report_of
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records, text_of
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 TARGETS = [table.target for table in TABLES]
 MARK = "PATIENT-SECRET"

@@ -14,7 +14,7 @@ from tests.handmade_export import write_export
 from tests.pipeline.planted import NEW_ID, add_rows, found_in, plant, report_of
 from tests.postgres_server import Database
 from tests.truth import records, text_of
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 @pytest.fixture(scope="module")

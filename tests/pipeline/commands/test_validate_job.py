@@ -29,7 +29,7 @@ from tests.pipeline.planted import found_in, plant
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database, Server
 from tests.truth import records
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 @pytest.fixture(scope="module")

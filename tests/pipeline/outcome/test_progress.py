@@ -16,7 +16,7 @@ from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database
-from transforms.tables import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

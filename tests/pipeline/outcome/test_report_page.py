@@ -24,7 +24,7 @@ from pipeline.preflight.findings import Level
 from pipeline.records.gather import gather_records
 from pipeline.target.mismatch import MismatchKind
 from tests.pipeline.outcome.reported import TABLES, Reported, dead_letter, error, make_run, report_of
-from transforms.reject import ErrorCode
+from transforms.rejects import ErrorCode
 
 TEMPLATE = Path(pipeline.outcome.page.__file__).parent / "template"
 

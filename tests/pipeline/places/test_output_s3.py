@@ -26,7 +26,7 @@ from tests.command_line import CommandLine
 from tests.fault_proxy import ACCESS_DENIED, INTERNAL_ERROR, Answer, Cut, Fault, FaultProxy, Request
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 NO_SUCH_UPLOAD = Answer(404, "NoSuchUpload", "The specified multipart upload does not exist.")
 FORMS = [JsonLines(), Parquet(RecordKind.DEAD_LETTERS)]

@@ -15,7 +15,7 @@ from tests.command_line import CommandLine
 from tests.pipeline.places.places import FolderThroughBeam, OurFileSystem
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 
 def _list(storage: Storage, uri: str) -> object:
@@ -114,7 +114,7 @@ def test_an_export_behind_beam_is_migrated(tmp_path: Path, database: Database, r
     root = tmp_path / "export"
     write_sample_exports(root, items=600, seed=14, faulty=0.05, odd=0.1, items_per_file=200, tables=[VIDEO_SESSIONS.source])
     tables = tmp_path / "tables_and_file_system.py"
-    tables.write_text("from tests.pipeline.places.places import OurFileSystem\nfrom transforms.tables import TABLES\n")
+    tables.write_text("from tests.pipeline.places.places import OurFileSystem\nfrom transforms.tables.medzen import TABLES\n")
 
     finished = run.migrate(f"{OurFileSystem.SCHEME}:/{root}", "--tables", tables)
 

@@ -18,8 +18,8 @@ from tests.command_line import CommandLine, Finished
 from tests.handmade_export import write_export
 from tests.pipeline.conftest import Look, everything_in
 from tests.postgres_server import Database, Server
-from transforms import native
-from transforms.tables import TABLES
+from transforms.native import plan as native
+from transforms.tables.medzen import TABLES
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,8 +9,8 @@ import pytest
 from tests.handmade_export import write_export
 from tests.pipeline.conftest import Look
 from tests.postgres_server import Database
-from transforms.convert import OneOf, Text, Timestamp, UpperCased
-from transforms.reject import NoticeCode
+from transforms.rejects import NoticeCode
+from transforms.rules import OneOf, Text, Timestamp, UpperCased
 from transforms.table import Column, LaterOf, Missing, Otherwise, Table
 
 NOTES = "clinical_notes"

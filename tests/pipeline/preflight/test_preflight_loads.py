@@ -21,7 +21,7 @@ from tests.pipeline.source.made_exports import base64_md5
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database
 from transforms.table import Missing, Table, Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 SOAP_NOTES = "medzen-soap-notes"
 

@@ -12,7 +12,7 @@ from psycopg2.extensions import make_dsn
 from tests.command_line import CommandLine
 from tests.pipeline.conftest import Look
 from tests.postgres_server import Database
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 TARGETS = [table.target for table in TABLES]
 SERVICE, OWNER, SUBJECT = "service_role", "project_owner", "subject"

@@ -20,9 +20,7 @@ from tests.handmade_export import write_export
 from tests.postgres_server import Database
 from tests.truth import lines_of_export
 from transforms.table import Unmapped
-from transforms.tables import TABLES
-from transforms.tables.meeting_audit import MEETING_AUDIT
-from transforms.tables.soap_notes import SOAP_NOTES
+from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, TABLES
 
 ID = "0a1b2c3d-0000-4000-8000-00000000abcd"
 
@@ -207,7 +205,7 @@ def test_what_is_shown_is_what_is_loaded(database: Database, run: CommandLine, t
 
     [sample] = json.loads(finished.stdout)["samples"]
     shown = {row["id"]: row for item in sample["items"] if (row := {column["column"]: column["row"] for column in item["columns"]})}
-    names = [column.name for column in SOAP_NOTES.columns if column.conversion.sql_type in ("text", "uuid")]
+    names = [column.name for column in SOAP_NOTES.columns if column.pg_type.name in ("text", "uuid")]
     rows = database.query(f"SELECT {', '.join(f'{name}::text' for name in names)} FROM clinical_notes")
     assert len(rows) == 30
     for row in rows:

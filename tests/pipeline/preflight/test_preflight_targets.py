@@ -14,7 +14,7 @@ from tests.command_line import CommandLine
 from tests.pipeline.conftest import Attempt, everything_in
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 TARGETS = ("video_call_sessions", "clinical_notes", "video_call_audit_log")
 
@@ -93,7 +93,7 @@ def test_a_column_of_another_type_is_named_with_both_types(database: Database, t
     shown = database.value(
         "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s", table, column
     )
-    wanted = next(known.conversion.sql_type for of in TABLES if of.target == table for known in of.columns if known.name == column)
+    wanted = next(known.pg_type.name for of in TABLES if of.target == table for known in of.columns if known.name == column)
     assert f"is of type {shown}, but must be {wanted}" in problem
 
 

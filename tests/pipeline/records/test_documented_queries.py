@@ -14,7 +14,7 @@ import pytest
 from pipeline.records.forms import RecordFormat, RecordKind
 from tests.pipeline.records.conftest import LoadedExport
 from tests.truth import records
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "dead-letters.md").read_text(encoding="utf-8")
 

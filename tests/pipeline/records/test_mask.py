@@ -19,10 +19,10 @@ from pipeline.records.show import Names, record_to_json
 from pipeline.records.summary import summarise
 from pipeline.records.terminal import print_dead_letter, print_summary
 from tests.strategies import MODERATE, odd_values, structures, to_typed_json
-from transforms.compilation import compile_table
-from transforms.reject import ItemRefused
+from transforms.compile import compile_table
+from transforms.rejects import ItemRefused
 from transforms.table import Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 NAMED = {table.source: named_paths(table) for table in TABLES}
 SOAP = NAMED["medzen-soap-notes"]

@@ -23,7 +23,7 @@ from pipeline.records.json_lines import JsonLines
 from pipeline.records.parquet import Parquet
 from tests.pipeline.records.conftest import LoadedExport
 from tests.truth import assert_equals_truth, records
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 FORMS = [JsonLines(), Parquet(RecordKind.DEAD_LETTERS)]
 

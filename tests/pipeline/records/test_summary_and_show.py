@@ -21,7 +21,7 @@ from pipeline.records.show import Filter, Names, ShownLine, choose, item_lines
 from pipeline.records.summary import TableSummary, summarise
 from tests.command_line import CommandLine
 from tests.pipeline.records.conftest import LoadedExport
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 def _summaries(place: Path, output: str = "/nowhere") -> list[TableSummary]:

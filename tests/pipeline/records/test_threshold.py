@@ -20,7 +20,7 @@ from tests.pipeline.target.made_loads import PLAIN, Lab, chunk_of, thing
 from tests.postgres_server import Database
 from tests.processes import group_of
 from tests.truth import assert_equals_truth
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 HALF = Fraction(1, 2)
 

@@ -21,8 +21,8 @@ from pipeline.target.rows import Rows
 from pipeline.target.session import RetryLimit, Session
 from pipeline.target.target import Target, find_target
 from tests.postgres_server import Database
-from transforms.compilation import compile_table
-from transforms.convert import Jsonb, Text, Uuid
+from transforms.compile import compile_table
+from transforms.rules import Jsonb, Text, Uuid
 from transforms.table import Column, Missing, Table, Unmapped
 
 THING = Table(

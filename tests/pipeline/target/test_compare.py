@@ -16,8 +16,8 @@ from pipeline.target.compare import Comparison, compare_rows, find_keys, values_
 from pipeline.target.rows import Rows
 from tests.pipeline.target.made_loads import THING, Lab, rows_of, thing, uuid
 from tests.postgres_server import Database
-from transforms.compilation import compile_table
-from transforms.convert import Boolean, Jsonb, Text, Timestamp, Uuid
+from transforms.compile import compile_table
+from transforms.rules import Boolean, Jsonb, Text, Timestamp, Uuid
 from transforms.table import Column, Missing, Table
 
 EVERY_TYPE = Table(

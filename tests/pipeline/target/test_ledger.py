@@ -17,7 +17,7 @@ from pipeline.target.rows import RefusedRow
 from pipeline.target.session import RowsRefused
 from tests.pipeline.target.made_loads import PLAIN, THING, Lab
 from tests.postgres_server import Database
-from transforms.reject import ErrorCode
+from transforms.rejects import ErrorCode
 from transforms.table import Unmapped
 
 CLEAN = ChunkCounts(items=10, rows=10, notices=0, dead_letter_codes={}, notice_codes={})

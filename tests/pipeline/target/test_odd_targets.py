@@ -9,7 +9,7 @@ from psycopg2.extensions import make_dsn, quote_ident
 
 from tests.pipeline.target.made_loads import PLAIN, THING, Lab, thing, uuid
 from tests.postgres_server import Database
-from transforms.convert import Jsonb, Text, Uuid
+from transforms.rules import Jsonb, Text, Uuid
 from transforms.table import Column, Missing, Table
 
 KEY_CONFLICT = ("primary_key_conflict", "23505")

@@ -7,7 +7,7 @@ import pytest
 from binary_row import AUDIT_TARGET
 from sound_items import ABSENT, AUDIT, NULL, T1, T2, UUID_2, Refusal, changed, only, refusal_of, row_of
 
-from transforms.tables.meeting_audit import MEETING_AUDIT
+from transforms.tables.medzen import MEETING_AUDIT
 
 MISSING = pytest.mark.parametrize("missing", [ABSENT, NULL], ids=["absent", "NULL"])
 SOUND_ROW = row_of(MEETING_AUDIT, AUDIT)
@@ -35,7 +35,7 @@ def test_source_and_target():
 
 def test_columns_and_types():
     """The columns are those of the mapping's CREATE TABLE, each once, with its type; only `event_data` can be NULL."""
-    assert {column.name: column.conversion.sql_type for column in MEETING_AUDIT.columns} == AUDIT_TARGET
+    assert {column.name: column.pg_type.name for column in MEETING_AUDIT.columns} == AUDIT_TARGET
     assert len(MEETING_AUDIT.column_names) == len(AUDIT_TARGET)
     assert {column.name for column in MEETING_AUDIT.columns if column.is_nullable} == {"event_data"}
 

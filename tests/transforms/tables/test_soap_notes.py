@@ -7,7 +7,7 @@ import pytest
 from binary_row import NOTES_TARGET
 from sound_items import ABSENT, MIGRATION_TIME, NOTE, NULL, changed, note, only, refusal_of, row_of
 
-from transforms.tables.soap_notes import SOAP_NOTES
+from transforms.tables.medzen import SOAP_NOTES
 
 MISSING = pytest.mark.parametrize("missing", [ABSENT, NULL], ids=["absent", "NULL"])
 COMPONENTS = ("subjective", "objective", "assessment", "plan")
@@ -36,7 +36,7 @@ def test_source_and_target():
 
 def test_columns_and_types():
     """The columns are those of the mapping's CREATE TABLE, each once, with its type."""
-    assert {column.name: column.conversion.sql_type for column in SOAP_NOTES.columns} == NOTES_TARGET
+    assert {column.name: column.pg_type.name for column in SOAP_NOTES.columns} == NOTES_TARGET
     assert len(SOAP_NOTES.column_names) == len(NOTES_TARGET)
 
 

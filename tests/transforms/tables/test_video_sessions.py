@@ -7,7 +7,7 @@ import pytest
 from binary_row import SESSIONS_TARGET
 from sound_items import ABSENT, MIGRATION_TIME, NULL, SESSION, changed, row_of
 
-from transforms.tables.video_sessions import VIDEO_SESSIONS
+from transforms.tables.medzen import VIDEO_SESSIONS
 
 FIELDS = {
     "id": "id",
@@ -44,7 +44,7 @@ def test_source_and_target():
 
 def test_columns_and_types():
     """The columns are those of the mapping's CREATE TABLE, each once, with its type."""
-    assert {column.name: column.conversion.sql_type for column in VIDEO_SESSIONS.columns} == SESSIONS_TARGET
+    assert {column.name: column.pg_type.name for column in VIDEO_SESSIONS.columns} == SESSIONS_TARGET
     assert len(VIDEO_SESSIONS.column_names) == len(SESSIONS_TARGET)
 
 

@@ -14,7 +14,7 @@ from tests.pipeline.engines.dataflow.job_shape import MIGRATION_STAGE, par_dos_b
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, lines_of_export
 from tests.unpacked import unpacked
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 
 def test_three_tables_are_loaded_one_after_the_other(

@@ -26,7 +26,7 @@ from pipeline.sql import read_sql
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database, Server
 from transforms.table import Table, Unmapped
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 SESSIONS, NOTES, AUDIT = (f"public.{table.target}" for table in TABLES)
 Verdicts = dict[tuple[str, str | None], list[str]]

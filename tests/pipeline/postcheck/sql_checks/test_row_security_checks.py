@@ -10,7 +10,7 @@ from psycopg2.extensions import make_dsn
 
 from tests.pipeline.postcheck.sql_checks.loaded import AUDIT, NOTES, PLAIN, SESSIONS, Loaded, Verdicts, psql, verdicts_of_psql
 from tests.postgres_server import Database, Server
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 MakeRoles = Callable[[Database], None]
 

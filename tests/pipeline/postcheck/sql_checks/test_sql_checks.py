@@ -9,7 +9,7 @@ from pipeline.target.session import Session
 from tests.pipeline.conftest import everything_in
 from tests.pipeline.postcheck.sql_checks.loaded import AUDIT, NOTES, PLAIN, SESSIONS, Loaded, Verdicts, changed, psql, verdicts_of_psql
 from tests.postgres_server import Server
-from transforms.tables import TABLES
+from transforms.tables.medzen import TABLES
 
 PER_TABLE = {
     SESSIONS: ["counts", "spot checks", "instants", "timestamps", "enumerations"],

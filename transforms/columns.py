@@ -1,18 +1,18 @@
-"""One column of a definition, compiled into a function from the map that holds its attribute to its field.
+"""One column of a definition, compiled into a function from the map that holds its attribute to its field; and those maps.
 
-This is all that a column does; `transforms.native` says what the compiled way does of it.
+This is all that a column does; `transforms/native/plan.py` says what the compiled way does of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from transforms import wire
-from transforms.attribute_value import ABSENT, JSON_TYPE_OF_TAG, NOT_AN_ATTRIBUTE_VALUE, Item, check_number, is_attribute_value, is_missing
-from transforms.convert import Encoder, Timestamp
-from transforms.reject import ErrorCode, Notice, NoticeCode, ValueRefused
+from transforms.rejects import ErrorCode, Notice, NoticeCode, ValueRefused
+from transforms.rules import Encoder
 from transforms.table import Column, LaterOf, Missing, Otherwise
+from transforms.types import NULL, TIMESTAMPTZ, timestamptz_field, timestamptz_of_field
+from transforms.values import ABSENT, JSON_TYPE_OF_TAG, NOT_AN_ATTRIBUTE_VALUE, Item, check_number, is_attribute_value, is_missing
 
 ToField = Callable[[Item, list[Notice]], bytes]
 IfMissing = Callable[[list[Notice]], bytes]
@@ -70,7 +70,7 @@ def _field_if_missing(column: Column) -> bytes:
     """The field of a column whose missing rule does not depend on the load."""
     if isinstance(column.missing, Otherwise):
         return column.conversion.encoder("")(column.missing.content, [])
-    return wire.NULL
+    return NULL
 
 
 def _compile_attribute(column: Column, path: str, name: str, if_missing: IfMissing) -> ToField:
@@ -122,7 +122,7 @@ def _compile_missing(column: Column, migration_time: int) -> IfMissing:
         return _refuse_missing
     if column.missing is Missing.MIGRATION_TIME:
         notice = Notice(NoticeCode.TIMESTAMP_DEFAULTED, next(iter(column.paths), column.name))
-        now = wire.timestamptz_field(migration_time)
+        now = timestamptz_field(migration_time)
 
         def default(notices: list[Notice]) -> bytes:
             notices.append(notice)
@@ -139,10 +139,10 @@ def _refuse_missing(_notices: list[Notice]) -> bytes:
 
 
 def _compile_later_of(column: Column, first: str, second: str, if_missing: IfMissing) -> ToField:
-    if "." in first + second or column.conversion.sql_type != Timestamp.sql_type:
+    if "." in first + second or column.conversion.pg_type != TIMESTAMPTZ:
         message = f"{column.name}: LaterOf takes two timestamps at the top level of the item"
         raise ValueError(message)
-    convert = {name: _compile_attribute(column, name, name, lambda _notices: wire.NULL) for name in (first, second)}
+    convert = {name: _compile_attribute(column, name, name, lambda _notices: NULL) for name in (first, second)}
 
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
         refusals = {}
@@ -154,7 +154,55 @@ def _compile_later_of(column: Column, first: str, second: str, if_missing: IfMis
                 refusals[name] = refused
         if refusals:
             raise EachRefused(refusals)
-        present = [field for field in found if field != wire.NULL]
-        return max(present, key=wire.timestamptz_of_field) if present else if_missing(notices)
+        present = [field for field in found if field != NULL]
+        return max(present, key=timestamptz_of_field) if present else if_missing(notices)
 
     return to_field
+
+
+# -- the maps that columns take their attributes from --------------------------------------------------------------------------------------
+
+
+class Map(NamedTuple):
+    """`path` is "" for the item itself; `parent` is the number of the map that it is in, `known` what columns take of it."""
+
+    path: str
+    parent: int
+    name: str
+    known: frozenset[str]
+
+
+def maps_of(columns: Iterable[Column]) -> list[Map]:
+    """The item first, then every map inside it that a column's path goes through, parents before children."""
+    names: dict[str, set[str]] = {"": set()}
+    for path in (path for column in columns for path in column.paths):
+        holder = ""
+        for name in path.split("."):
+            names.setdefault(holder, set()).add(name)
+            holder = join(holder, name)
+    paths = list(names)
+    return [
+        Map(
+            path=path,
+            parent=paths.index(path.rpartition(".")[0]) if path else 0,
+            name=path.rpartition(".")[2],
+            known=frozenset(known),
+        )
+        for path, known in names.items()
+    ]
+
+
+def join(path: str, name: str) -> str:
+    """The path of an attribute of a map."""
+    return f"{path}.{name}" if path else name
+
+
+def open_map(map_: Map, parent: Item) -> Item:
+    """The members of one; raises `ValueRefused`."""
+    value = parent.get(map_.name, ABSENT)
+    if is_missing(value):
+        return {}
+    if is_attribute_value(value) and "M" in value:
+        members: Item = value["M"]
+        return members
+    raise wrong_type(value, ("M",))

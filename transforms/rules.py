@@ -1,6 +1,6 @@
-"""The conversions a table definition is written with: the content of one attribute value to one field of a row.
+"""The rules a table definition is written with, each in front of a type: the content of one attribute value to one field of a row.
 
-Each conversion is a small frozen value that says which type tags it takes and which column type it fills, and makes an *encoder*: a
+Each is a small frozen value that says which type tags it takes and which type of column it fills, and makes an *encoder*: a
 function from content (`"5f0c..."` of `{"S": "5f0c..."}`) to the encoded field, which raises `ValueRefused` and notes notices. Encoders are
 made once a table, so what can be prepared is.
 """
@@ -14,14 +14,29 @@ from dataclasses import dataclass
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, ClassVar, Final, Protocol
 
-from transforms import wire
-from transforms.attribute_value import HOLDS_NUL, attribute_value_to_json, check_number
-from transforms.reject import ErrorCode, Notice, NoticeCode, ValueRefused
+from transforms.rejects import ErrorCode, Notice, NoticeCode, ValueRefused
+from transforms.types import (
+    BOOLEAN,
+    JSONB,
+    NULL,
+    POSTGRES_EPOCH,
+    TEXT,
+    TIMESTAMPTZ,
+    UUID,
+    PgType,
+    boolean_field,
+    jsonb_field,
+    pack_timestamptz,
+    text_field,
+    timestamptz_field,
+    uuid_field,
+)
+from transforms.values import HOLDS_NUL, attribute_value_to_json, check_number
 
 Encoder = Callable[[Any, list[Notice]], bytes]
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_UUID_LENGTH: Final = wire.uuid_field(b"")
+_UUID_LENGTH: Final = uuid_field(b"")
 _INVALID_UUID: Final = "must be a UUID of 8-4-4-4-12 hexadecimal digits"
 
 _MILLISECONDS_2000: Final = 946_684_800_000
@@ -41,8 +56,8 @@ class Conversion(Protocol):
         """The JSON type of the content that its encoder takes."""
 
     @property
-    def sql_type(self) -> str:
-        """The column's type, as `format_type` of PostgreSQL spells it."""
+    def pg_type(self) -> PgType:
+        """The column's type."""
 
     def encoder(self, attribute: str) -> Encoder:
         """The function that encodes; `attribute` is what its notices name."""
@@ -75,10 +90,9 @@ class Uuid:
     empty_as_null: bool = False
     tags: tuple[str, ...] = ("S",)
     content_type: ClassVar[type] = str
-    sql_type: ClassVar[str] = "uuid"
+    pg_type: ClassVar[PgType] = UUID
 
     def encoder(self, attribute: str) -> Encoder:
-        """See `Conversion`."""
         if not self.empty_as_null:
             return uuid_to_field
         notice = Notice(NoticeCode.EMPTY_UUID_AS_NULL, attribute)
@@ -87,7 +101,7 @@ class Uuid:
             if text:
                 return uuid_to_field(text)
             notices.append(notice)
-            return wire.NULL
+            return NULL
 
         return encode
 
@@ -99,7 +113,7 @@ def text_to_field(text: str, _notices: list[Notice] | None = None) -> bytes:
     """A text's field, byte for byte; raises `ValueRefused` (`nul_character`)."""
     if "\0" in text:
         raise ValueRefused(ErrorCode.NUL_CHARACTER, HOLDS_NUL)
-    return wire.text_field(text.encode())
+    return text_field(text.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +124,9 @@ class Text:
     otherwise: NoticeCode | None = None
     tags: tuple[str, ...] = ("S",)
     content_type: ClassVar[type] = str
-    sql_type: ClassVar[str] = "text"
+    pg_type: ClassVar[PgType] = TEXT
 
     def encoder(self, attribute: str) -> Encoder:
-        """See `Conversion`."""
         if (self.expected is None) != (self.otherwise is None):
             message = "Text: expected and otherwise go together"
             raise ValueError(message)
@@ -138,11 +151,10 @@ class OneOf:
     values: tuple[str, ...]
     tags: tuple[str, ...] = ("S",)
     content_type: ClassVar[type] = str
-    sql_type: ClassVar[str] = "text"
+    pg_type: ClassVar[PgType] = TEXT
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
-        """See `Conversion`."""
-        fields = {value: wire.text_field(value.encode()) for value in self.values}
+        fields = {value: text_field(value.encode()) for value in self.values}
         message = f"must be one of {', '.join(self.values)}"
 
         def encode(text: str, _notices: list[Notice]) -> bytes:
@@ -162,10 +174,9 @@ class UpperCased:
     otherwise: NoticeCode
     tags: tuple[str, ...] = ("S",)
     content_type: ClassVar[type] = str
-    sql_type: ClassVar[str] = "text"
+    pg_type: ClassVar[PgType] = TEXT
 
     def encoder(self, attribute: str) -> Encoder:
-        """See `Conversion`."""
         known = {text_to_field(value) for value in self.known}
         notice = Notice(self.otherwise, attribute)
 
@@ -192,11 +203,10 @@ class Boolean:
 
     tags: tuple[str, ...] = ("BOOL",)
     content_type: ClassVar[type] = bool
-    sql_type: ClassVar[str] = "boolean"
+    pg_type: ClassVar[PgType] = BOOLEAN
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
-        """See `Conversion`."""
-        return lambda value, _notices: wire.TRUE if value else wire.FALSE
+        return lambda value, _notices: boolean_field(value)
 
 
 # -- timestamps ----------------------------------------------------------------------------------------------------------------------------
@@ -210,20 +220,19 @@ class Timestamp:
     latest: int = _MILLISECONDS_2100
     tags: tuple[str, ...] = ("N",)
     content_type: ClassVar[type] = str
-    sql_type: ClassVar[str] = "timestamp with time zone"
+    pg_type: ClassVar[PgType] = TIMESTAMPTZ
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
-        """See `Conversion`."""
         # What nearly every timestamp looks like: 13 digits, no exponent, no fraction, no leading zero.
         earliest, latest = max(self.earliest, 10**12), self.latest
-        pack = wire.pack_timestamptz
+        pack = pack_timestamptz
 
         def encode(text: str, _notices: list[Notice]) -> bytes:
             if len(text) == 13 and text.isdecimal() and text.isascii():
                 milliseconds = int(text)
                 if earliest <= milliseconds <= latest:
-                    return pack(8, milliseconds * 1000 - wire.POSTGRES_EPOCH)
-            return wire.timestamptz_field(self.to_microseconds(text))
+                    return pack(8, milliseconds * 1000 - POSTGRES_EPOCH)
+            return timestamptz_field(self.to_microseconds(text))
 
         return encode
 
@@ -264,12 +273,11 @@ class Jsonb:
 
     tags: ClassVar[tuple[str, ...]] = ()
     content_type: ClassVar[type] = dict
-    sql_type: ClassVar[str] = "jsonb"
+    pg_type: ClassVar[PgType] = JSONB
 
     def encoder(self, attribute: str) -> Encoder:  # noqa: ARG002 - has no notices
-        """See `Conversion`."""
 
         def encode(value: Mapping[str, Any], _notices: list[Notice]) -> bytes:
-            return wire.jsonb_field(attribute_value_to_json(value))
+            return jsonb_field(attribute_value_to_json(value))
 
         return encode

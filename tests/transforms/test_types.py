@@ -1,4 +1,4 @@
-"""`transforms/wire.py`: each kind of field decodes to what it was made of, by the tests' own decoder."""
+"""`transforms/types.py`: each kind of field decodes to what it was made of, by the tests' own decoder."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import MODERATE, texts
 
-from transforms import wire
+from transforms import types as wire
 
 YEAR_2000 = 946_684_800_000_000
 INT64 = 2**63

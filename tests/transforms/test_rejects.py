@@ -1,10 +1,10 @@
-"""`transforms/reject.py`: the codes are part of the interface, exactly those of `rulings.md`."""
+"""`transforms/rejects.py`: the codes are part of the interface, exactly those of `rulings.md`."""
 
 import dataclasses
 
 import pytest
 
-from transforms.reject import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, Stage, TransformRefused, ValueRefused
+from transforms.rejects import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, Stage, TransformRefused, ValueRefused
 
 ERROR_CODES = {
     *("invalid_json", "not_an_item"),

@@ -1,4 +1,4 @@
-"""`transforms/convert.py`: conversions as a table definition uses them, with other settings than our three tables have."""
+"""`transforms/rules.py`: conversions as a table definition uses them, with other settings than our three tables have."""
 
 import uuid
 
@@ -7,8 +7,8 @@ from binary_row import decode_row
 from both_ways import compile_both_ways
 from sound_items import UUID_1, line_of
 
-from transforms.convert import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
-from transforms.reject import ItemRefused, NoticeCode, ValueRefused
+from transforms.rejects import ItemRefused, NoticeCode, ValueRefused
+from transforms.rules import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
 from transforms.table import Column, Missing, Table
 
 CONVERSIONS = {
@@ -30,13 +30,13 @@ def converted(conversion: Conversion, value: object, missing: Missing = Missing.
     except ItemRefused as refused:
         (error,) = refused.errors
         return str(error.code)
-    return decode_row(encoded, [conversion.sql_type])[0]
+    return decode_row(encoded, [conversion.pg_type.name])[0]
 
 
 @pytest.mark.parametrize(("conversion", "expected"), CONVERSIONS.items(), ids=repr)
 def test_types_and_tags(conversion, expected):
     """Each conversion names its column's type as `format_type` spells it, and by default takes one tag: "no coercion by default"."""
-    assert (conversion.sql_type, conversion.tags) == expected
+    assert (conversion.pg_type.name, conversion.tags) == expected
 
 
 def test_bounds_can_be_changed():

@@ -1,18 +1,18 @@
-"""`transforms/attribute_value.py`, function by function; the rules it keeps are tested by the rules' own files."""
+"""`transforms/values.py`, function by function; the rules it keeps are tested by the rules' own files."""
 
 import pytest
 from sound_items import AUDIT, NULL, line_of
 
-from transforms.attribute_value import (
+from transforms.lines import Put, read_full_export_line
+from transforms.rejects import ErrorCode, ReadRefused, ValueRefused
+from transforms.values import (
     attribute_value_to_json,
     check_number,
     first_fault,
     is_attribute_value,
     is_missing,
     is_number,
-    line_to_item,
 )
-from transforms.reject import ErrorCode, ReadRefused, ValueRefused
 
 SOUND_VALUES = [
     {"S": ""},
@@ -52,19 +52,19 @@ UNSOUND_VALUES = [
 
 
 def test_a_line_becomes_its_item():
-    """`line_to_item` gives the attributes as they are, not yet looked at."""
-    assert line_to_item(line_of(AUDIT)) == AUDIT
-    assert line_to_item(b'{"Item":{"a":5}}') == {"a": 5}
-    assert line_to_item(b'{"Item":{}}') == {}
+    """`read_full_export_line` gives the attributes as they are, not yet looked at."""
+    assert read_full_export_line(line_of(AUDIT)) == Put(AUDIT)
+    assert read_full_export_line(b'{"Item":{"a":5}}') == Put({"a": 5})
+    assert read_full_export_line(b'{"Item":{}}') == Put({})
 
 
 @pytest.mark.parametrize(
     ("line", "code"), [(b"", "invalid_json"), (b"[]", "invalid_json"), (b"{}", "not_an_item"), (b'{"Item":[]}', "not_an_item")]
 )
 def test_a_line_that_is_no_item(line, code):
-    """`line_to_item` raises `ReadRefused` with one error that names no attribute and no column."""
+    """`read_full_export_line` raises `ReadRefused` with one error that names no attribute and no column."""
     with pytest.raises(ReadRefused) as caught:
-        line_to_item(line)
+        read_full_export_line(line)
     (error,) = caught.value.errors
     assert (str(error.code), error.attribute, error.column, error.sqlstate) == (code, None, None, None)
 

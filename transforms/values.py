@@ -1,4 +1,4 @@
-r"""DynamoDB's typed JSON: a line to an item, an attribute value to JSONB text.
+r"""DynamoDB's typed JSON: what an attribute value must be, and how it becomes JSONB text.
 
 An attribute value is an object with exactly one type tag, `{"S": "text"}` or `{"M": {"dose": {"N": "1.50"}}}`. Tags and shapes:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html; the rules are `rulings.md`, "JSONB" and "Edges".
@@ -19,7 +19,7 @@ from typing import Any, Final, TypeGuard
 
 import orjson
 
-from transforms.reject import ErrorCode, ReadRefused, ValueRefused
+from transforms.rejects import ErrorCode, ValueRefused
 
 AttributeValue = dict[str, Any]
 Item = dict[str, Any]
@@ -53,8 +53,6 @@ _SURELY_IN_RANGE: Final = 120
 _LEAST_EXPONENT: Final = -130
 _GREATEST_EXPONENT: Final = 125
 
-# What orjson says, as of any other line that it cannot parse, when there is no memory for it.
-_NO_MEMORY: Final = "Not enough memory"
 _INVALID_NUMBER: Final = "must be a JSON number, zero or of a magnitude from 1E-130 up to below 1E126"
 HOLDS_NUL: Final = "holds U+0000, which PostgreSQL can store neither in text nor in jsonb"
 NOT_AN_ATTRIBUTE_VALUE: Final = "must be an object with exactly one of S N B BOOL NULL M L SS NS BS and a value of that tag's JSON type"
@@ -62,32 +60,6 @@ NOT_AN_ATTRIBUTE_VALUE: Final = "must be an object with exactly one of S N B BOO
 
 class _Stumble(Exception):
     """The value is not sound; `first_fault` says why."""
-
-
-# -- a line --------------------------------------------------------------------------------------------------------------------------------
-
-
-def line_to_item(line: bytes) -> Item:
-    """The item of one line of a data file, its attribute values not yet looked at.
-
-    Raises `ReadRefused`: `invalid_json` or `not_an_item`; and `MemoryError`, which says nothing of the line.
-    """
-    try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        if error.msg.startswith(_NO_MEMORY):
-            raise MemoryError from None
-        message = "the line is not one JSON object in UTF-8"
-        # The parser's own words can quote the line.
-        raise ReadRefused.because(ErrorCode.INVALID_JSON, message) from None
-    if type(document) is not dict:
-        message = "the line is JSON, but not an object"
-        raise ReadRefused.because(ErrorCode.INVALID_JSON, message)
-    item = document.get("Item")
-    if len(document) != 1 or type(item) is not dict:
-        message = 'the object must have one member, "Item", and that must be an object'
-        raise ReadRefused.because(ErrorCode.NOT_AN_ITEM, message)
-    return item
 
 
 # -- an attribute value's shape ------------------------------------------------------------------------------------------------------------

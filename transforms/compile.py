@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from transforms.attribute_value import NOT_AN_ATTRIBUTE_VALUE, Item, is_attribute_value, is_missing, line_to_item
-from transforms.column import CompiledColumn, EachRefused, compile_column
-from transforms.maps import Map, join, maps_of, open_map
-from transforms.native import compile_sound_rows
-from transforms.reject import ErrorCode, ItemError, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
+from transforms.columns import CompiledColumn, EachRefused, Map, compile_column, join, maps_of, open_map
+from transforms.lines import Put, read_full_export_line
+from transforms.native.plan import compile_sound_rows, never_sure
+from transforms.rejects import ErrorCode, ItemError, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
 from transforms.table import Table, Unmapped
+from transforms.values import NOT_AN_ATTRIBUTE_VALUE, Item, is_attribute_value, is_missing
 
 EncodedRow = bytes
 ToRow = Callable[[bytes], tuple[EncodedRow, Sequence[Notice]]]
+ReadPut = Callable[[bytes], Put]
+"""Reads the lines of exports that hold items alone."""
 
 
-def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE) -> ToRow:
+def compile_table(
+    table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE, read: ReadPut = read_full_export_line
+) -> ToRow:
     """The function that makes a row of a line.
 
     `migration_time` in microseconds since 1970-01-01 UTC. The encoded row is the fields of `table.columns` in binary COPY format, without
@@ -27,7 +31,9 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
     """
     maps = maps_of(table.columns)
     columns = _place([compile_column(column, migration_time) for column in table.columns], maps)
-    encode_sound = compile_sound_rows([column for column, _ in columns], maps)
+    # The compiled module knows the lines of full exports alone.
+    is_full_export = read is read_full_export_line
+    encode_sound = compile_sound_rows([column for column, _ in columns], maps) if is_full_export else never_sure
 
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
         notices: list[Notice] = []
@@ -35,7 +41,7 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
         if sound is not None and sound[1]:
             return sound[0], notices
         errors: list[ItemError] = []
-        held = _open_maps(line_to_item(line), maps, errors)
+        held = _open_maps(read(line).item, maps, errors)
         if sound is None:
             notices = []
             encoded = _encode(held, columns, notices, errors)
@@ -53,20 +59,19 @@ def compile_table(table: Table, *, migration_time: int, unmapped: Unmapped = Unm
     return to_row
 
 
-def compile_key(table: Table, names: Sequence[str]) -> Callable[[bytes], EncodedRow | None]:
+def compile_key(table: Table, names: Sequence[str], read: ReadPut = read_full_export_line) -> Callable[[bytes], EncodedRow | None]:
     """The function that makes the fields of some columns of a line that need be no sound item; None where they cannot be read.
 
     A column that takes the load's time is no part of a key, so that time is no argument.
     """
-    by_name = {column.name: column for column in table.columns}
-    wanted = [by_name[name] for name in names]
+    wanted = table.only(names).columns
     maps = maps_of(wanted)
     columns = _place([compile_column(column, 0) for column in wanted], maps)
 
     def to_key(line: bytes) -> EncodedRow | None:
         errors: list[ItemError] = []
         try:
-            fields = _encode(_open_maps(line_to_item(line), maps, errors), columns, [], errors)
+            fields = _encode(_open_maps(read(line).item, maps, errors), columns, [], errors)
         except ReadRefused:
             return None
         return None if errors else fields
