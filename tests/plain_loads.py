@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline import ledger
 from pipeline.job.loading import LoadPlan, load_plainly
+from pipeline.ledger.loads import create_ledger, start_load
 from pipeline.records.files import RecordFiles
 from pipeline.records.forms import RecordFormat, RecordKind, form_of
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits
@@ -28,9 +28,9 @@ def plans_of(export: Path, reference: DatabaseReference) -> Iterator[tuple[LoadP
         with Session(reference) as session:
 
             def start(cursor, table=table, read=read):
-                ledger.create(cursor)
+                create_ledger(cursor)
                 target = find_target(cursor, table.target)
-                return target, ledger.start_load(cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE, SPLIT_SIZE)
+                return target, start_load(cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE, SPLIT_SIZE)
 
             target, load = session.transact(start)
         yield LoadPlan(load, table, target, reference, "run"), plan_splits(read.data_files, load.split_size)

@@ -21,7 +21,7 @@ from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.equation import prove
 from pipeline.job.gate import pass_gate
 from pipeline.job.graph import define_pipeline
-from pipeline.ledger import Totals
+from pipeline.ledger.totals import Totals
 from pipeline.outcome.check_terminal import print_gate
 from pipeline.outcome.result import TableResult
 from pipeline.outcome.terminal import print_not_begun, print_result

@@ -10,7 +10,6 @@ from functools import partial
 
 from rich.console import Console
 
-from pipeline import ledger
 from pipeline.commands.run_id import new_run_id
 from pipeline.engines.beam_arguments import option_names
 from pipeline.engines.garbage import importing_beam
@@ -22,7 +21,8 @@ from pipeline.job.gate import pass_gate
 from pipeline.job.guard import stop_if_exceeded
 from pipeline.job.loading import LoadPlan
 from pipeline.job.threshold import USUAL, Threshold
-from pipeline.ledger import Load, Totals, Validated
+from pipeline.ledger.loads import Load, Validated, create_ledger, find_load, start_load
+from pipeline.ledger.totals import Totals, file_totals, load_totals
 from pipeline.outcome.check_rows import gate_rows
 from pipeline.outcome.check_terminal import print_gate
 from pipeline.outcome.progress import shown_progress
@@ -154,8 +154,7 @@ def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -
     """
 
     def work(cursor: Cursor) -> tuple[list[BegunLoad], DatabaseFacts]:
-        ledger.bring_up_to_date(cursor)
-        ledger.create(cursor)
+        create_ledger(cursor)
         targets = [(one, find_target(cursor, one.table.target)) for one in planned]
         problems = problems_in(finding for one, target in targets for finding in table_findings(cursor, one, target, options.unmapped))
         if problems:
@@ -170,12 +169,10 @@ def _prepare(options: MigrateOptions, planned: Sequence[Planned], run_id: str) -
 def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planned, target: Target) -> BegunLoad:
     """Find or start the load."""
     table, export = planned.table, planned.export
-    load = ledger.find_load(cursor, export.export_id, target.qualified)
+    load = find_load(cursor, export.export_id, target.qualified)
     if load is None:
         row_security = read_row_security(cursor, target)
-        load = ledger.start_load(
-            cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size, row_security
-        )
+        load = start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size, row_security)
     return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage, options.threshold))
 
 
@@ -212,8 +209,8 @@ def _run_load(
 
 def committed_before(cursor: Cursor, plan: LoadPlan) -> dict[str, Totals]:
     """Of each data file. Raises `Stopped` if those have too many dead letters for the load to go on."""
-    stop_if_exceeded(cursor, plan.threshold, plan.load, ledger.load_totals(cursor, plan.load.load_id))
-    return dict(ledger.file_totals(cursor, plan.load.load_id))
+    stop_if_exceeded(cursor, plan.threshold, plan.load, load_totals(cursor, plan.load.load_id))
+    return dict(file_totals(cursor, plan.load.load_id))
 
 
 def splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[Split]:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from pipeline import ledger
 from pipeline.commands.run_id import new_run_id
 from pipeline.errors import Stopped
 from pipeline.job.given_items import GivenItem, LoadKey, read_items
 from pipeline.job.loading import LoadPlan
 from pipeline.job.replay_loader import ReplayLoader
 from pipeline.job.replay_loads import GivenLoad, find_plans, gather
-from pipeline.ledger import Totals
+from pipeline.ledger.totals import Totals, load_totals
 from pipeline.outcome.replay_result import ReplayResult
 from pipeline.outcome.run_facts import RunFacts, read_facts
 from pipeline.places import Storage
@@ -126,7 +125,7 @@ class _LoadReplay:
             self._write(kind, (), is_last=True)
         # Counting a large table takes what it takes.
         cursor.execute("SET LOCAL statement_timeout = 0")
-        totals = ledger.load_totals(cursor, self._plan.load.load_id)
+        totals = load_totals(cursor, self._plan.load.load_id)
         target_rows = count_rows(cursor, self._plan.target)
         return ReplayResult(
             source_table=self._plan.table.source,

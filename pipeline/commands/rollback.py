@@ -13,7 +13,6 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline import ledger
 from pipeline.commands.run_id import new_run_id
 from pipeline.engines.engine import run_pipeline
 from pipeline.engines.runners import worker_count
@@ -23,7 +22,18 @@ from pipeline.job.chunk_check import forget
 from pipeline.job.graph import define_check
 from pipeline.job.take_back_chunk import RollbackPlan
 from pipeline.job.take_back_replayed import FoundReplayed
-from pipeline.ledger import Load, RollbackTotals, Totals
+from pipeline.ledger.comparisons import compared_items, compared_totals
+from pipeline.ledger.loads import Load, find_load, find_rolled_back_load
+from pipeline.ledger.replays import kept_replayed
+from pipeline.ledger.rollbacks import (
+    RollbackTotals,
+    begin_rollbacks,
+    discrepancy_counts,
+    files_to_roll_back,
+    finish_rollback,
+    rollback_totals,
+)
+from pipeline.ledger.totals import Totals, refused_files
 from pipeline.outcome.check_results import RollbackResult
 from pipeline.outcome.check_terminal import print_rollback
 from pipeline.outcome.progress import shown_progress
@@ -81,7 +91,7 @@ def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder,
     if not options.is_dry:
         with Session(options.check.database) as session:
             # All of them first: from here on no run of migrate goes on with any.
-            session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [load.plan.load.load_id for load in begun]))
+            session.transact(lambda cursor: begin_rollbacks(cursor, [load.plan.load.load_id for load in begun]))
     results = []
     # Rows of a later table may refer to those of an earlier one.
     for load in reversed(begun):
@@ -95,7 +105,7 @@ def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder,
 
 def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
     """Of an export that was loaded and rolled back again and again, the load that is open, or else the last one."""
-    return ledger.find_load(cursor, export_id, target) or ledger.find_rolled_back_load(cursor, export_id, target)
+    return find_load(cursor, export_id, target) or find_rolled_back_load(cursor, export_id, target)
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iterator[str]:
@@ -127,7 +137,7 @@ def _roll_back_table(job: _Job) -> RollbackResult:
     started = time.monotonic()
     try:
         with Session(database) as session:
-            before = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
+            before = session.transact(lambda cursor: rollback_totals(cursor, load_id))
             plan, folder = _run_passes(job, session, before)
             return session.transact(lambda cursor: _conclude(cursor, replace(job, folder=folder), plan, before, started))
     finally:
@@ -148,8 +158,8 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[Ro
         if not plan.is_dry and not is_closed:
             replayed.take_back(session, plan.load_plan, cascading)
         _run_pass(job, session, plan)
-        after = session.transact(lambda cursor: ledger.rollback_totals(cursor, load_id))
-        kinds = session.transact(lambda cursor: ledger.discrepancy_counts(cursor, load_id))
+        after = session.transact(lambda cursor: rollback_totals(cursor, load_id))
+        kinds = session.transact(lambda cursor: discrepancy_counts(cursor, load_id))
         if plan.is_dry or is_closed or after.deleted == deleted or TRIED_AGAIN.isdisjoint(kinds):
             return plan, job.folder
         deleted, number = after.deleted, number + 1
@@ -166,7 +176,7 @@ def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
 
 def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
     load = job.load.plan.load
-    files = session.transact(lambda cursor: ledger.files_to_roll_back(cursor, load.load_id))
+    files = session.transact(lambda cursor: files_to_roll_back(cursor, load.load_id))
     splits = plan_splits([file for file in job.load.export.data_files if file.name in files], load.split_size)
     if not splits:
         return
@@ -174,9 +184,9 @@ def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
 
     def done(cursor: Cursor) -> Totals:
         if plan.is_dry:
-            items, mismatches = ledger.compared_items(cursor, plan.comparing)
+            items, mismatches = compared_items(cursor, plan.comparing)
             return Totals(items=items, dead_letters=mismatches)
-        totals = ledger.rollback_totals(cursor, load.load_id)
+        totals = rollback_totals(cursor, load.load_id)
         return Totals(items=totals.deleted + totals.gone + totals.kept, dead_letters=totals.kept)
 
     options = job.options.check
@@ -190,13 +200,13 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
     load = job.load.plan.load
-    totals = ledger.rollback_totals(cursor, load.load_id)
-    kept = ledger.discrepancy_counts(cursor, load.load_id)
+    totals = rollback_totals(cursor, load.load_id)
+    kept = discrepancy_counts(cursor, load.load_id)
     deleted, gone = totals.deleted, totals.gone
     found = FoundReplayed()
-    problems = ledger.refused_files(cursor, load.load_id, plan.load_plan.run_id)
+    problems = refused_files(cursor, load.load_id, plan.load_plan.run_id)
     if plan.is_dry:
-        compared = ledger.compared_totals(cursor, plan.comparing)
+        compared = compared_totals(cursor, plan.comparing)
         different = compared.kinds.get(MismatchKind.DIFFERENT, 0)
         deleted += compared.found - different
         gone += compared.kinds.get(MismatchKind.MISSING, 0)
@@ -216,7 +226,7 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
         problems.append(f"{job.folder}: holds {written:,} records, but {sum(kept.values()):,} were found; run the same command again")
     is_finished = load.rolled_back_at is not None
     if not plan.is_dry and not problems:
-        is_finished = ledger.finish_rollback(cursor, load.load_id)
+        is_finished = finish_rollback(cursor, load.load_id)
     return RollbackResult(
         source_table=plan.load_plan.table.source,
         target_table=load.target_table,
@@ -238,7 +248,7 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
 
 def _tell_replayed(cursor: Cursor, job: _Job, plan: RollbackPlan, found: FoundReplayed) -> None:
     """The records of rows that were brought in later and are left, or would be."""
-    kept = [*ledger.kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in found.changed)]
+    kept = [*kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in found.changed)]
     origin = plan.load_plan.origin
     records = tuple(row_record(origin, Place(key.data_file, key.item_number), kind, {}) for key, kind in kept)
     RecordFiles(job.folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))

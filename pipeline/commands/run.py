@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline import ledger
 from pipeline.commands.command_objects import (
     ExitCode,
     aws_settings,
@@ -21,6 +20,9 @@ from pipeline.commands.command_objects import (
 )
 from pipeline.console import PlainConsole
 from pipeline.errors import Refused
+from pipeline.ledger.loads import Validated, all_loads, ledger_exists, refuse_other_version
+from pipeline.ledger.rollbacks import rollback_totals
+from pipeline.ledger.totals import code_counts, load_totals
 from pipeline.outcome import terminal
 from pipeline.outcome.files import print_report, rewrite_page, write_report
 from pipeline.outcome.result import LoadStatus, TableResult
@@ -81,7 +83,7 @@ def _migrate_options(arguments: argparse.Namespace, beam_arguments: Sequence[str
         dead_letter_format=RecordFormat(arguments.dead_letter_format),
         threshold=arguments.max_dead_letters,
         beam_arguments=beam_arguments,
-        gate=None if arguments.validate == "none" else ledger.Validated(arguments.validate),
+        gate=None if arguments.validate == "none" else Validated(arguments.validate),
     )
     return options, psql
 
@@ -221,18 +223,17 @@ def run_status(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
 
 
 def _read_loads(cursor: Cursor) -> list[LoadStatus]:
-    if not ledger.exists(cursor):
+    if not ledger_exists(cursor):
         return []
-    if ledger.is_ours(cursor) and not ledger.is_current(cursor):
-        raise Refused(["the ledger was made by an older ddb2pg; the next migrate or validate brings it up to date"])
+    refuse_other_version(cursor)
     return [
         LoadStatus(
             load,
-            ledger.load_totals(cursor, load.load_id),
-            *ledger.code_counts(cursor, load.load_id),
-            ledger.rollback_totals(cursor, load.load_id) if load.rollback_started_at else None,
+            load_totals(cursor, load.load_id),
+            *code_counts(cursor, load.load_id),
+            rollback_totals(cursor, load.load_id) if load.rollback_started_at else None,
         )
-        for load in ledger.all_loads(cursor)
+        for load in all_loads(cursor)
     ]
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline import ledger
 from pipeline.commands.run_id import new_run_id
 from pipeline.engines.engine import run_pipeline
 from pipeline.engines.runners import worker_count
@@ -21,7 +20,9 @@ from pipeline.job.chunk_check import forget
 from pipeline.job.compare_chunk import ValidationPlan
 from pipeline.job.conclusion import conclude
 from pipeline.job.graph import define_check
-from pipeline.ledger import Load, Totals, Validated
+from pipeline.ledger.comparisons import compared_items
+from pipeline.ledger.loads import Load, Validated, find_load, note_validated
+from pipeline.ledger.totals import Totals
 from pipeline.outcome.check_results import SqlCheck, ValidationResult
 from pipeline.outcome.check_rows import validation_rows
 from pipeline.outcome.check_terminal import print_validation
@@ -92,7 +93,7 @@ def validate(options: ValidateOptions, console: Console) -> Validation:
         print_validation(console, results[-1])
         if results[-1].is_whole and results[-1].is_equal and results[-1].sees_all_rows:
             with Session(options.check.database) as session:
-                session.transact(lambda cursor, load=load: ledger.note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
+                session.transact(lambda cursor, load=load: note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
     whole = [load for load, result in zip(begun, results, strict=True) if result.is_whole]
     checks = run_script(options.check.database, map(pick_spot_checks, whole))
     targets = {None, *(load.plan.load.target_table for load in begun)}
@@ -110,7 +111,7 @@ def _find_all(options: ValidateOptions, run_id: str) -> tuple[list[BegunLoad], l
     """The loads and the requests. Raises `Refused` with what is wrong with either."""
     requests, of_requests = check_requests(options.requests, options.check.database) if options.requests else (None, [])
     try:
-        begun = find_begun_loads(options.check, run_id, ledger.find_load, partial(_problems, repair=options.repair))
+        begun = find_begun_loads(options.check, run_id, find_load, partial(_problems, repair=options.repair))
     except Refused as refused:
         raise Refused([*refused.problems, *of_requests]) from None
     if of_requests:
@@ -124,7 +125,7 @@ def emit_script(options: CheckOptions, path: Path) -> int:
     Raises `Refused` before anything is written, with every problem that there is; `Stopped`.
     """
     refuse_script_file(path)
-    begun = find_begun_loads(options, new_run_id(), ledger.find_load, partial(_problems, repair=False))
+    begun = find_begun_loads(options, new_run_id(), find_load, partial(_problems, repair=False))
     try:
         spot_checks = [pick_spot_checks(load) for load in begun]
     except DataFileRefused as refused:
@@ -162,7 +163,7 @@ def compare_chunks(load: BegunLoad, plan: ValidationPlan, options: CheckOptions,
     define = partial(define_check, splits=splits, plan=plan, folder=folder)
 
     def compared(cursor: Cursor) -> Totals:
-        items, mismatches = ledger.compared_items(cursor, plan.comparing)
+        items, mismatches = compared_items(cursor, plan.comparing)
         return Totals(items=items, dead_letters=mismatches)
 
     with shown_progress(console, options.database, load.plan.load, 0, read=compared, found="mismatches"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline import ledger
 from pipeline.engines.beam_arguments import option_names
 from pipeline.errors import Refused
 from pipeline.job.loading import LoadPlan
-from pipeline.ledger import Load
+from pipeline.ledger.loads import Load, is_ledger_ours, ledger_exists, version_problems
+from pipeline.ledger.replays import is_key_another
 from pipeline.places import Storage
 from pipeline.places.output import OutputFolder
 from pipeline.preflight.exports import find_exports, output_findings
@@ -68,7 +68,6 @@ def find_begun_loads(options: CheckOptions, run_id: str, find: FindLoad, problem
         raise Refused([*problems, sentence])
 
     def work(cursor: Cursor) -> list[BegunLoad]:
-        ledger.bring_up_to_date(cursor)
         found = list(problems)
         found.extend(_problems_of_ledger(cursor))
         if found:
@@ -90,10 +89,12 @@ def find_begun_loads(options: CheckOptions, run_id: str, find: FindLoad, problem
 
 
 def _problems_of_ledger(cursor: Cursor) -> Iterator[str]:
-    if not ledger.exists(cursor):
+    if not ledger_exists(cursor):
         yield "no load was ever started in this database; is it the right one?"
-    elif not ledger.is_ours(cursor):
+    elif not is_ledger_ours(cursor):
         yield "the ledger, the schema ddb2pg, belongs to another role than this one; connect as the role that loaded"
+    else:
+        yield from version_problems(cursor)
 
 
 def _find(cursor: Cursor, options: CheckOptions, run_id: str, table: Table, export: Export, find: FindLoad) -> BegunLoad | list[str]:
@@ -118,7 +119,7 @@ def _problems_of_load(cursor: Cursor, options: CheckOptions, table: Table, expor
         yield f"{table.target}: this role may not SELECT; let its owner GRANT SELECT ON {table.target}"
     if not has_key_of_items(target, table):
         yield f"{table.target}: has no primary key of columns that the load fills, so no row can be told to be that of an item"
-    if ledger.is_key_another(cursor, load.load_id, target):
+    if is_key_another(cursor, load.load_id, target):
         yield (
             f"{table.target}: its primary key is not the one that it had when dead letters were brought in, so those cannot be told; "
             "change it back"

@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.loading import LoadPlan
-from pipeline.ledger import Comparing
+from pipeline.ledger.comparisons import Comparing, forget_comparison
 from pipeline.records.files import RecordBatch
 from pipeline.source.chunks import Chunk
 from pipeline.target.session import RetryLimit, Session
@@ -33,4 +32,4 @@ def forget(plan: LoadPlan) -> None:
     """Delete what a run keeps in the ledger of the chunks that it compared; where that fails, a later run does it."""
     comparing = Comparing(plan.load.load_id, plan.run_id, seed=0)
     with contextlib.suppress(Stopped), Session(plan.database, RetryLimit(tries=2)) as session:
-        session.transact(lambda cursor: ledger.forget_comparison(cursor, comparing))
+        session.transact(lambda cursor: forget_comparison(cursor, comparing))

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.chunk_check import CheckChunk
 from pipeline.job.loading import CommittedChunks, ConvertedChunk, LoadPlan, check_data_file, convert_chunk, read_split, refused_before
-from pipeline.ledger import ChunkKey, ComparedChunk, Comparing
+from pipeline.ledger.comparisons import ComparedChunk, Comparing, note_compared
+from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.rollbacks import hold_open
 from pipeline.records.files import RecordBatch
 from pipeline.records.mismatch_records import Values, mismatch_batch
 from pipeline.source.chunks import Chunk, Split, data_files_of
@@ -77,7 +78,7 @@ class ChunkValidator:
         key = ChunkKey(self._load.load.load_id, chunk.split.data_file.name, chunk.first_item)
         if committed is None:
             found = ComparedChunk(len(chunk.lines), [Mismatch(number, MismatchKind.NOT_LOADED) for number in _numbers(chunk)])
-            mismatches = self._session.transact(lambda cursor: ledger.note_compared(cursor, self._plan.comparing, key, found))
+            mismatches = self._session.transact(lambda cursor: note_compared(cursor, self._plan.comparing, key, found))
             return self._batch(chunk, mismatches, {})
         converted = convert_chunk(chunk, self._to_row)
         converted = converted.without(refused_before(chunk, converted, committed))
@@ -96,12 +97,12 @@ class ChunkValidator:
         found = compare_rows(cursor, load.target, load.table, chunk.rows, seed)
         missing, refused = found.missing, list[RefusedRow]()
         if way is not None and missing:
-            ledger.hold_open(cursor, load.load.load_id)
+            hold_open(cursor, load.load.load_id)
             refused = way(cursor, load.target, load.table, chunk.rows.only(missing))
             found = compare_staged_rows(cursor, load.target, load.table, seed)
         refused_keys = find_keys(cursor, load.target, self._key_table, chunk.refused_keys, seed)
         compared = ComparedChunk(chunk.items, _after_repair(missing, found, refused), found.found_keys, refused_keys)
-        mismatches = ledger.note_compared(cursor, self._plan.comparing, chunk.key, compared)
+        mismatches = note_compared(cursor, self._plan.comparing, chunk.key, compared)
         if not self._plan.show_values:
             return mismatches, {}
         different = {(one.item_number, column) for one in mismatches for column in one.columns}

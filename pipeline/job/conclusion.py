@@ -6,11 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline import ledger
 from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.compare_chunk import ValidationPlan
 from pipeline.job.loading import LoadPlan
-from pipeline.ledger import ComparedTotals, ItemKey
+from pipeline.ledger.comparisons import (
+    ComparedTotals,
+    compared_totals,
+    count_target,
+    dead_letters_in_target,
+    find_unaccounted,
+    rows_without_item,
+)
+from pipeline.ledger.keys import ItemKey
+from pipeline.ledger.replays import count_all_replayed, replayed_mismatches
+from pipeline.ledger.totals import load_totals, refused_files
 from pipeline.outcome.check_results import ValidationResult
 from pipeline.places.output import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
@@ -30,20 +39,20 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: Outp
     """Add up what is in the ledger, look at the target as a whole, and see that all records are in the files."""
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
-    compared = ledger.compared_totals(cursor, plan.comparing)
+    compared = compared_totals(cursor, plan.comparing)
     problems = list(_problems_of_files(cursor, load, compared))
     mismatches = Counter(compared.kinds)
     listed = 0
-    of_replayed = [] if problems else list(ledger.replayed_mismatches(cursor, load.plan.load.load_id, load.plan.target))
+    of_replayed = [] if problems else list(replayed_mismatches(cursor, load.plan.load.load_id, load.plan.target))
     mismatches.update(kind.value for _, kind in of_replayed)
     _tell_replayed(load.plan, of_replayed, folder)
-    target_rows, is_accounted = ledger.count_target(cursor, plan.comparing, load.plan.target)
+    target_rows, is_accounted = count_target(cursor, plan.comparing, load.plan.target)
     if not problems and not is_accounted:
         of_rows, listed = _tell_unaccounted(cursor, load, plan, folder)
         mismatches.update(of_rows)
     expected = sum(mismatches.values()) - mismatches.get(MismatchKind.ROW_WITHOUT_ITEM, 0) + listed
     written = count_records(folder)
-    replayed = ledger.count_all_replayed(cursor, load.plan.load.load_id)
+    replayed = count_all_replayed(cursor, load.plan.load.load_id)
     if not problems and written != expected:
         problems.append(f"{folder}: holds {written:,} records, but {expected:,} were found; run the same command again")
     return ValidationResult(
@@ -52,7 +61,7 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: Outp
         export_id=load.export.export_id,
         manifest_items=load.export.items,
         compared_items=compared.items,
-        dead_letters=ledger.load_totals(cursor, load.plan.load.load_id).dead_letters,
+        dead_letters=load_totals(cursor, load.plan.load.load_id).dead_letters,
         equal_rows=compared.found - compared.kinds.get(MismatchKind.DIFFERENT, 0) + replayed - len(of_replayed),
         target_rows=target_rows,
         mismatches=dict(mismatches),
@@ -71,7 +80,7 @@ def _tell_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemKey, MismatchK
 
 
 def _problems_of_files(cursor: Cursor, load: BegunLoad, compared: ComparedTotals) -> Iterator[str]:
-    refused = ledger.refused_files(cursor, load.plan.load.load_id, load.plan.run_id)
+    refused = refused_files(cursor, load.plan.load.load_id, load.plan.run_id)
     yield from refused
     if not refused and compared.items != load.export.items:
         yield f"the manifest has {load.export.items:,} items, but {compared.items:,} were compared; run the same command again"
@@ -79,18 +88,18 @@ def _problems_of_files(cursor: Cursor, load: BegunLoad, compared: ComparedTotals
 
 def _tell_unaccounted(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: OutputFolder) -> tuple[dict[str, int], int]:
     """Write the records of rows that no loaded item accounts for; how many there are by kind, and how many of the last are listed."""
-    ledger.find_unaccounted(cursor, plan.comparing, load.plan.target)
+    find_unaccounted(cursor, plan.comparing, load.plan.target)
     origin = load.plan.origin
     files = RecordFiles(folder)
     dead_letters = 0
     batch: list[bytes] = []
-    for data_file, number, primary_key in ledger.dead_letters_in_target(cursor):
+    for data_file, number, primary_key in dead_letters_in_target(cursor):
         batch.append(row_record(origin, Place(data_file, number), MismatchKind.DEAD_LETTER_IN_TARGET, primary_key))
         dead_letters += 1
         if len(batch) == _BATCH:
             files.write(RecordBatch(_ROWS_FILE, tuple(batch), is_last=False))
             batch.clear()
-    rows, listed = ledger.rows_without_item(cursor, MOST_ROWS)
+    rows, listed = rows_without_item(cursor, MOST_ROWS)
     batch += [row_record(origin, None, MismatchKind.ROW_WITHOUT_ITEM, primary_key) for primary_key in listed]
     files.write(RecordBatch(_ROWS_FILE, tuple(batch), is_last=True))
     counts = {MismatchKind.DEAD_LETTER_IN_TARGET.value: dead_letters, MismatchKind.ROW_WITHOUT_ITEM.value: rows}

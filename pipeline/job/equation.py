@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline import ledger
 from pipeline.job.loading import LoadPlan
-from pipeline.ledger import Totals
+from pipeline.ledger.history import loading_runs
+from pipeline.ledger.loads import finish_load
+from pipeline.ledger.rollbacks import has_rollback_begun
+from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, refused_files
 from pipeline.outcome.result import TableResult
 from pipeline.places.output import OutputFolder
 from pipeline.preflight.loads import BEGIN_ANEW
@@ -32,12 +34,12 @@ def prove(
 
     Without a folder those are not looked at, as when other runs wrote them, and the load is not called finished.
     """
-    totals = ledger.load_totals(cursor, plan.load.load_id)
+    totals = load_totals(cursor, plan.load.load_id)
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
     target_rows = count_rows(cursor, plan.target)
     problems = _problems_of_files(cursor, plan, export)
-    if ledger.has_rollback_begun(cursor, plan.load.load_id):
+    if has_rollback_begun(cursor, plan.load.load_id):
         problems.append("a rollback of this load was begun; finish it: run ddb2pg rollback with --yes")
     if not problems and totals.items != export.items:
         problems.append(f"the manifest has {export.items:,} items, but {totals.items:,} were read")
@@ -49,8 +51,8 @@ def prove(
     if run_folder is not None and not problems:
         problems += _problems_of_records(plan, totals, run_folder)
     if not problems and run_folder is not None:
-        ledger.finish_load(cursor, plan.load)
-    dead_letter_codes, notice_codes = ledger.code_counts(cursor, plan.load.load_id)
+        finish_load(cursor, plan.load)
+    dead_letter_codes, notice_codes = code_counts(cursor, plan.load.load_id)
     return TableResult(
         source_table=plan.table.source,
         target_table=plan.load.target_table,
@@ -64,7 +66,7 @@ def prove(
         loaded_now=totals.items - loaded_before,
         seconds=seconds,
         problems=tuple(_shortened(problems)),
-        runs=ledger.loading_runs(cursor, plan.load.load_id),
+        runs=loading_runs(cursor, plan.load.load_id),
     )
 
 
@@ -76,8 +78,8 @@ def _problems_of_records(plan: LoadPlan, totals: Totals, run_folder: OutputFolde
 
 
 def _problems_of_files(cursor: Cursor, plan: LoadPlan, export: Export) -> list[str]:
-    problems = ledger.refused_files(cursor, plan.load.load_id, plan.run_id)
-    done = dict(ledger.file_totals(cursor, plan.load.load_id))
+    problems = refused_files(cursor, plan.load.load_id, plan.run_id)
+    done = dict(file_totals(cursor, plan.load.load_id))
     for data_file in export.data_files:
         items = done.pop(data_file.name, Totals()).items
         if items != data_file.items and not any(problem.startswith(f"{data_file.uri}:") for problem in problems):

@@ -10,11 +10,10 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline import ledger
 from pipeline.job.begun_loads import BegunLoad, CheckOptions, has_key_of_items
 from pipeline.job.compare_chunk import ValidationPlan, mismatches_of
 from pipeline.job.loading import CommittedChunks, LoadPlan, convert_chunk
-from pipeline.ledger import Validated
+from pipeline.ledger.loads import Validated, note_validated
 from pipeline.outcome.check_results import GateResult
 from pipeline.outcome.result import TableResult
 from pipeline.places import StorageFailed
@@ -49,7 +48,7 @@ def pass_gate(
     gate = _compare_all(load, options, run_folder, console) if is_full else _compare_sample(load, result, run_folder)
     if gate.holds and gate.sees_all_rows:
         with Session(options.database) as session:
-            session.transact(lambda cursor: ledger.note_validated(cursor, load.plan.load.load_id, asked))
+            session.transact(lambda cursor: note_validated(cursor, load.plan.load.load_id, asked))
     return gate
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.ledger import ItemKey
+from pipeline.ledger.keys import ItemKey
 from pipeline.places import Storage
 from pipeline.records.forms import Record
 from pipeline.records.item import line_of

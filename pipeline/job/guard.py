@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.threshold import Threshold
-from pipeline.ledger import Load, Totals
+from pipeline.ledger.loads import Load
+from pipeline.ledger.totals import Totals, code_counts, load_totals
 from pipeline.target.session import Cursor, Session
 
 _LEAST_INTERVAL: Final = 0.5  # seconds
@@ -22,7 +22,7 @@ def stop_if_exceeded(cursor: Cursor, threshold: Threshold, load: Load, totals: T
     excess = threshold.excess(totals.items, totals.dead_letters, load.manifest_items)
     if excess is None or totals.items >= load.manifest_items:
         return
-    codes, _ = ledger.code_counts(cursor, load.load_id)
+    codes, _ = code_counts(cursor, load.load_id)
     told = ", ".join(f"{code} ({count:,})" for code, count in list(codes.items())[:_CODES_TOLD])
     share = totals.dead_letters / totals.items
     message = (
@@ -69,7 +69,7 @@ class DeadLetterGuard:
 
     def _look(self, cursor: Cursor) -> None:
         started = time.monotonic()
-        self._seen = ledger.load_totals(cursor, self._load.load_id)
+        self._seen = load_totals(cursor, self._load.load_id)
         self._items = self._dead_letters = 0
         ended = time.monotonic()
         self._next_look = ended + max(_LEAST_INTERVAL, (ended - started) / _MOST_OF_THE_TIME)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.guard import DeadLetterGuard
 from pipeline.job.threshold import UNLIMITED, Threshold
-from pipeline.ledger import ChunkCounts, ChunkKey, CommittedChunk, Load
+from pipeline.ledger.chunks import ChunkCounts, CommittedChunk, claim_chunk, committed_chunk, committed_chunks, note_refused
+from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import Load
 from pipeline.places import LOCAL_AND_AWS, Storage, StorageFailed
 from pipeline.records.files import RecordBatch
 from pipeline.records.records import Origin, Place, Rejection, dead_letter_record, notice_records
@@ -172,7 +173,7 @@ class CommittedChunks:
         data_file = chunk.split.data_file.name
         if self._file[0] != data_file:
             load_id = self._load.load_id
-            self._file = data_file, self._session.transact(lambda cursor: ledger.committed_chunks(cursor, load_id, data_file))
+            self._file = data_file, self._session.transact(lambda cursor: committed_chunks(cursor, load_id, data_file))
         return self._file[1].get(chunk.first_item)
 
 
@@ -233,11 +234,11 @@ class ChunkLoader:
         """The transaction: the ledger's row, then the chunk's."""
         key = ChunkKey(self._plan.load.load_id, chunk.split.data_file.name, chunk.first_item)
         items = len(chunk.lines)
-        if not ledger.claim_chunk(cursor, key, self._plan.run_id, converted.counts(items)):
-            return refused_before(chunk, converted, ledger.committed_chunk(cursor, key))
+        if not claim_chunk(cursor, key, self._plan.run_id, converted.counts(items)):
+            return refused_before(chunk, converted, committed_chunk(cursor, key))
         refused = way(cursor, self._plan.target, self._plan.table, converted.rows)
         if refused:
-            ledger.note_refused(cursor, key, refused, converted.without(refused).counts(items))
+            note_refused(cursor, key, refused, converted.without(refused).counts(items))
         return refused
 
     def _records(self, chunk: Chunk, converted: ConvertedChunk, replayed: Collection[int]) -> tuple[RecordBatch, RecordBatch]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.given_items import GivenItem
 from pipeline.job.loading import ConvertedChunk, LoadPlan, convert_lines
+from pipeline.ledger.replays import brought_in, claim_items, hash_seed, note_hashes, release_items
 from pipeline.records.records import Place, Rejection, dead_letter_record, notice_records
 from pipeline.target.hashes import find_hashes
 from pipeline.target.rows import RefusedRow, Rows
@@ -53,7 +53,7 @@ class ReplayLoader:
         by_name = {column.name: column for column in plan.table.columns}
         self._key_table = replace(plan.table, columns=tuple(by_name[name] for name in plan.target.primary_key))
         self._ways = ways_to_write(plan.target, plan.table)
-        self._seed = session.transact(lambda cursor: ledger.hash_seed(cursor, plan.load.load_id))
+        self._seed = session.transact(lambda cursor: hash_seed(cursor, plan.load.load_id))
 
     def load(self, items: Sequence[GivenItem]) -> ReplayedBatch:
         """Items of one load, in a transaction; numbered here by their places in the batch. Raises `Stopped`."""
@@ -81,15 +81,15 @@ class ReplayLoader:
     def _write_in(self, cursor: Cursor, way: WriteRows, items: Sequence[GivenItem], rows: Rows) -> _Written:
         """The transaction: the ledger's claims, then the rows, then what they are known by."""
         load_id = self._plan.load.load_id
-        brought_in = ledger.brought_in(cursor, load_id, [item.key for item in items])
-        before = {number for number, item in enumerate(items) if item.key in brought_in}
+        rows_before = brought_in(cursor, load_id, [item.key for item in items])
+        before = {number for number, item in enumerate(items) if item.key in rows_before}
         new = {items[number].key: items[number].codes for number in rows.item_numbers if number not in before}
-        claimed = ledger.claim_items(cursor, load_id, self._plan.run_id, new)
+        claimed = claim_items(cursor, load_id, self._plan.run_id, new)
         numbers = [number for number in rows.item_numbers if items[number].key in claimed]
         # Whatever was claimed by another run since we looked.
         before |= {number for number in rows.item_numbers if number not in before and items[number].key not in claimed}
         refused = way(cursor, self._plan.target, self._plan.table, rows.only(numbers)) if numbers else []
-        ledger.release_items(cursor, load_id, [items[row.item_number].key for row in refused])
+        release_items(cursor, load_id, [items[row.item_number].key for row in refused])
         loaded = sorted(set(numbers) - {row.item_number for row in refused})
         self._note_hashes(cursor, items, loaded)
         return _Written(loaded, frozenset(before), refused)
@@ -107,7 +107,7 @@ class ReplayLoader:
             )
             raise Stopped(message)
         hashes = {items[number].key: of_row for number, of_row in found.items()}
-        ledger.note_hashes(cursor, self._plan.load.load_id, self._plan.target, hashes)
+        note_hashes(cursor, self._plan.load.load_id, self._plan.target, hashes)
 
     def _dead_letters(self, items: Sequence[GivenItem], converted: ConvertedChunk, dead: Sequence[int]) -> Iterator[bytes]:
         now = datetime.now(UTC).isoformat()

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from pipeline import ledger
 from pipeline.errors import Refused
 from pipeline.job.begun_loads import has_key_of_items
 from pipeline.job.given_items import LoadKey, read_items
 from pipeline.job.loading import LoadPlan
-from pipeline.ledger import ChunkRoom
+from pipeline.ledger.loads import find_load, is_ledger_ours, ledger_exists, refuse_other_version
+from pipeline.ledger.replays import ChunkRoom, chunk_rooms, replayed_numbers
 from pipeline.places import Storage
 from pipeline.preflight.findings import problems_in
 from pipeline.preflight.targets import target_findings
@@ -81,16 +81,16 @@ def find_plans(
     places = {source: place for place, source in enumerate(by_source)}
     plans = {}
     problems: list[str] = []
-    ledger.bring_up_to_date(cursor)
-    if not ledger.exists(cursor):
+    if not ledger_exists(cursor):
         raise Refused(["no load was ever started in this database; is it the right one?"])
-    if not ledger.is_ours(cursor):
+    if not is_ledger_ours(cursor):
         raise Refused(["the ledger, the schema ddb2pg, belongs to another role than this one; connect as the role that loaded"])
+    refuse_other_version(cursor)
     for given in sorted(loads, key=lambda load: places.get(load.key.source_table, len(places))):
         key = given.key
         table = by_source.get(key.source_table)
         target = find_target(cursor, table.target) if table else None
-        load = ledger.find_load(cursor, key.export_id, key.target_table)
+        load = find_load(cursor, key.export_id, key.target_table)
         if table is None:
             problems.append(f"{key.source_table!r}: there is no definition of this table; give it with --tables, as to migrate")
         elif target is None or target.qualified != key.target_table:
@@ -115,8 +115,8 @@ def _problems(cursor: Cursor, plan: LoadPlan, target: Target, given: GivenLoad) 
     if target.has_row_security:
         yield "row security applies to this role; bring them in as the table's owner, or as a role with BYPASSRLS"
     for data_file, numbers in sorted(given.numbers.items()):
-        rooms = ledger.chunk_rooms(cursor, plan.load.load_id, data_file)
-        brought_in = ledger.replayed_numbers(cursor, plan.load.load_id, data_file)
+        rooms = chunk_rooms(cursor, plan.load.load_id, data_file)
+        brought_in = replayed_numbers(cursor, plan.load.load_id, data_file)
         yield from _problems_of_file(data_file, rooms, numbers | brought_in)
 
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline import ledger
 from pipeline.errors import Bug, Ddb2pgError
 from pipeline.job.chunk_check import ChunkPlan
 from pipeline.job.loading import ChunkLoader, LoadPlan, check_data_file, read_split
 from pipeline.job.worker_session import WorkerSession
+from pipeline.ledger.totals import note_refused_file
 from pipeline.places import StorageFailed
 from pipeline.places.output import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles
@@ -163,4 +163,4 @@ class NoteRefusedFiles(beam.DoFn):
         data_file, problem = refused
         load_id, run_id = self._plan.load.load_id, self._plan.run_id
         with Session(self._plan.database) as session:
-            session.transact(lambda cursor: ledger.note_refused_file(cursor, load_id, run_id, data_file, problem))
+            session.transact(lambda cursor: note_refused_file(cursor, load_id, run_id, data_file, problem))

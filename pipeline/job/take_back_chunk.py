@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.chunk_check import CheckChunk
 from pipeline.job.loading import CommittedChunks, LoadPlan, convert_chunk, refused_before
-from pipeline.ledger import ChunkKey, ComparedChunk, Comparing, RolledBackChunk
+from pipeline.ledger.comparisons import ComparedChunk, Comparing, note_compared
+from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.rollbacks import RolledBackChunk, close_chunk, closed_chunk, is_rolled_back, lock_chunk, writer_of_chunk
 from pipeline.records.files import RecordBatch
 from pipeline.records.mismatch_records import mismatch_batch
 from pipeline.source.chunks import Chunk
@@ -77,35 +78,35 @@ class ChunkRollback:
 
     def _roll_back_in(self, cursor: Cursor, way: DeleteRows, key: ChunkKey, rows: Rows) -> Sequence[Mismatch]:
         """The transaction: lock the ledger's row, delete, and close it."""
-        before = ledger.lock_chunk(cursor, key)
+        before = lock_chunk(cursor, key)
         again = {one.item_number for one in before.discrepancies if one.kind in TRIED_AGAIN} if before else set()
-        if before and (not again or before.pass_number >= self._plan.pass_number or ledger.is_rolled_back(cursor, key.load_id)):
+        if before and (not again or before.pass_number >= self._plan.pass_number or is_rolled_back(cursor, key.load_id)):
             return before.discrepancies
         if before:
             rows = rows.only(again)
         load = self._load
         stage_rows(cursor, load.table, rows)
         # Closing the chunk wrote its row again: then it no longer tells who wrote the rows.
-        further = find_further_columns(cursor, load.target, load.table, None if before else ledger.writer_of_chunk(cursor, key))
+        further = find_further_columns(cursor, load.target, load.table, None if before else writer_of_chunk(cursor, key))
         done = way(cursor, load.target, load.table, rows.item_numbers, self._plan.references, further)
         before = before or RolledBackChunk(0, 0, ())
         kept = [one for one in before.discrepancies if one.item_number not in again] + list(done.kept)
         kept.sort(key=lambda one: one.item_number)
         after = RolledBackChunk(before.deleted + done.deleted, before.gone + done.gone, tuple(kept), self._plan.pass_number)
-        ledger.close_chunk(cursor, key, after)
+        close_chunk(cursor, key, after)
         return after.discrepancies
 
     def _look_in(self, cursor: Cursor, key: ChunkKey, items: int, rows: Rows) -> Sequence[Mismatch]:
         """What a rollback would come upon; changes nothing."""
-        before = ledger.closed_chunk(cursor, key)
+        before = closed_chunk(cursor, key)
         if before:
             return before.discrepancies
         load = self._load
-        further = find_further_columns(cursor, load.target, load.table, ledger.writer_of_chunk(cursor, key))
+        further = find_further_columns(cursor, load.target, load.table, writer_of_chunk(cursor, key))
         found = compare_rows(cursor, load.target, load.table, rows, self._plan.seed, further)
         mismatches = [Mismatch(number, MismatchKind.MISSING) for number in sorted(found.missing)]
         mismatches += [Mismatch(number, MismatchKind.DIFFERENT, columns) for number, columns in found.different.items()]
-        told = ledger.note_compared(cursor, self._plan.comparing, key, ComparedChunk(items, mismatches, found.found_keys))
+        told = note_compared(cursor, self._plan.comparing, key, ComparedChunk(items, mismatches, found.found_keys))
         return [one for one in told if one.kind is not MismatchKind.MISSING]
 
     def _batch(self, chunk: Chunk, mismatches: Sequence[Mismatch]) -> RecordBatch:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.loading import LoadPlan
-from pipeline.ledger import ItemKey
+from pipeline.ledger.keys import ItemKey
+from pipeline.ledger.replays import DELETED, GONE, items_to_take_back, note_taken_back, stage_replayed
 from pipeline.target.delete import WAYS_TO_DELETE, DeleteRows
 from pipeline.target.mismatch import MismatchKind
 from pipeline.target.references import Reference
@@ -39,25 +39,25 @@ def take_back(session: Session, plan: LoadPlan, references: Sequence[Reference])
 
 def _take_back_in(cursor: Cursor, way: DeleteRows, plan: LoadPlan, references: Sequence[Reference]) -> None:
     load_id = plan.load.load_id
-    items = ledger.items_to_take_back(cursor, load_id)
+    items = items_to_take_back(cursor, load_id)
     if not items:
         return
     # All of them at once, looked for in the whole table.
     cursor.execute("SET LOCAL statement_timeout = 0")
-    equal, changed = ledger.stage_replayed(cursor, load_id, plan.target, plan.table, items)
+    equal, changed = stage_replayed(cursor, load_id, plan.target, plan.table, items)
     # The hash is of all columns, so it tells of those that the definition does not fill, too.
     done = way(cursor, plan.target, plan.table, sorted(equal), references, ())
-    outcomes = dict.fromkeys(range(len(items)), ledger.GONE)
-    outcomes.update(dict.fromkeys(done.deleted_items, ledger.DELETED))
+    outcomes = dict.fromkeys(range(len(items)), GONE)
+    outcomes.update(dict.fromkeys(done.deleted_items, DELETED))
     outcomes.update(dict.fromkeys(changed, MismatchKind.DIFFERENT.value))
     outcomes.update({one.item_number: one.kind.value for one in done.kept})
-    ledger.note_taken_back(cursor, load_id, {items[number]: outcome for number, outcome in outcomes.items()})
+    note_taken_back(cursor, load_id, {items[number]: outcome for number, outcome in outcomes.items()})
 
 
 def look(cursor: Cursor, plan: LoadPlan) -> FoundReplayed:
     """What is not taken back yet; changes nothing."""
-    items = ledger.items_to_take_back(cursor, plan.load.load_id)
+    items = items_to_take_back(cursor, plan.load.load_id)
     if not items:
         return FoundReplayed()
-    equal, changed = ledger.stage_replayed(cursor, plan.load.load_id, plan.target, plan.table, items)
+    equal, changed = stage_replayed(cursor, plan.load.load_id, plan.target, plan.table, items)
     return FoundReplayed(len(equal), len(items) - len(equal) - len(changed), [items[number] for number in sorted(changed)])

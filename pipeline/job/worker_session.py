@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline import ledger
 from pipeline.job.loading import LoadPlan
+from pipeline.ledger.loads import stop_if_not_here
 from pipeline.target.session import Session
 
 
@@ -21,5 +21,5 @@ class WorkerSession(Session):
         To be called for the first element, not in a DoFn's `setup`: Flink waits for minutes for a worker that fails before it.
         """
         if not self._is_checked:
-            self.transact(lambda cursor: ledger.stop_if_not_here(cursor, self._load))
+            self.transact(lambda cursor: stop_if_not_here(cursor, self._load))
             self._is_checked = True

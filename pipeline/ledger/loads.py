@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pipeline.errors import Stopped
+from pipeline.errors import Refused, Stopped
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.source.manifest import Export
 from pipeline.sql import read_sql
@@ -19,18 +20,8 @@ _START_LOCK: Final = 0x6464_6232_7067
 
 _USUAL_SPLITS: Final = SplitSize()
 
-# Of each change to the ledger the last column that it brought; `ledger.sql` adds what an older ledger lacks.
-_NEWER_COLUMNS: Final = (
-    ("load", "rolled_back_at"),
-    ("load", "validated_at"),
-    ("load", "row_security"),
-    ("load", "hash_seed"),
-    ("chunk", "rolled_back_at"),
-    ("chunk", "discrepancies"),
-    ("chunk", "worker"),
-    ("compared_chunk", "found_keys"),
-    ("replayed_item", "rolled_back"),
-)
+SCHEMA_VERSION: Final = 1
+"""Of `ledger.sql`. Another version's ledger is refused."""
 
 
 class Validated(StrEnum):
@@ -106,14 +97,14 @@ def _load(row: tuple[Any, ...]) -> Load:
     )
 
 
-def exists(cursor: Cursor) -> bool:
+def ledger_exists(cursor: Cursor) -> bool:
     """Whether this database has a ledger."""
     # Not to_regclass: where we may not use the schema, that sees nothing.
     cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'load' AND relnamespace = to_regnamespace('ddb2pg'))")
     return bool(cursor.fetchone()[0])
 
 
-def is_ours(cursor: Cursor) -> bool:
+def is_ledger_ours(cursor: Cursor) -> bool:
     """Whether this role may use the ledger that there is: row security hides its rows from any but its owner."""
     cursor.execute("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'ddb2pg'")
     if not cursor.fetchone()[0]:
@@ -125,30 +116,34 @@ def is_ours(cursor: Cursor) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def create(cursor: Cursor) -> None:
-    """Make the ledger where there is none. The lock is held to the end of the transaction: one load starts at a time."""
+def create_ledger(cursor: Cursor) -> None:
+    """Make the ledger where there is none. The lock is held to the end of the transaction: one load starts at a time.
+
+    Raises `Refused` for a ledger of another version.
+    """
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
-    if not exists(cursor):
+    if ledger_exists(cursor):
+        refuse_other_version(cursor)
+    else:
         cursor.execute(read_sql("ledger.sql"))
 
 
-def is_current(cursor: Cursor) -> bool:
-    """Whether the ledger that there is has all that this version asks of it."""
-    cursor.execute(
-        """
-        SELECT count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = to_regnamespace('ddb2pg') AND (c.relname, a.attname) IN %s AND NOT a.attisdropped
-        """,
-        [_NEWER_COLUMNS],
-    )
-    return bool(cursor.fetchone()[0] == len(_NEWER_COLUMNS))
+def version_problems(cursor: Cursor) -> Iterator[str]:
+    """The sentence for a ledger that another version of ddb2pg made."""
+    cursor.execute("SELECT obj_description(to_regnamespace('ddb2pg'), 'pg_namespace')")
+    comment = cursor.fetchone()[0]
+    if comment != f"ddb2pg ledger, version {SCHEMA_VERSION}":
+        yield (
+            f"the ledger, the schema ddb2pg, says of itself {comment or 'nothing'!r}, and this ddb2pg needs version {SCHEMA_VERSION}; "
+            "use the ddb2pg that made it"
+        )
 
 
-def bring_up_to_date(cursor: Cursor) -> None:
-    """Add to a ledger of ours, made by an older version, what it lacks; does nothing to any other, or where there is none."""
-    if exists(cursor) and not is_current(cursor) and is_ours(cursor):
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
-        cursor.execute(read_sql("ledger.sql"))
+def refuse_other_version(cursor: Cursor) -> None:
+    """Raise `Refused` where another version of ddb2pg made the ledger."""
+    problems = list(version_problems(cursor))
+    if problems:
+        raise Refused(problems)
 
 
 def find_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
@@ -174,7 +169,7 @@ def find_rolled_back_load(cursor: Cursor, export_id: str, target_table: str) -> 
 
 def stop_if_not_here(cursor: Cursor, load: Load) -> None:
     """Raise `Stopped` unless this database's ledger has the load; its start, to the microsecond, tells it from another's."""
-    if exists(cursor):
+    if ledger_exists(cursor):
         cursor.execute(
             "SELECT count(*) FROM ddb2pg.load WHERE (load_id, export_id, target_table, migration_time) = (%s, %s, %s, %s)",
             [load.load_id, load.export_id, load.target_table, load.migration_time],

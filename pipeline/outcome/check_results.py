@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.ledger import Validated
+from pipeline.ledger.loads import Validated
 from pipeline.target.mismatch import MismatchKind
 
 

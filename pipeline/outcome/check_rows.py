@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.ledger import Validated
+from pipeline.ledger.loads import Validated
 from pipeline.outcome.check_results import GateResult, ValidationResult
 from pipeline.outcome.kind_words import KIND_WORDS
 from pipeline.outcome.result import TableResult

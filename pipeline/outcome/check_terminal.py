@@ -12,7 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.console import printable
-from pipeline.ledger import Validated
+from pipeline.ledger.loads import Validated
 from pipeline.outcome.check_results import GateResult, RollbackResult, SqlCheck, ValidationResult
 from pipeline.outcome.kind_words import KIND_WORDS
 from pipeline.places.output import OutputFolder

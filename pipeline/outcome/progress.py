@@ -13,9 +13,10 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline import ledger
 from pipeline.errors import Stopped
-from pipeline.ledger import Load, Totals
+from pipeline.ledger.history import count_workers
+from pipeline.ledger.loads import Load
+from pipeline.ledger.totals import Totals, load_totals
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Cursor, RetryLimit, Session
 
@@ -40,9 +41,7 @@ def shown_progress(
 
     Until the first chunk is done, the data files are being checked. `found` is the word for what `read` gives as dead letters.
     """
-    watched = _Watched(
-        database, load, done_before, read or (lambda cursor: ledger.load_totals(cursor, load.load_id)), found, is_load=read is None
-    )
+    watched = _Watched(database, load, done_before, read or (lambda cursor: load_totals(cursor, load.load_id)), found, is_load=read is None)
     is_over = threading.Event()
     show = _show_bar if console.is_terminal else _show_lines
     watcher = threading.Thread(target=show, args=(console, watched, is_over), name="progress", daemon=True)
@@ -85,7 +84,7 @@ def _looks(watched: _Watched, is_over: threading.Event, interval: float) -> Iter
 
 
 def _look(watched: _Watched, cursor: Cursor) -> _Look:
-    return _Look(watched.read(cursor), ledger.count_workers(cursor, watched.load.load_id) if watched.is_load else 0)
+    return _Look(watched.read(cursor), count_workers(cursor, watched.load.load_id) if watched.is_load else 0)
 
 
 def _workers(look: _Look) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from pipeline.ledger import Totals
+from pipeline.ledger.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.ledger import Load, LoadingRun, RollbackTotals, Totals
+from pipeline.ledger.history import LoadingRun
+from pipeline.ledger.loads import Load
+from pipeline.ledger.rollbacks import RollbackTotals
+from pipeline.ledger.totals import Totals
 from pipeline.outcome.check_results import GateResult
 
 

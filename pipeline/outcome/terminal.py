@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table as Grid
 
-from pipeline.ledger import Load, Validated
+from pipeline.ledger.loads import Load, Validated
 from pipeline.outcome.result import LoadStatus, TableResult
 from pipeline.outcome.verdict import NO_MANIFEST
 from pipeline.source.bare import is_bare

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline import ledger
 from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.loading import CommittedChunks, check_data_file, read_split
+from pipeline.ledger.chunks import spread_rows
 from pipeline.source.chunks import Chunk, plan_splits
 from pipeline.source.manifest import DataFile
 from pipeline.target.rows import Rows
@@ -62,7 +62,7 @@ def pick_spot_checks(load: BegunLoad, most: int = SPOT_CHECKS) -> SpotChecks:
 
 
 def _pick(load: BegunLoad, session: Session, most: int) -> Iterator[tuple[str, int, EncodedRow]]:
-    places = session.transact(lambda cursor: ledger.spread_rows(cursor, load.plan.load.load_id, most))
+    places = session.transact(lambda cursor: spread_rows(cursor, load.plan.load.load_id, most))
     for data_file in load.export.data_files:
         if data_file.name in places:
             yield from _rows_of_file(load, session, data_file, places[data_file.name])

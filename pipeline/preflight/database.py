@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline import ledger
+from pipeline.ledger.loads import is_ledger_ours, ledger_exists
 from pipeline.preflight.findings import Code, Finding, fact, problem, warning
 from pipeline.target.session import Cursor
 
@@ -61,8 +61,8 @@ def _right_findings(cursor: Cursor) -> Iterator[Finding]:
             f"the role {role} may not make temporary tables, through which bad rows are isolated; let the owner GRANT TEMP ON DATABASE"
         )
         yield problem(Code.TEMP_TABLES_FORBIDDEN, sentence)
-    if ledger.exists(cursor):
-        if not ledger.is_ours(cursor):
+    if ledger_exists(cursor):
+        if not is_ledger_ours(cursor):
             sentence = f"the ledger, the schema ddb2pg, belongs to another role than {role}; connect as the role that loaded before"
             yield problem(Code.LEDGER_OF_ANOTHER_ROLE, sentence)
     elif not may_create:

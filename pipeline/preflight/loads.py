@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline import ledger
-from pipeline.ledger import Load
+from pipeline.ledger.loads import Load, find_load, is_ledger_ours, ledger_exists, other_loads
+from pipeline.ledger.totals import load_totals
 from pipeline.preflight.findings import Code, Finding, fact, problem
 from pipeline.source.manifest import Export
 from pipeline.target.session import Cursor
@@ -20,13 +20,13 @@ def load_findings(cursor: Cursor, export: Export, table: Table, target: Target |
     """What cannot be looked at is a problem of the target or the ledger already."""
     if target is None or not may_read(cursor, target):
         return
-    has_ledger = ledger.exists(cursor)
+    has_ledger = ledger_exists(cursor)
     # An older version's ledger is brought up to date by migrate, which then looks again.
     if has_ledger and not _may_look(cursor):
         return
     name = table.target
-    load = ledger.find_load(cursor, export.export_id, target.qualified) if has_ledger else None
-    others = ledger.other_loads(cursor, export.export_id, target.qualified) if has_ledger else []
+    load = find_load(cursor, export.export_id, target.qualified) if has_ledger else None
+    others = other_loads(cursor, export.export_id, target.qualified) if has_ledger else []
     for other in others:
         begin_anew = BEGIN_ANEW.format(table=name, export=other)
         sentence = (
@@ -47,13 +47,13 @@ def load_findings(cursor: Cursor, export: Export, table: Table, target: Target |
 
 def find_visible_load(cursor: Cursor, export: Export, target: Target | None) -> Load | None:
     """The load, where there is a ledger that this role may read."""
-    if target is None or not ledger.exists(cursor) or not _may_look(cursor):
+    if target is None or not ledger_exists(cursor) or not _may_look(cursor):
         return None
-    return ledger.find_load(cursor, export.export_id, target.qualified)
+    return find_load(cursor, export.export_id, target.qualified)
 
 
 def _may_look(cursor: Cursor) -> bool:
-    return ledger.is_ours(cursor) and ledger.is_current(cursor)
+    return is_ledger_ours(cursor)
 
 
 def _begun_findings(cursor: Cursor, export: Export, table: Table, load: Load, unmapped: Unmapped) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def _begun_findings(cursor: Cursor, export: Export, table: Table, load: Load, un
     if load.unmapped is not unmapped:
         sentence = f"its load was begun with --unmapped={load.unmapped.value}; give the same again"
         yield problem(Code.UNMAPPED_CHANGED, sentence, name)
-    totals = ledger.load_totals(cursor, load.load_id)
+    totals = load_totals(cursor, load.load_id)
     begun = f"load {load.load_id} of this export, begun {load.started_at:%Y-%m-%d %H:%M} UTC"
     if load.finished_at is not None:
         yield fact(Code.FINISHED, f"{begun}, is finished: there is nothing to do", name)

@@ -1,10 +1,12 @@
 -- The ledger: what was loaded, by whom it can be seen, and nothing else. It holds counts and item numbers, never a value of an item.
--- Runs as one transaction, under an advisory lock, where there is no ledger or an older one; everything in it can run again.
+-- Runs as one transaction, under an advisory lock, where there is no ledger.
 
-CREATE SCHEMA IF NOT EXISTS ddb2pg;
+CREATE SCHEMA ddb2pg;
+-- The number is that of `SCHEMA_VERSION` in pipeline/ledger/loads.py.
+COMMENT ON SCHEMA ddb2pg IS 'ddb2pg ledger, version 1';
 
 -- One load per export and target, however many runs it takes. What must not change between runs is kept here.
-CREATE TABLE IF NOT EXISTS ddb2pg.load (
+CREATE TABLE ddb2pg.load (
     load_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     export_id       text NOT NULL,
     source_table    text NOT NULL,
@@ -21,24 +23,23 @@ CREATE TABLE IF NOT EXISTS ddb2pg.load (
     unmapped        text NOT NULL,
     definition      text NOT NULL,
     started_at      timestamptz NOT NULL DEFAULT now(),
-    finished_at     timestamptz
-);
-
--- A load that is rolled back stays here, closed; the same export may then be loaded again, as another load.
-ALTER TABLE ddb2pg.load
-    ADD COLUMN IF NOT EXISTS rollback_started_at timestamptz,
-    ADD COLUMN IF NOT EXISTS rolled_back_at      timestamptz,
+    finished_at     timestamptz,
+    -- A load that is rolled back stays here, closed; the same export may then be loaded again, as another load.
+    rollback_started_at timestamptz,
+    rolled_back_at      timestamptz,
     -- How thoroughly the rows were last found to be as the export makes them, quick or full, and when
-    ADD COLUMN IF NOT EXISTS validated           text,
-    ADD COLUMN IF NOT EXISTS validated_at        timestamptz,
-    -- Row security of the target when the load began, as `read_row_security` tells it; NULL where an older version began it.
-    ADD COLUMN IF NOT EXISTS row_security        jsonb,
-    DROP CONSTRAINT IF EXISTS load_export_id_target_table_key;
-CREATE UNIQUE INDEX IF NOT EXISTS load_is_open ON ddb2pg.load (export_id, target_table) WHERE rolled_back_at IS NULL;
+    validated       text,
+    validated_at    timestamptz,
+    -- Row security of the target when the load began, as `read_row_security` gives it
+    row_security    jsonb,
+    -- Salts the hashes of rows that were replayed
+    hash_seed       bigint NOT NULL DEFAULT (random() * 4e18)::bigint
+);
+CREATE UNIQUE INDEX load_is_open ON ddb2pg.load (export_id, target_table) WHERE rolled_back_at IS NULL;
 
 -- One row per committed chunk, inserted before the chunk's rows and in their transaction. No foreign key to the load: it would make
 -- every chunk lock the same row.
-CREATE TABLE IF NOT EXISTS ddb2pg.chunk (
+CREATE TABLE ddb2pg.chunk (
     load_id           bigint NOT NULL,
     data_file         text NOT NULL,
     first_item        bigint NOT NULL,
@@ -51,28 +52,24 @@ CREATE TABLE IF NOT EXISTS ddb2pg.chunk (
     -- What Postgres refused: [[item number, code, sqlstate, constraint], ...]
     write_rejects     jsonb NOT NULL,
     run_id            text NOT NULL,
+    -- HOST:PID of who committed it; for the report, nothing depends on it
+    worker            text,
     committed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- What became of the rows when the load was rolled back: rows = deleted + gone (deleted by somebody before) + kept (listed)
+    rolled_back_at    timestamptz,
+    rollback_pass     integer,
+    deleted           integer,
+    gone              integer,
+    kept              integer,
+    -- As compared_chunk.mismatches
+    discrepancies     jsonb,
     PRIMARY KEY (load_id, data_file, first_item),
     CHECK (items = rows + dead_letters)
 );
 
--- Who committed it, HOST:PID; for the report, nothing depends on it.
-ALTER TABLE ddb2pg.chunk ADD COLUMN IF NOT EXISTS worker text;
-
--- What became of the chunk's rows when the load was rolled back: rows = deleted + gone (deleted by somebody before) + kept (listed).
-ALTER TABLE ddb2pg.chunk
-    ADD COLUMN IF NOT EXISTS rolled_back_at timestamptz,
-    ADD COLUMN IF NOT EXISTS rollback_pass  integer,
-    ADD COLUMN IF NOT EXISTS deleted        integer,
-    ADD COLUMN IF NOT EXISTS gone           integer,
-    ADD COLUMN IF NOT EXISTS kept           integer,
-    -- As compared_chunk.mismatches
-    ADD COLUMN IF NOT EXISTS discrepancies  jsonb;
-
 -- Dead letters that were brought in later, by `dead-letters replay`, each in the transaction of its row. What they had become is not in the
 -- export, so the row and its key are known here by hashes, salted with a number of the load's own.
-ALTER TABLE ddb2pg.load ADD COLUMN IF NOT EXISTS hash_seed bigint NOT NULL DEFAULT (random() * 4e18)::bigint;
-CREATE TABLE IF NOT EXISTS ddb2pg.replayed_item (
+CREATE TABLE ddb2pg.replayed_item (
     load_id        bigint NOT NULL,
     data_file      text NOT NULL,
     item_number    bigint NOT NULL,
@@ -91,7 +88,7 @@ CREATE TABLE IF NOT EXISTS ddb2pg.replayed_item (
 );
 
 -- Data files that a run refused to load, and why.
-CREATE TABLE IF NOT EXISTS ddb2pg.refused_file (
+CREATE TABLE ddb2pg.refused_file (
     load_id     bigint NOT NULL,
     run_id      text NOT NULL,
     data_file   text NOT NULL,
@@ -102,7 +99,7 @@ CREATE TABLE IF NOT EXISTS ddb2pg.refused_file (
 
 -- What a run of validate found in the chunks that it compared so far; deleted at its end. Keys are hashes, salted with a number that only
 -- the run knows.
-CREATE UNLOGGED TABLE IF NOT EXISTS ddb2pg.compared_chunk (
+CREATE UNLOGGED TABLE ddb2pg.compared_chunk (
     run_id         text NOT NULL,
     load_id        bigint NOT NULL,
     data_file      text NOT NULL,

@@ -20,7 +20,8 @@ from pipeline.records.forms import RecordFormat
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports
-from tests.postgres_server import Database
+from tests.pipeline.target.made_loads import PLAIN, Lab
+from tests.postgres_server import Database, Server
 from transforms.table import Table, Unmapped
 from transforms.tables.medzen import TABLES
 
@@ -132,3 +133,15 @@ def look(database: Database, exports: Path, tmp_path: Path) -> Iterator[Look]:
 def attempt(database: Database, exports: Path, tmp_path: Path) -> Iterator[Attempt]:
     yield Attempt(database, exports, tmp_path)
     os.environ.pop("DDB2PG_TEST_URL", None)
+
+
+@pytest.fixture
+def bare(server: Server) -> Database:
+    """A database without any table."""
+    return server.new_database(with_targets=False)
+
+
+@pytest.fixture
+def lab(bare: Database) -> Lab:
+    """A ledger and the plainest target in a database of the test's own."""
+    return Lab(bare, PLAIN)

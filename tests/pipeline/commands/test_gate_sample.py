@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline import ledger
 from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.equation import prove
 from pipeline.job.gate import pass_gate
 from pipeline.job.loading import load_plainly
-from pipeline.ledger import Validated
+from pipeline.ledger.loads import Validated, find_load
 from pipeline.outcome.check_results import GateResult
 from pipeline.source.given import find_exports
 from pipeline.source.manifest import read_export
@@ -51,7 +50,7 @@ class Gate:
     def __call__(self, asked: Validated = Validated.QUICK, *, row_security: bool = False) -> GateResult:
         """The load as the ledger has it now."""
         with Session(self._options.database) as session:
-            found = session.transact(lambda cursor: ledger.find_load(cursor, self._export.export_id, f"public.{TARGET}"))
+            found = session.transact(lambda cursor: find_load(cursor, self._export.export_id, f"public.{TARGET}"))
             target = dataclasses.replace(self._plan.target, has_row_security=row_security)
             plan = dataclasses.replace(self._plan, load=found, target=target)
             result = session.transact(lambda cursor: prove(cursor, plan, self._export, self.folder, 0, 1.0))

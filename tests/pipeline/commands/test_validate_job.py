@@ -14,10 +14,10 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline import ledger
 from pipeline.job.compare_chunk import ValidationPlan, compare_plainly
 from pipeline.job.graph import define_check
 from pipeline.job.loading import LoadPlan
+from pipeline.ledger.loads import find_load
 from pipeline.source.chunks import plan_splits
 from pipeline.source.given import find_exports
 from pipeline.source.manifest import read_export
@@ -45,7 +45,7 @@ def _plans(export: Path, database: Database):
         read = read_export(find_exports(str(export / table.source))[0])
         with Session(reference) as session:
             target = session.transact(lambda cursor, table=table: find_target(cursor, table.target))
-            load = session.transact(lambda cursor, read=read, target=target: ledger.find_load(cursor, read.export_id, target.qualified))
+            load = session.transact(lambda cursor, read=read, target=target: find_load(cursor, read.export_id, target.qualified))
         plan = ValidationPlan(LoadPlan(load, table, target, reference, "plain"), seed=1)
         yield plan, plan_splits(read.data_files, load.split_size)
 

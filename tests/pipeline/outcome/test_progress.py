@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline import ledger
+from pipeline.ledger.loads import all_loads
 from pipeline.outcome import progress
 from pipeline.target.session import Session
 from sample_export import write_sample_exports
@@ -33,7 +33,7 @@ def test_it_says_how_far_a_load_is_and_who_loads(
     monkeypatch.setattr(progress, "_TERMINAL_INTERVAL", 0.05)
     reference = reference_to(database.url)
     with Session(reference) as session:
-        [load] = session.transact(ledger.all_loads)
+        [load] = session.transact(all_loads)
     told = io.StringIO()
     console = Console(file=told, force_terminal=is_terminal, width=200)
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.ledger import Totals, Validated
+from pipeline.ledger.loads import Validated
+from pipeline.ledger.totals import Totals
 from pipeline.outcome.check_results import GateResult, RollbackResult, SqlCheck, ValidationResult
 from pipeline.outcome.check_rows import gate_rows
 from pipeline.outcome.replay_result import ReplayResult

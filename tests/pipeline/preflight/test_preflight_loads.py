@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ledger
+from pipeline.ledger.loads import create_ledger, start_load
 from pipeline.source.chunks import ChunkSize
 from pipeline.source.given import find_exports
 from pipeline.source.manifest import read_export
@@ -32,10 +32,10 @@ def begin(database: Database, exports: Path) -> None:
     found = [read_export(folder) for folder in find_exports(str(exports))]
 
     def work(cursor: Cursor) -> None:
-        ledger.create(cursor)
+        create_ledger(cursor)
         for export in found:
             table = by_source[export.source_table]
-            ledger.start_load(cursor, export, table, f"public.{table.target}", ChunkSize(), Unmapped.NOTICE)
+            start_load(cursor, export, table, f"public.{table.target}", ChunkSize(), Unmapped.NOTICE)
 
     with Session(reference_to(database.url)) as session:
         session.transact(work)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from pipeline import ledger
 from pipeline.job.loading import ChunkLoader, LoadPlan
-from pipeline.ledger import Load
+from pipeline.ledger.loads import Load, create_ledger, start_load
 from pipeline.records.files import RecordBatch
 from pipeline.source.chunks import Chunk, ChunkSize, Split
 from pipeline.source.manifest import DataFile, Export
@@ -96,7 +95,7 @@ class Lab:
         for statement in statements:
             database.execute(statement)
         with self.session() as session:
-            session.transact(ledger.create)
+            session.transact(create_ledger)
 
     def session(self, limit: RetryLimit | None = None) -> Session:
         return Session(self.reference, limit)
@@ -114,7 +113,7 @@ class Lab:
         export = Export(f"export-{number}", table.source, None, "/nowhere", 0, (), "digest")
         with self.session() as session:
             load = load or session.transact(
-                lambda cursor: ledger.start_load(cursor, export, table, target.qualified, ChunkSize(), unmapped),
+                lambda cursor: start_load(cursor, export, table, target.qualified, ChunkSize(), unmapped),
             )
         return LoadPlan(load, table, target, self.reference, f"run-{number}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pipeline import ledger
 from pipeline.job.take_back_chunk import RollbackPlan
+from pipeline.ledger.rollbacks import begin_rollbacks
 from pipeline.records.files import RecordBatch
 from pipeline.target.references import find_references
 from tests.pipeline.target.made_loads import Lab, chunk_of, thing
@@ -28,7 +28,7 @@ class Rollback:
     def run(self, pass_number: int = 1) -> dict[int, tuple[str, str | None]]:
         """One pass; of each row that is left its item number, why it is, and the SQLSTATE."""
         with self.lab.session() as session:
-            session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [self.plan.load.load_id]))
+            session.transact(lambda cursor: begin_rollbacks(cursor, [self.plan.load.load_id]))
             references = session.transact(lambda cursor: find_references(cursor, self.plan.target))
             cascading = tuple(one for one in references if one.is_cascading)
             plan = RollbackPlan(self.plan, pass_number, cascading, is_dry=False)

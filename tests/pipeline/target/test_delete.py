@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from pipeline import ledger
 from pipeline.errors import Stopped
 from pipeline.job.take_back_chunk import RollbackPlan
-from pipeline.ledger import RolledBackChunk
+from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.rollbacks import RolledBackChunk, closed_chunk, finish_rollback
 from pipeline.target.session import Session
 from tests.pipeline.target.made_loads import PLAIN, Lab, reference_to, thing, uuid
 from tests.pipeline.target.made_rollbacks import CHILDREN, LINES, Rollback
@@ -140,8 +140,8 @@ def test_a_chunk_that_is_closed_is_told_and_not_done_again(lab: Lab) -> None:
     assert rollback.run(2) == {}
     assert len(lab.names()) == 6
     with lab.session() as session:
-        key = ledger.ChunkKey(rollback.plan.load.load_id, "some.json.gz", 0)
-        assert session.transact(lambda cursor: ledger.closed_chunk(cursor, key)) == RolledBackChunk(2, 0, (), 1)
+        key = ChunkKey(rollback.plan.load.load_id, "some.json.gz", 0)
+        assert session.transact(lambda cursor: closed_chunk(cursor, key)) == RolledBackChunk(2, 0, (), 1)
 
 
 def test_a_look_keeps_no_hash_that_another_run_could_make(lab: Lab) -> None:
@@ -162,7 +162,7 @@ def test_once_the_load_is_closed_nothing_of_it_is_tried_again(bare: Database) ->
     bare.execute("INSERT INTO child VALUES (1, %s)", uuid(1))
     assert rollback.run() == {0: ("refused", "23503")}
     with lab.session() as session:
-        assert session.transact(lambda cursor: ledger.finish_rollback(cursor, rollback.plan.load.load_id))
+        assert session.transact(lambda cursor: finish_rollback(cursor, rollback.plan.load.load_id))
     bare.execute("TRUNCATE child, thing")
     lab.load(LINES)
 

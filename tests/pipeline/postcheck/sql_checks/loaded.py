@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline import ledger
 from pipeline.commands.migrate import MigrateOptions, migrate
 from pipeline.commands.validate import emit_script
 from pipeline.job.begun_loads import CheckOptions, find_begun_loads
 from pipeline.job.threshold import UNLIMITED
+from pipeline.ledger.loads import find_load
 from pipeline.outcome.check_results import SqlCheck
 from pipeline.places import LOCAL_AND_AWS
 from pipeline.postcheck.script import run_script, write_script
@@ -100,7 +100,7 @@ class Loaded:
 
     def spot_checks(self) -> list[SpotChecks]:
         if not self.picked:
-            begun = find_begun_loads(self.options, "run", ledger.find_load, lambda *_: iter(()))
+            begun = find_begun_loads(self.options, "run", find_load, lambda *_: iter(()))
             self.picked = [pick_spot_checks(load) for load in begun]
         return self.picked
 

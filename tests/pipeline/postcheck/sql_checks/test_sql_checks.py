@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import ledger
-from pipeline.target.session import Session
 from tests.pipeline.conftest import everything_in
 from tests.pipeline.postcheck.sql_checks.loaded import AUDIT, NOTES, PLAIN, SESSIONS, Loaded, Verdicts, changed, psql, verdicts_of_psql
 from tests.postgres_server import Server
@@ -212,21 +210,6 @@ def test_without_a_ledger_what_can_be_checked_is(loaded: Loaded, server: Server)
     assert found["references", NOTES] == ["SKIP"]
     assert not [key for key in found if key[0] in ("counts", "spot checks")]
     assert empty == {("ledger", None): ["FAIL"]}
-
-
-def test_an_older_ledger_is_read(loaded: Loaded, server: Server) -> None:
-    """Without the columns of row security and of rollbacks."""
-    loaded.database.execute("ALTER TABLE ddb2pg.load DROP rolled_back_at CASCADE, DROP rollback_started_at, DROP row_security")
-    loaded.database.execute("ALTER TABLE ddb2pg.chunk DROP rolled_back_at, DROP deleted, DROP gone, DROP kept")
-
-    found = verdicts_of_psql(psql(server, loaded.database.url, loaded.emit_from(loaded.spot_checks())))
-
-    assert changed(CLEAN, found) == {("ledger", None): ["WARN"]}
-    assert found["policies", NOTES] == ["SKIP"]
-    with Session(loaded.reference) as session:
-        session.transact(ledger.bring_up_to_date)
-    assert loaded.verdicts() == CLEAN
-    assert loaded.details("policies", NOTES) == ["an older ddb2pg began this load, and did not keep what row security was then"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
-from pipeline import ledger
-from pipeline.ledger import ChunkCounts, ChunkKey, LoadingRun, WorkerShare
+from pipeline.ledger.chunks import ChunkCounts, claim_chunk
+from pipeline.ledger.history import LoadingRun, WorkerShare, loading_runs
+from pipeline.ledger.keys import ChunkKey
 from tests.pipeline.target.made_loads import PLAIN, Lab
 from tests.postgres_server import Database
 
@@ -35,7 +36,7 @@ def _note(lab: Lab, run_id: str, first_item: int, items: int, second: float, wor
 
 def _runs(lab: Lab) -> tuple[LoadingRun, ...]:
     with lab.session() as session:
-        return session.transact(lambda cursor: ledger.loading_runs(cursor, 1))
+        return session.transact(lambda cursor: loading_runs(cursor, 1))
 
 
 def test_runs_are_told_apart_the_newest_first(history: Lab) -> None:
@@ -70,16 +71,5 @@ def test_a_claimed_chunk_names_its_worker(history: Lab) -> None:
     """This process, on this host."""
     counts = ChunkCounts(1, 1, 0, {}, {})
     with history.session() as session:
-        assert session.transact(lambda cursor: ledger.claim_chunk(cursor, ChunkKey(1, "a", 0), "run", counts))
+        assert session.transact(lambda cursor: claim_chunk(cursor, ChunkKey(1, "a", 0), "run", counts))
     assert _runs(history)[0].workers == (WorkerShare(f"{socket.gethostname()}:{os.getpid()}", 1, 1),)
-
-
-def test_a_ledger_without_workers_is_brought_up_to_date(history: Lab) -> None:
-    """What was loaded before has no worker, and stays."""
-    _note(history, "r1", 0, 10, 0, "a:1")
-    history.database.execute("ALTER TABLE ddb2pg.chunk DROP COLUMN worker")
-    with history.session() as session:
-        assert not session.transact(ledger.is_current)
-        session.transact(ledger.bring_up_to_date)
-        assert session.transact(ledger.is_current)
-    assert _runs(history)[0].workers == (WorkerShare(None, 1, 10),)

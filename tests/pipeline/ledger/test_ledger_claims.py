@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import ledger
-from pipeline.ledger import ChunkCounts, ChunkKey
+from pipeline.ledger.chunks import ChunkCounts, claim_chunk, committed_chunk
+from pipeline.ledger.keys import ChunkKey
 from tests.pipeline.target.made_loads import Lab
 
 KEY = ChunkKey(1, "a.json.gz", 0)
@@ -16,7 +16,7 @@ COUNTS = ChunkCounts(5, 5, 0, {}, {})
 
 
 def claim(cursor: Any, run_id: str = "run") -> bool:
-    return ledger.claim_chunk(cursor, KEY, run_id, COUNTS)
+    return claim_chunk(cursor, KEY, run_id, COUNTS)
 
 
 def test_a_chunk_is_claimed_once(lab: Lab) -> None:
@@ -34,7 +34,7 @@ def test_another_chunk_is_another_claim(lab: Lab, other: ChunkKey) -> None:
     """Load, data file and first item each make it another."""
     with lab.session() as session:
         assert session.transact(claim)
-        assert session.transact(lambda cursor: ledger.claim_chunk(cursor, other, "run", COUNTS))
+        assert session.transact(lambda cursor: claim_chunk(cursor, other, "run", COUNTS))
 
 
 def test_a_claim_that_is_rolled_back_is_none(lab: Lab) -> None:
@@ -60,7 +60,7 @@ def test_a_second_session_waits_and_then_sees_what_became_of_the_first(lab: Lab,
 
     def second() -> None:
         with lab.session() as session:
-            seen.append(session.transact(lambda cursor: (claim(cursor, "second"), ledger.committed_chunk(cursor, KEY).items)))
+            seen.append(session.transact(lambda cursor: (claim(cursor, "second"), committed_chunk(cursor, KEY).items)))
 
     thread = threading.Thread(target=second)
     thread.start()

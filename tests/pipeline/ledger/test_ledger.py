@@ -9,8 +9,10 @@ from datetime import UTC
 
 import pytest
 
-from pipeline import ledger
-from pipeline.ledger import ChunkCounts, ChunkKey, Totals
+from pipeline.ledger.chunks import ChunkCounts, claim_chunk, committed_chunk, committed_chunks, note_refused
+from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import all_loads, create_ledger, find_load, finish_load, ledger_exists, start_load
+from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, note_refused_file, refused_files
 from pipeline.source.chunks import ChunkSize
 from pipeline.source.manifest import DataFile, Export
 from pipeline.target.rows import RefusedRow
@@ -37,8 +39,8 @@ def test_it_can_be_made_twice(lab: Lab) -> None:
     """A second start changes nothing of what the first one wrote."""
     plan = lab.plan()
     with lab.session() as session:
-        session.transact(ledger.create)
-        assert session.transact(ledger.all_loads) == [plan.load]
+        session.transact(create_ledger)
+        assert session.transact(all_loads) == [plan.load]
 
 
 def test_two_sessions_may_make_it_at_once(bare: Database) -> None:
@@ -52,7 +54,7 @@ def test_two_sessions_may_make_it_at_once(bare: Database) -> None:
         def run(at_once: threading.Barrier = at_once, failures: list[BaseException] = failures) -> None:
             try:
                 with lab.session() as session:
-                    session.transact(lambda cursor: (at_once.wait(30), ledger.create(cursor)))
+                    session.transact(lambda cursor: (at_once.wait(30), create_ledger(cursor)))
             except BaseException as error:  # noqa: BLE001 - told by the assertion below
                 failures.append(error)
 
@@ -72,8 +74,8 @@ def test_a_ledger_that_is_not_committed_is_not_there(bare: Database) -> None:
     bare.execute("DROP SCHEMA ddb2pg CASCADE")
     with lab.session() as session:
         with pytest.raises(RowsRefused):
-            session.transact(lambda cursor: (ledger.create(cursor), cursor.execute("SELECT 1/0")))
-        assert session.transact(ledger.exists) is False
+            session.transact(lambda cursor: (create_ledger(cursor), cursor.execute("SELECT 1/0")))
+        assert session.transact(ledger_exists) is False
 
 
 @contextlib.contextmanager
@@ -147,10 +149,10 @@ def test_a_load_is_found_again_as_it_was_begun(lab: Lab) -> None:
     """Export, target, settings and `migration_time` are those of its first start, to the microsecond."""
     size = ChunkSize(7, 1234)
     with lab.session() as session:
-        begun = session.transact(lambda cursor: ledger.start_load(cursor, export(), THING, "public.thing", size, Unmapped.REJECT))
-        found = session.transact(lambda cursor: ledger.find_load(cursor, "01-a", "public.thing"))
-        assert session.transact(lambda cursor: ledger.find_load(cursor, "01-a", "public.other")) is None
-        assert session.transact(lambda cursor: ledger.find_load(cursor, "01-b", "public.thing")) is None
+        begun = session.transact(lambda cursor: start_load(cursor, export(), THING, "public.thing", size, Unmapped.REJECT))
+        found = session.transact(lambda cursor: find_load(cursor, "01-a", "public.thing"))
+        assert session.transact(lambda cursor: find_load(cursor, "01-a", "public.other")) is None
+        assert session.transact(lambda cursor: find_load(cursor, "01-b", "public.thing")) is None
 
     assert found == begun
     assert (begun.chunk_size, begun.unmapped, begun.definition) == (size, Unmapped.REJECT, THING.fingerprint)
@@ -165,7 +167,7 @@ def test_an_export_is_loaded_into_a_target_by_one_load(lab: Lab) -> None:
 
     def begin(name: str, target: str) -> None:
         with lab.session() as session:
-            session.transact(lambda cursor: ledger.start_load(cursor, export(name), THING, target, ChunkSize(), Unmapped.NOTICE))
+            session.transact(lambda cursor: start_load(cursor, export(name), THING, target, ChunkSize(), Unmapped.NOTICE))
 
     begin("01-a", "public.thing")
     begin("01-a", "public.other")
@@ -180,8 +182,8 @@ def test_a_load_is_finished_once(lab: Lab) -> None:
     times = []
     with lab.session() as session:
         for _ in range(2):
-            session.transact(lambda cursor: ledger.finish_load(cursor, load))
-            times.append(session.transact(ledger.all_loads)[0].finished_at)
+            session.transact(lambda cursor: finish_load(cursor, load))
+            times.append(session.transact(all_loads)[0].finished_at)
 
     assert times[0] is not None
     assert times[0] == times[1]
@@ -197,12 +199,12 @@ def test_totals_and_codes_add_up_over_chunks_files_and_loads(lab: Lab) -> None:
 
         def fill(cursor: object) -> None:
             for load_id, name, first, of in ((1, "a", 0, counts), (1, "a", 10, CLEAN), (1, "b", 0, counts), (2, "a", 0, CLEAN)):
-                assert ledger.claim_chunk(cursor, ChunkKey(load_id, name, first), "run", of)
+                assert claim_chunk(cursor, ChunkKey(load_id, name, first), "run", of)
 
         session.transact(fill)
-        by_file = session.transact(lambda cursor: dict(ledger.file_totals(cursor, 1)))
-        totals = session.transact(lambda cursor: [ledger.load_totals(cursor, load_id) for load_id in (1, 2, 3)])
-        codes = session.transact(lambda cursor: [ledger.code_counts(cursor, load_id) for load_id in (1, 2)])
+        by_file = session.transact(lambda cursor: dict(file_totals(cursor, 1)))
+        totals = session.transact(lambda cursor: [load_totals(cursor, load_id) for load_id in (1, 2, 3)])
+        codes = session.transact(lambda cursor: [code_counts(cursor, load_id) for load_id in (1, 2)])
 
     assert totals == [Totals(30, 24, 6, 8), Totals(10, 10, 0, 0), Totals()]
     assert by_file == {"a": Totals(20, 17, 3, 4), "b": Totals(10, 7, 3, 4)}
@@ -215,8 +217,8 @@ def test_sums_go_beyond_32_bits(lab: Lab) -> None:
     many = ChunkCounts(2_000_000_000, 2_000_000_000, 0, {}, {})
     with lab.session() as session:
         for first in range(3):
-            session.transact(lambda cursor, first=first: ledger.claim_chunk(cursor, ChunkKey(1, "a", first << 40), "run", many))
-        assert session.transact(lambda cursor: ledger.load_totals(cursor, 1)).items == 6_000_000_000
+            session.transact(lambda cursor, first=first: claim_chunk(cursor, ChunkKey(1, "a", first << 40), "run", many))
+        assert session.transact(lambda cursor: load_totals(cursor, 1)).items == 6_000_000_000
 
 
 def test_what_postgresql_refused_is_noted_and_read_back(lab: Lab) -> None:
@@ -228,11 +230,11 @@ def test_what_postgresql_refused_is_noted_and_read_back(lab: Lab) -> None:
     )
     after = ChunkCounts(10, 8, 1, {"primary_key_conflict": 1, "database_rejected": 1}, {"unmapped_attribute": 1})
     with lab.session() as session:
-        session.transact(lambda cursor: ledger.claim_chunk(cursor, key, "run", CLEAN))
-        session.transact(lambda cursor: ledger.note_refused(cursor, key, refused, after))
-        chunk = session.transact(lambda cursor: ledger.committed_chunk(cursor, key))
-        chunks = session.transact(lambda cursor: ledger.committed_chunks(cursor, 1, "a"))
-        codes = session.transact(lambda cursor: ledger.code_counts(cursor, 1))
+        session.transact(lambda cursor: claim_chunk(cursor, key, "run", CLEAN))
+        session.transact(lambda cursor: note_refused(cursor, key, refused, after))
+        chunk = session.transact(lambda cursor: committed_chunk(cursor, key))
+        chunks = session.transact(lambda cursor: committed_chunks(cursor, 1, "a"))
+        codes = session.transact(lambda cursor: code_counts(cursor, 1))
 
     assert chunks == {10: chunk}
     assert (chunk.items, chunk.rows, chunk.notices, chunk.refused, chunk.is_clean) == (10, 8, 1, refused, False)
@@ -253,7 +255,7 @@ def test_a_refused_file_is_noted_once_a_run(lab: Lab) -> None:
     """Each run tells its own; a retried step does not fail."""
     with lab.session() as session:
         for run_id, name in (("r1", "b"), ("r1", "a"), ("r1", "b"), ("r2", "b")):
-            session.transact(lambda cursor, r=run_id, n=name: ledger.note_refused_file(cursor, 1, r, n, f"{n} is bad"))
-        assert session.transact(lambda cursor: ledger.refused_files(cursor, 1, "r1")) == ["a is bad", "b is bad"]
-        assert session.transact(lambda cursor: ledger.refused_files(cursor, 1, "r2")) == ["b is bad"]
-        assert session.transact(lambda cursor: ledger.refused_files(cursor, 2, "r1")) == []
+            session.transact(lambda cursor, r=run_id, n=name: note_refused_file(cursor, 1, r, n, f"{n} is bad"))
+        assert session.transact(lambda cursor: refused_files(cursor, 1, "r1")) == ["a is bad", "b is bad"]
+        assert session.transact(lambda cursor: refused_files(cursor, 1, "r2")) == ["b is bad"]
+        assert session.transact(lambda cursor: refused_files(cursor, 2, "r1")) == []

@@ -6,12 +6,15 @@ import threading
 
 import pytest
 
-from pipeline import ledger
 from pipeline.errors import Stopped
+from pipeline.ledger.chunks import ChunkCounts, claim_chunk
+from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import all_loads
+from pipeline.ledger.rollbacks import RolledBackChunk, begin_rollbacks, close_chunk, finish_rollback, hold_open, is_rolled_back, lock_chunk
 from pipeline.target.session import Session
 from tests.pipeline.target.made_loads import Lab, thing
 
-COUNTS = ledger.ChunkCounts(1, 1, 0, {}, {})
+COUNTS = ChunkCounts(1, 1, 0, {}, {})
 
 
 def _blocked(lab: Lab) -> int:
@@ -23,12 +26,12 @@ def test_it_waits_for_chunks_on_their_way_and_keeps_later_ones_out(lab: Lab) -> 
     plan = lab.plan()
     first = lab.database.connect()
     first.autocommit = False
-    assert ledger.claim_chunk(first.cursor(), ledger.ChunkKey(plan.load.load_id, "a.json.gz", 0), "run", COUNTS)
+    assert claim_chunk(first.cursor(), ChunkKey(plan.load.load_id, "a.json.gz", 0), "run", COUNTS)
     told: list[str] = []
 
     def begin() -> None:
         with lab.session() as session:
-            session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [plan.load.load_id]))
+            session.transact(lambda cursor: begin_rollbacks(cursor, [plan.load.load_id]))
         told.append("begun")
 
     def load_late() -> None:
@@ -61,21 +64,21 @@ def test_after_it_nothing_of_the_load_is_written(lab: Lab, lines: list[bytes]) -
     plan = lab.plan()
     lab.load([thing(1)], plan)
     with lab.session() as session:
-        session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [plan.load.load_id]))
+        session.transact(lambda cursor: begin_rollbacks(cursor, [plan.load.load_id]))
 
     with pytest.raises(Stopped, match="a rollback of this load was begun"):
         lab.load(lines, plan, first=10)
     with lab.session() as session, pytest.raises(Stopped):
-        session.transact(lambda cursor: ledger.claim_chunk(cursor, ledger.ChunkKey(plan.load.load_id, "some.json.gz", 0), "run", COUNTS))
+        session.transact(lambda cursor: claim_chunk(cursor, ChunkKey(plan.load.load_id, "some.json.gz", 0), "run", COUNTS))
     with lab.session() as session, pytest.raises(Stopped):
-        session.transact(lambda cursor: ledger.hold_open(cursor, plan.load.load_id))
+        session.transact(lambda cursor: hold_open(cursor, plan.load.load_id))
     assert lab.names().keys() == {1}
 
 
 def test_another_load_is_not_kept_out(lab: Lab) -> None:
     plan, other = lab.plan(), lab.plan()
     with lab.session() as session:
-        session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [plan.load.load_id]))
+        session.transact(lambda cursor: begin_rollbacks(cursor, [plan.load.load_id]))
 
     lab.load([thing(1)], other)
 
@@ -90,7 +93,7 @@ def test_chunks_of_a_load_do_not_wait_for_each_other(lab: Lab) -> None:
         connection.autocommit = False
         cursor = connection.cursor()
         cursor.execute("SET LOCAL lock_timeout = '1s'")
-        assert ledger.claim_chunk(cursor, ledger.ChunkKey(plan.load.load_id, "a.json.gz", number), "run", COUNTS)
+        assert claim_chunk(cursor, ChunkKey(plan.load.load_id, "a.json.gz", number), "run", COUNTS)
     for connection in connections:
         connection.commit()
         connection.close()
@@ -104,8 +107,8 @@ def test_it_begins_once(lab: Lab) -> None:
     times = []
     for _ in range(2):
         with Session(lab.reference) as session:
-            session.transact(lambda cursor: ledger.begin_rollbacks(cursor, [plan.load.load_id]))
-            times.append(session.transact(ledger.all_loads)[0].rollback_started_at)
+            session.transact(lambda cursor: begin_rollbacks(cursor, [plan.load.load_id]))
+            times.append(session.transact(all_loads)[0].rollback_started_at)
 
     assert times[0] == times[1] is not None
 
@@ -114,27 +117,27 @@ def test_it_ends_when_no_other_is_at_a_chunk(lab: Lab) -> None:
     """A rollback that has locked a chunk keeps another from closing the load over it."""
     plan = lab.plan()
     lab.load([thing(1)], plan)
-    key = ledger.ChunkKey(plan.load.load_id, "some.json.gz", 0)
+    key = ChunkKey(plan.load.load_id, "some.json.gz", 0)
     other = lab.database.connect()
     other.autocommit = False
     with lab.session() as session:
-        session.transact(lambda cursor: ledger.close_chunk(cursor, key, ledger.RolledBackChunk(1, 0, (), 1)))
-    ledger.lock_chunk(other.cursor(), key)
+        session.transact(lambda cursor: close_chunk(cursor, key, RolledBackChunk(1, 0, (), 1)))
+    lock_chunk(other.cursor(), key)
     with lab.session() as session:
-        ended = threading.Thread(target=session.transact, args=[lambda cursor: ledger.finish_rollback(cursor, plan.load.load_id)])
+        ended = threading.Thread(target=session.transact, args=[lambda cursor: finish_rollback(cursor, plan.load.load_id)])
         ended.start()
         while _blocked(lab) < 1:
             assert ended.is_alive(), "it did not wait"
-        assert not ledger.is_rolled_back(other.cursor(), plan.load.load_id)
+        assert not is_rolled_back(other.cursor(), plan.load.load_id)
         other.commit()
         other.close()
         ended.join(60)
-        assert session.transact(lambda cursor: ledger.is_rolled_back(cursor, plan.load.load_id))
+        assert session.transact(lambda cursor: is_rolled_back(cursor, plan.load.load_id))
 
 
 def test_it_does_not_end_with_a_chunk_that_is_not_closed(lab: Lab) -> None:
     plan = lab.plan()
     lab.load([thing(1)], plan)
     with lab.session() as session:
-        assert not session.transact(lambda cursor: ledger.finish_rollback(cursor, plan.load.load_id))
-        assert not session.transact(lambda cursor: ledger.is_rolled_back(cursor, plan.load.load_id))
+        assert not session.transact(lambda cursor: finish_rollback(cursor, plan.load.load_id))
+        assert not session.transact(lambda cursor: is_rolled_back(cursor, plan.load.load_id))
