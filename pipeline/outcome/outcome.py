@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pipeline.ledger import LoadingRun
+from pipeline.ledger.history import LoadingRun
 from pipeline.target.database_facts import DatabaseFacts, describe_database
 from pipeline.target.session import Session
 from transforms.table import Table
