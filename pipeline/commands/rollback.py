@@ -41,8 +41,7 @@ from pipeline.outcome.run_facts import RunFacts, read_facts
 from pipeline.places.output import OutputFolder, make_folder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.mismatch_records import row_record
-from pipeline.records.records import Place
-from pipeline.source.chunks import plan_splits
+from pipeline.source.chunks import ItemAddress, plan_splits
 from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.target.references import Reference, find_references
 from pipeline.target.session import Cursor, Session
@@ -250,7 +249,7 @@ def _tell_replayed(cursor: Cursor, job: _Job, plan: RollbackPlan, found: FoundRe
     """The records of rows that were brought in later and are left, or would be."""
     kept = [*kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in found.changed)]
     origin = plan.load_plan.origin
-    records = tuple(row_record(origin, Place(key.data_file, key.item_number), kind, {}) for key, kind in kept)
+    records = tuple(row_record(origin, ItemAddress(key.data_file, key.item_number), kind, {}) for key, kind in kept)
     RecordFiles(job.folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
 
 

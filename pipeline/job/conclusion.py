@@ -24,7 +24,7 @@ from pipeline.outcome.check_results import ValidationResult
 from pipeline.places.output import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.mismatch_records import row_record
-from pipeline.records.records import Place
+from pipeline.source.chunks import ItemAddress
 from pipeline.target.mismatch import MismatchKind
 from pipeline.target.session import Cursor
 
@@ -75,7 +75,7 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: Outp
 
 def _tell_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemKey, MismatchKind]], folder: OutputFolder) -> None:
     """The records of rows that were brought in later and are not as they were written: which columns, nobody knows."""
-    records = tuple(row_record(plan.origin, Place(key.data_file, key.item_number), kind, {}) for key, kind in mismatches)
+    records = tuple(row_record(plan.origin, ItemAddress(key.data_file, key.item_number), kind, {}) for key, kind in mismatches)
     RecordFiles(folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
 
 
@@ -94,7 +94,7 @@ def _tell_unaccounted(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, fol
     dead_letters = 0
     batch: list[bytes] = []
     for data_file, number, primary_key in dead_letters_in_target(cursor):
-        batch.append(row_record(origin, Place(data_file, number), MismatchKind.DEAD_LETTER_IN_TARGET, primary_key))
+        batch.append(row_record(origin, ItemAddress(data_file, number), MismatchKind.DEAD_LETTER_IN_TARGET, primary_key))
         dead_letters += 1
         if len(batch) == _BATCH:
             files.write(RecordBatch(_ROWS_FILE, tuple(batch), is_last=False))

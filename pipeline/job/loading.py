@@ -23,8 +23,8 @@ from pipeline.ledger.keys import ChunkKey
 from pipeline.ledger.loads import Load
 from pipeline.places import LOCAL_AND_AWS, Storage, StorageFailed
 from pipeline.records.files import RecordBatch
-from pipeline.records.records import Origin, Place, Rejection, dead_letter_record, notice_records
-from pipeline.source.chunks import Chunk, Split, data_files_of, read_chunks
+from pipeline.records.records import Origin, Rejection, dead_letter_record, notice_records
+from pipeline.source.chunks import Chunk, ItemAddress, Split, data_files_of, read_chunks
 from pipeline.source.data_file import CheckedFile, check_file
 from pipeline.source.manifest import DataFile
 from pipeline.target.database_url import DatabaseReference
@@ -250,14 +250,14 @@ class ChunkLoader:
             return chunk.lines[number - chunk.first_item]
 
         dead_letters = [
-            dead_letter_record(origin, Place(data_file, number), line(number), refusal.stage, refusal.errors, rejection)
+            dead_letter_record(origin, ItemAddress(data_file, number), line(number), refusal.stage, refusal.errors, rejection)
             for number, refusal in sorted(converted.refusals.items())
             if number not in replayed
         ]
         notices = [
             record
             for number, found in converted.notices.items()
-            for record in notice_records(origin, Place(data_file, number), line(number), self._plan.table.key, found)
+            for record in notice_records(origin, ItemAddress(data_file, number), line(number), self._plan.table.key, found)
         ]
         return _batch(chunk, dead_letters), _batch(chunk, notices)
 

@@ -11,7 +11,8 @@ from pipeline.errors import Stopped
 from pipeline.job.given_items import GivenItem
 from pipeline.job.loading import ConvertedChunk, LoadPlan, convert_lines
 from pipeline.ledger.replays import brought_in, claim_items, hash_seed, note_hashes, release_items
-from pipeline.records.records import Place, Rejection, dead_letter_record, notice_records
+from pipeline.records.records import Rejection, dead_letter_record, notice_records
+from pipeline.source.chunks import ItemAddress
 from pipeline.target.hashes import find_hashes
 from pipeline.target.rows import RefusedRow, Rows
 from pipeline.target.session import Cursor, RowsRefused, Session
@@ -113,12 +114,12 @@ class ReplayLoader:
         now = datetime.now(UTC).isoformat()
         for number in dead:
             item, refusal = items[number], converted.refusals[number]
-            place = Place(item.key.data_file, item.key.item_number)
+            place = ItemAddress(item.key.data_file, item.key.item_number)
             rejection = Rejection(now, item.attempt + 1, item.first_run_id)
             yield dead_letter_record(self._plan.origin, place, item.line, refusal.stage, refusal.errors, rejection)
 
     def _notices(self, items: Sequence[GivenItem], converted: ConvertedChunk, loaded: Sequence[int]) -> Iterator[bytes]:
         for number in loaded:
             item = items[number]
-            place = Place(item.key.data_file, item.key.item_number)
+            place = ItemAddress(item.key.data_file, item.key.item_number)
             yield from notice_records(self._plan.origin, place, item.line, self._plan.table.key, converted.notices.get(number, ()))

@@ -10,6 +10,7 @@ import orjson
 
 from pipeline.inspection.shapes import shape_of
 from pipeline.records.item import line_of, parsed_item
+from pipeline.records.kinds import KINDS
 from pipeline.records.mask import ShapesInWords, members_of, shape_of_value, way_of_path
 from pipeline.records.names import TableNames
 from pipeline.records.packing import Entry, EntryError
@@ -17,19 +18,6 @@ from pipeline.records.packing import Entry, EntryError
 MOST_TEXT: Final = 64 << 20
 """Characters of items of one folder in a page with values; those beyond have their errors only."""
 _OTHERS: Final = "(attributes that no column takes)"
-
-_SENTENCES: Final = {
-    "not_loaded": "the item's chunk was never committed",
-    "missing": "the item's row is missing",
-    "repaired": "the item's row was missing, and is there again",
-    "different": "the row has another value",
-    "dead_letter_in_target": "the item is a dead letter, but its key has a row",
-    "row_without_item": "no item accounts for this row",
-    "referenced": "other rows refer to this one, so it was kept",
-    "refused": "PostgreSQL refused to delete the row",
-    "not_deleted": "a trigger or a policy kept the row",
-    "not_seen": "the row is gone, or row security hides it from this role",
-}
 
 
 class ReadEntry(Protocol):
@@ -110,7 +98,7 @@ class Mismatches:
     def errors(self, record: dict[str, Any], names: TableNames) -> tuple[EntryError, ...]:  # noqa: ARG002 - columns are no data
         """See `ReadEntry`."""
         kind, refused = record["kind"], record["refused"] or {}
-        message = _SENTENCES.get(kind, kind)
+        message = KINDS[kind].sentence if kind in KINDS else kind
         if refused:
             message = f"{message}; PostgreSQL refused: {refused['code']}"
             message = f"{message} (constraint {refused['constraint']})" if refused["constraint"] else message

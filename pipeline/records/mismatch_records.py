@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 
 from pipeline.records.files import RecordBatch
-from pipeline.records.records import Origin, Place, address, key_of_item
-from pipeline.source.chunks import Chunk
+from pipeline.records.records import Origin, key_of_item, origin_and_address
+from pipeline.source.chunks import Chunk, ItemAddress
 from pipeline.target.mismatch import Mismatch, MismatchKind
 
 Values = Mapping[tuple[int, str], tuple[Any, Any]]
@@ -31,7 +31,7 @@ def _to_record(origin: Origin, chunk: Chunk, key: Sequence[str], values: Values)
     def to_record(mismatch: Mismatch) -> bytes:
         number = mismatch.item_number
         record: dict[str, Any] = {
-            **address(origin, Place(chunk.split.data_file.name, number)),
+            **origin_and_address(origin, ItemAddress(chunk.split.data_file.name, number)),
             "kind": mismatch.kind,
             "key": key_of_item(chunk.lines[number - chunk.first_item], key),
             "primary_key": None,
@@ -51,10 +51,10 @@ def _refusal(mismatch: Mismatch) -> dict[str, str | None] | None:
     return None if refused is None else {"code": refused.code, "sqlstate": refused.sqlstate, "constraint": refused.constraint}
 
 
-def row_record(origin: Origin, place: Place | None, kind: MismatchKind, primary_key: Mapping[str, str]) -> bytes:
-    """A row of the target that no loaded item accounts for; `place` is that of a dead letter with its key."""
+def row_record(origin: Origin, address: ItemAddress | None, kind: MismatchKind, primary_key: Mapping[str, str]) -> bytes:
+    """A row of the target that no loaded item accounts for; `address` is that of a dead letter with its key."""
     record: dict[str, Any] = {
-        **address(origin, place),
+        **origin_and_address(origin, address),
         "kind": kind,
         "key": None,
         "primary_key": primary_key,

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.source.chunks import ItemAddress
 from transforms.lines import read_full_export_line
 from transforms.rejects import ItemError, Notice, ReadRefused, Stage
 
@@ -26,23 +27,15 @@ class Origin:
     export_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an item stands: its number from 0 in its data file."""
-
-    data_file: str
-    item_number: int
-
-
-def address(origin: Origin, place: Place | None) -> dict[str, str | int | None]:
-    """The fields with which every record begins; one without a place is of no item."""
+def origin_and_address(origin: Origin, address: ItemAddress | None) -> dict[str, str | int | None]:
+    """The fields with which every record begins; one without an address is of no item."""
     return {
         "run_id": origin.run_id,
         "source_table": origin.source_table,
         "target_table": origin.target_table,
         "export_id": origin.export_id,
-        "data_file": place.data_file if place else None,
-        "item_number": place.item_number if place else None,
+        "data_file": address.data_file if address else None,
+        "item_number": address.item_number if address else None,
     }
 
 
@@ -55,7 +48,9 @@ class Rejection:
     first_run_id: str
 
 
-def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, errors: Sequence[ItemError], rejection: Rejection) -> bytes:
+def dead_letter_record(
+    origin: Origin, address: ItemAddress, line: bytes, stage: Stage, errors: Sequence[ItemError], rejection: Rejection
+) -> bytes:
     """A dead letter; `item` is the line as it was, in base64 where it is not UTF-8."""
     try:
         item, encoding = line.decode(), "utf-8"
@@ -63,7 +58,7 @@ def dead_letter_record(origin: Origin, place: Place, line: bytes, stage: Stage, 
         item, encoding = base64.b64encode(line).decode(), "base64"
     return orjson.dumps(
         {
-            **address(origin, place),
+            **origin_and_address(origin, address),
             "stage": stage,
             "errors": errors,
             "item": item,
@@ -85,13 +80,13 @@ def key_of_item(line: bytes, key: Sequence[str]) -> dict[str, Any]:
     return {name: item[name] for name in key if name in item}
 
 
-def notice_records(origin: Origin, place: Place, line: bytes, key: Sequence[str], notices: Sequence[Notice]) -> list[bytes]:
+def notice_records(origin: Origin, address: ItemAddress, line: bytes, key: Sequence[str], notices: Sequence[Notice]) -> list[bytes]:
     """The notices of one item; `key` names the attributes of its key."""
     item_key = key_of_item(line, key)
     return [
         orjson.dumps(
             {
-                **address(origin, place),
+                **origin_and_address(origin, address),
                 "code": notice.code,
                 "attribute": notice.attribute,
                 "key": item_key,

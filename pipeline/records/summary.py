@@ -13,19 +13,12 @@ from pipeline.records.forms import Record
 from pipeline.records.item import line_of, parsed_item, shape_of_line
 from pipeline.records.mask import MISSING, ValueShape, shape_of_value, shown_place, steps_to, value_at
 from pipeline.records.patterns import Pattern, Patterns
+from pipeline.source.chunks import ItemAddress
 
 FIRST_PLACES: Final = 3
 # A table whose items have attributes of ever new names must not fill the memory.
 _MOST_ATTRIBUTES: Final = 1_000
 _OTHER_ATTRIBUTES: Final = "(other attributes)"
-
-
-@dataclass(frozen=True, slots=True)
-class ItemPlace:
-    """Where an item stands in the export."""
-
-    data_file: str
-    item_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +31,7 @@ class ErrorSummary:
     items: int
     share: float
     """Of the table's dead letters."""
-    first_places: tuple[ItemPlace, ...]
+    first_places: tuple[ItemAddress, ...]
     patterns: tuple[Pattern, ...]
     """What the values at fault look like, the most frequent first."""
 
@@ -56,7 +49,7 @@ class TableSummary:
 @dataclass(slots=True)
 class _Error:
     items: int = 0
-    first_places: list[ItemPlace] = field(default_factory=list)
+    first_places: list[ItemAddress] = field(default_factory=list)
     patterns: Patterns = field(default_factory=Patterns)
 
 
@@ -92,7 +85,7 @@ def _count(table: _Table, record: Record, named: Collection[str]) -> None:
             told.add(key)
             found.items += 1
             if len(found.first_places) < FIRST_PLACES:
-                found.first_places.append(ItemPlace(record["data_file"], record["item_number"]))
+                found.first_places.append(ItemAddress(record["data_file"], record["item_number"]))
         if attribute is not None:
             found.patterns.add(_shape_at(item, attribute))
         elif record["stage"] == "read":

@@ -3,6 +3,8 @@
 Split    what one worker takes at a time: a run of items of one data file. What crosses the shuffle
 Chunk    what one transaction loads: some thousands of consecutive lines. Its boundaries depend on nothing but the file and the load's
          settings, so that every run of a load cuts the same chunks
+
+An ItemAddress is what records, the ledger and people call one of its items by.
 """
 
 from __future__ import annotations
@@ -72,6 +74,14 @@ class Chunk:
     lines: list[bytes]
     is_last: bool
     """Whether it is the last of its split."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAddress:
+    """Where an item stands in its export; `item_number` counts from 0 in the data file."""
+
+    data_file: str
+    item_number: int
 
 
 def plan_splits(data_files: Iterable[DataFile], size: SplitSize) -> list[Split]:
