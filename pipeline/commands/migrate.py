@@ -40,11 +40,9 @@ from pipeline.records.mismatch_records import FOLDER
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.source.given import ExportArgument
 from pipeline.source.manifest import Export
-from pipeline.target.database_facts import DatabaseFacts, describe_database
 from pipeline.target.database_url import DatabaseReference
-from pipeline.target.row_security import read_row_security
 from pipeline.target.session import Cursor, Session
-from pipeline.target.target import Target, find_target
+from pipeline.target.target import DatabaseFacts, Target, describe_database, find_target, read_row_security
 from transforms.table import Table, Unmapped
 
 

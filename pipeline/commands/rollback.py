@@ -43,9 +43,8 @@ from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.mismatch_records import row_record
 from pipeline.source.chunks import ItemAddress, plan_splits
 from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
-from pipeline.target.references import Reference, find_references
 from pipeline.target.session import Cursor, Session
-from pipeline.target.target import Target, count_rows, has_heirs, may_delete, may_lock
+from pipeline.target.target import Reference, Target, count_rows, find_references
 from transforms.table import Table
 
 FOLDER: Final = "discrepancies"
@@ -108,15 +107,15 @@ def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
 
 
 def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iterator[str]:
-    if not may_delete(cursor, target):
+    if "DELETE" not in target.privileges:
         yield f"{table.target}: this role may not DELETE; let its owner GRANT DELETE ON {table.target}"
-    if has_heirs(cursor, target):
+    if target.has_heirs:
         yield (
             f"{table.target}: other tables inherit from it, and their rows cannot be told from its own; take them away for the rollback: "
             f"ALTER TABLE ... NO INHERIT {table.target}"
         )
     cascading = [reference for reference in find_references(cursor, target) if reference.is_cascading]
-    if cascading and not may_lock(cursor, target):
+    if cascading and "UPDATE" not in target.privileges:
         names = ", ".join(_qualified(cascading))
         yield (
             f"{table.target}: {names} may delete or change rows with its own, so rows are locked before they go, which this role may not; "

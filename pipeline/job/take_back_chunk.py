@@ -18,10 +18,9 @@ from pipeline.source.chunks import Chunk
 from pipeline.target.compare import compare_rows
 from pipeline.target.delete import WAYS_TO_DELETE, DeleteRows, stage_rows
 from pipeline.target.mismatch import TRIED_AGAIN, Mismatch, MismatchKind
-from pipeline.target.references import Reference
 from pipeline.target.rows import Rows
 from pipeline.target.session import Cursor, RowsRefused, Session
-from pipeline.target.unfed import find_further_columns
+from pipeline.target.target import Reference, find_further_columns
 from transforms.compile import compile_table
 
 

@@ -11,8 +11,8 @@ from pipeline.ledger.keys import ItemKey
 from pipeline.ledger.replays import DELETED, GONE, items_to_take_back, note_taken_back, stage_replayed
 from pipeline.target.delete import WAYS_TO_DELETE, DeleteRows
 from pipeline.target.mismatch import MismatchKind
-from pipeline.target.references import Reference
 from pipeline.target.session import Cursor, RowsRefused, Session
+from pipeline.target.target import Reference
 
 
 @dataclass(frozen=True, slots=True)

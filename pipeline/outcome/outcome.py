@@ -17,8 +17,8 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.ledger.history import LoadingRun
-from pipeline.target.database_facts import DatabaseFacts, describe_database
 from pipeline.target.session import Session
+from pipeline.target.target import DatabaseFacts, describe_database
 from transforms.table import Table
 
 

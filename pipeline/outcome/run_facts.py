@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pipeline.target.database_facts import DatabaseFacts, describe_database
 from pipeline.target.session import Session
+from pipeline.target.target import DatabaseFacts, describe_database
 from transforms.table import Table
 
 

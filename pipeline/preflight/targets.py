@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pipeline.preflight.defaults import default_findings
 from pipeline.preflight.findings import Code, Finding, fact, problem, warning
 from pipeline.target.session import Cursor
-from pipeline.target.target import Target, TargetColumn, may_insert, may_read
+from pipeline.target.target import Target, TargetColumn
 from transforms.table import Column, LaterOf, Table
 
 # Types that hold every value of ours exactly as it is. varchar(n) is not one: PostgreSQL cuts trailing spaces in silence.
@@ -32,7 +32,7 @@ def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iter
         if column.is_not_null and not column.is_filled and column.name not in table.column_names:
             sentence = f"column {column.name} is NOT NULL without a default, but no attribute feeds it; give it a default"
             yield problem(Code.COLUMN_NOT_FED, sentence, name)
-    if not may_read(cursor, target) or not may_insert(cursor, target):
+    if not {"SELECT", "INSERT"} <= target.privileges:
         sentence = f"this role may not INSERT and SELECT; let its owner GRANT SELECT, INSERT ON {name}"
         yield problem(Code.NO_PRIVILEGE, sentence, name)
     yield from default_findings(cursor, table, target)

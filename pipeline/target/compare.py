@@ -15,8 +15,7 @@ from psycopg2 import sql
 from pipeline.target.rows import Rows
 from pipeline.target.session import Cursor
 from pipeline.target.staging import ITEM, Staging, stage_parsed
-from pipeline.target.target import Target
-from pipeline.target.unfed import FurtherColumn
+from pipeline.target.target import FurtherColumn, Target
 from transforms.table import Column, Table
 
 STAGED_ROWS: Final = Staging("ddb2pg_compared")

@@ -18,13 +18,11 @@ from psycopg2 import sql
 
 from pipeline.target.compare import PLANNING, STAGED_ROWS, compare_staged_rows, has_same_key, is_different
 from pipeline.target.mismatch import Mismatch, MismatchKind
-from pipeline.target.references import Reference
 from pipeline.target.rows import RefusedRow, Rows
 from pipeline.target.session import Cursor
 from pipeline.target.sqlstate import code_of
 from pipeline.target.staging import ITEM, Staging, stage_parsed
-from pipeline.target.target import Target
-from pipeline.target.unfed import FurtherColumn
+from pipeline.target.target import FurtherColumn, Reference, Target
 from transforms.table import Table
 
 _OUTCOMES: Final = Staging("ddb2pg_outcomes")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline.job.take_back_chunk import RollbackPlan
 from pipeline.ledger.rollbacks import begin_rollbacks
 from pipeline.records.files import RecordBatch
-from pipeline.target.references import find_references
+from pipeline.target.target import find_references
 from tests.pipeline.target.made_loads import Lab, chunk_of, thing
 
 CHILDREN = "CREATE TABLE child (id int PRIMARY KEY, thing uuid REFERENCES thing {})"
