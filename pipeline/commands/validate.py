@@ -33,8 +33,7 @@ from pipeline.postcheck.requests.check import check_requests, send_requests
 from pipeline.postcheck.requests.request import Request
 from pipeline.postcheck.requests.result import RequestResult
 from pipeline.postcheck.requests.terminal import print_request
-from pipeline.postcheck.script import refuse_script_file, run_script, write_script
-from pipeline.postcheck.spot_checks import pick_spot_checks
+from pipeline.postcheck.sql_checks import pick_spot_checks, refuse_script_file, run_script, write_script
 from pipeline.records.mismatch_records import FOLDER
 from pipeline.source.chunks import plan_splits
 from pipeline.source.data_file import DataFileRefused

@@ -17,8 +17,7 @@ from pipeline.job.threshold import UNLIMITED
 from pipeline.ledger.loads import find_load
 from pipeline.outcome.check_results import SqlCheck
 from pipeline.places import LOCAL_AND_AWS
-from pipeline.postcheck.script import run_script, write_script
-from pipeline.postcheck.spot_checks import SpotChecks, pick_spot_checks
+from pipeline.postcheck.sql_checks import SpotChecks, pick_spot_checks, run_script, write_script
 from pipeline.records.forms import RecordFormat
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.source.given import ExportArgument

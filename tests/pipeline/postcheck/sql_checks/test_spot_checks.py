@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.postcheck.script import fill_script, write_script
-from pipeline.postcheck.spot_checks import SpotChecks, SpotRow
+from pipeline.postcheck.sql_checks import SpotChecks, SpotRow, write_script
 from tests.handmade_export import write_export
 from tests.pipeline.postcheck.sql_checks.loaded import Loaded, psql, verdicts_of_psql
 from tests.pipeline.target.made_loads import THING, thing, uuid
@@ -140,12 +139,13 @@ def test_a_script_is_its_owners_and_never_written_over_another_file(clean_load: 
     assert not (tmp_path / "nothing.sql").exists()
 
 
-def test_no_value_is_outside_a_constant_of_a_plain_select() -> None:
-    """Of which pg_stat_statements keeps `$1`; of a DO block it would keep all."""
-    script = fill_script([SpotChecks("public.t", "e", ["id"], [("id", "text")], [SpotRow("f", 1, ["S3CRET $ ' value"])])])
-    (statement,) = [one for one in script.split("\n\n") if "S3CRET" in one]
+def test_a_value_is_data_of_a_copy_and_nothing_else(tmp_path: Path) -> None:
+    """Which is logged nowhere, whatever the value is; each load is one line of it."""
+    value = "S3CRET \\.\n\\N\t $ ' value"
+    write_script(tmp_path / "checks.sql", [SpotChecks("public.t", "e", ["id"], [("id", "text")], [SpotRow("f", 1, [value])])] * 2)
 
-    assert statement.startswith("SELECT 'put in'")
-    literal = statement.split("$expected$")[1]
-    assert json.loads(literal)[0]["rows"] == [["f", 1, "S3CRET $ ' value"]]
-    assert not {"$", "'"} & set(literal)
+    lines = (tmp_path / "checks.sql").read_text("ascii").splitlines()
+
+    start, end = lines.index("COPY pg_temp.ddb2pg_expected FROM STDIN;"), lines.index("\\.")
+    assert [number for number, line in enumerate(lines) if "S3CRET" in line] == [start + 1, start + 2] == [end - 2, end - 1]
+    assert json.loads(lines[start + 1].replace("\\\\", "\\"))["rows"] == [["f", 1, value]]

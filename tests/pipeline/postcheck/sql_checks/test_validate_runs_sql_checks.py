@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from pipeline.postcheck.script import run_script
+from pipeline.postcheck.sql_checks import run_script
 from tests.command_line import CommandLine
 from tests.pgbouncer import PgBouncer
 from tests.pipeline.planted import report_of
@@ -50,6 +51,25 @@ def test_emit_sql_writes_the_script_and_shows_no_value(loaded: Loaded, server: S
     assert verdicts["spot checks", SESSIONS] == ["PASS"]
     again = run.validate(loaded.export, "--emit_sql", tmp_path / "checks.sql", "--repair")
     assert again.exit_code == 2
+
+
+def test_no_value_is_in_the_log_of_a_server_that_logs_every_statement(loaded: Loaded, server: Server, tmp_path: Path) -> None:
+    """Neither of validate, nor of psql with the script."""
+    name = loaded.database.value("SELECT current_database()")
+    loaded.database.execute(f"ALTER DATABASE {name} SET log_statement = 'all'")
+    run = CommandLine(loaded.database.url, tmp_path)
+    before = len(server.log)
+
+    assert run.validate(loaded.export).exit_code == 0
+    assert verdicts_of_psql(psql(server, loaded.database.url, loaded.emit(tmp_path / "checks.sql")))["spot checks", NOTES] == ["PASS"]
+
+    logged = server.log[before:]
+    assert logged.count("statement: COPY pg_temp.ddb2pg_expected") == 2
+    texts = {value for one in loaded.spot_checks() for row in one.rows for value in row.values if isinstance(value, str)}
+    # A long word without a digit is one of the mapping's, which the script names.
+    values = {value for value in texts if len(value) > 9 and not value.isalpha() and not value.replace("_", "").isupper()}
+    assert len(values) > 100
+    assert not [value for value in values if value in logged or json.dumps(value)[1:-1] in logged]
 
 
 def test_through_a_pooler_in_transaction_mode(loaded: Loaded, server: Server) -> None:

@@ -1,24 +1,49 @@
-"""The rows of an export that the SQL checks look for in the target: spread over all its rows, made by the conversion that the load uses."""
+"""The SQL checks, with rows of the export that they look for in the target: run here, or written as a file for psql.
+
+The rows are spread over all of the export and made by the conversion that the load uses. They reach the server as data of a COPY, which no
+server logs; in the text of a statement they would be in its log after `log_statement = all`, an error or a cancel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import contextlib
+import io
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from pipeline.errors import Refused
 from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.loading import CommittedChunks, check_data_file, read_split
 from pipeline.ledger.chunks import spread_rows
+from pipeline.outcome.check_results import SqlCheck
 from pipeline.source.chunks import Chunk, plan_splits
 from pipeline.source.manifest import DataFile
+from pipeline.sql import read_sql
+from pipeline.target.database_url import DatabaseReference
 from pipeline.target.rows import Rows
-from pipeline.target.session import Session
+from pipeline.target.session import Cursor, Session
 from pipeline.target.values import SpotValue, read_values
 from transforms.compile import EncodedRow, ToRow, compile_table
 from transforms.rejects import ItemRefused
 
 SPOT_CHECKS: Final = 20
 """Rows of a table."""
+
+_SCRIPT: Final = "validate_migration.sql"
+_PLACE: Final = "-- @expected\n"
+_END: Final = "\nROLLBACK;\n"
+# Not allowed once the transaction is READ ONLY; filling it is.
+_CREATE: Final = "CREATE TEMP TABLE ddb2pg_expected (spot jsonb) ON COMMIT DROP;\n"
+_COPY: Final = "COPY pg_temp.ddb2pg_expected FROM STDIN"
+_WARNING: Final = """\
+-- THIS FILE HOLDS PATIENT DATA: the values of {rows} rows of the export. Keep it as you keep the export, give it to nobody, and delete it
+-- when it has been run.
+--
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,60 @@ class SpotChecks:
     columns: Sequence[tuple[str, str]]
     """Name and type."""
     rows: Sequence[SpotRow]
+
+    @property
+    def copy_line(self) -> str:
+        """For COPY in text format; ASCII, whatever the client's encoding."""
+        content = {
+            "target": self.target_table,
+            "export_id": self.export_id,
+            "key": list(self.primary_key),
+            "columns": list(self.columns),
+            "rows": [[row.data_file, row.item_number, *row.values] for row in self.rows],
+        }
+        return json.dumps(content).replace("\\", "\\\\") + "\n"
+
+
+def run_script(database: DatabaseReference, spot_checks: Iterable[SpotChecks]) -> list[SqlCheck]:
+    """Every check, in the script's order. Raises `Stopped`."""
+    lines = "".join(one.copy_line for one in spot_checks)
+    # The transaction is the session's; the rows are those of the last statement.
+    statements = read_sql(_SCRIPT).partition(_PLACE)[2].removesuffix(_END)
+
+    def work(cursor: Cursor) -> list[SqlCheck]:
+        cursor.execute(_CREATE)
+        cursor.copy_expert(_COPY, io.StringIO(lines))
+        cursor.execute(statements)
+        return [SqlCheck(*row) for row in cursor.fetchall()]
+
+    with Session(database) as session:
+        return session.transact(work, of_one_snapshot=True)
+
+
+def refuse_script_file(path: Path) -> None:
+    """Raise `Refused` where the file cannot be written, or something is there."""
+    if path.exists() or path.is_symlink():
+        raise Refused([f"--emit_sql: {path} is there already; remove it, or give another name"])
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise Refused([f"--emit_sql: {path.parent} is no folder that can be written to"])
+
+
+def write_script(path: Path, spot_checks: Sequence[SpotChecks]) -> None:
+    """Write the script, for its owner only. Raises `Refused` where something is there."""
+    refuse_script_file(path)
+    expected = "".join([_CREATE, _COPY, ";\n", *(one.copy_line for one in spot_checks), "\\.\n"])
+    content = _WARNING.format(rows=sum(len(one.rows) for one in spot_checks)) + read_sql(_SCRIPT).replace(_PLACE, expected)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(content)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+
+
+# -- the rows to look for ------------------------------------------------------------------------------------------------------------------
 
 
 def pick_spot_checks(load: BegunLoad, most: int = SPOT_CHECKS) -> SpotChecks:
