@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.places import Storage
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from pipeline.source.chunks import SplitSize
 from pipeline.source.data_file import check_file, read_part
 from pipeline.source.manifest import DataFile, read_export

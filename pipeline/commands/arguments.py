@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.job.threshold import USUAL, Threshold, parse_threshold
-from pipeline.places.beam_folder import BeamFolder
-from pipeline.places.output import OutputFolder
-from pipeline.places.s3_folder import S3Folder
+from pipeline.places.storage import OutputFolder
 
 EPILOG: Final = (
     "Exit codes: 0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; "
@@ -68,7 +66,7 @@ def add_output(command: argparse.ArgumentParser) -> None:
         "--output",
         metavar="DIR",
         type=folder_to_write,
-        default=Path("ddb2pg-output"),
+        default=OutputFolder("ddb2pg-output"),
         help="where each run gets a folder, on disk, s3:// or gs:// (default: ./%(default)s)",
     )
     add_output_key(command)
@@ -112,11 +110,9 @@ def file_to_write(text: str) -> Path:
 def folder_to_write(text: str) -> OutputFolder:
     """On disk, in S3 or in Google Cloud Storage."""
     if "://" not in text:
-        return Path(text)
-    if re.fullmatch(r"s3://[^/]+(/[^/]+)*/?", text):
-        return S3Folder(text.rstrip("/"))
-    if re.fullmatch(r"gs://[^/]+(/[^/]+)*/?", text):
-        return BeamFolder(text.rstrip("/"))
+        return OutputFolder(str(Path(text)))
+    if re.fullmatch(r"(s3|gs)://[^/]+(/[^/]+)*/?", text):
+        return OutputFolder(text.rstrip("/"))
     raise argparse.ArgumentTypeError("must be a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
 
 

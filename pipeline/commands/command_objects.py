@@ -16,9 +16,8 @@ import orjson
 from pipeline.engines.beam_arguments import option_names
 from pipeline.engines.submission import Submission
 from pipeline.errors import Refused
-from pipeline.places.aws_settings import AwsSettings
-from pipeline.places.output import OutputFolder
-from pipeline.places.s3_folder import S3Folder
+from pipeline.places.place import AwsSettings
+from pipeline.places.storage import OutputFolder
 from pipeline.source.given import ExportArgument
 from pipeline.target import embedded
 from pipeline.target.database_url import DatabaseReference, keep_given_url
@@ -64,7 +63,7 @@ def output_folder(arguments: argparse.Namespace) -> OutputFolder:
 
 def reached_folder(arguments: argparse.Namespace, folder: OutputFolder) -> OutputFolder:
     """A folder to write into, reached and encrypted as the arguments say."""
-    if not isinstance(folder, S3Folder):
+    if not folder.is_in_s3:
         if arguments.output_kms_key:
             raise Refused(["--output_kms_key is for an --output in S3; elsewhere ddb2pg encrypts nothing itself"])
         return folder

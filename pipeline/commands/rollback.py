@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -166,8 +165,8 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[Ro
 
 def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
     """Where the next pass tells all of it again. In a bucket nothing is deleted: it gets a folder of its own there."""
-    if isinstance(folder, Path):
-        shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_local:
+        shutil.rmtree(str(folder), ignore_errors=True)
         return folder
     return folder / f"pass-{number}"
 

@@ -61,15 +61,14 @@ def folder_problems(given: Submission, where: str) -> Iterator[str]:
     for export in given.exports:
         if _is_local(export.uri):
             yield f"--export {export.uri} is a folder of this machine, and {elsewhere}"
-    if isinstance(given.output, Path):
+    if given.output.is_local:
         yield f"--output {given.output} is a folder of this machine, and {elsewhere}"
 
 
 def with_absolute_paths(given: Submission) -> Submission:
     """The same for workers with another working folder."""
     exports = [replace(export, uri=_absolute(export.uri)) for export in given.exports]
-    output = given.output.absolute() if isinstance(given.output, Path) else given.output
-    return replace(given, exports=exports, output=output)
+    return replace(given, exports=exports, output=given.output.absolute())
 
 
 def _is_local(uri: str) -> bool:

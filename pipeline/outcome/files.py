@@ -81,12 +81,12 @@ def print_report(console: Console, run_folder: OutputFolder) -> None:
     console.print(f"page           {run_folder / PAGE_NAME}")
 
 
-def rewrite_page(run_folder: OutputFolder, page: Path | None, *, show_values: bool) -> OutputFolder:
+def rewrite_page(run_folder: OutputFolder, page: Path | None, *, show_values: bool) -> Path | OutputFolder:
     """Make the page again from what is in a run's folder; returns where it is. Raises `Refused`, `Stopped`, `StorageFailed`."""
     report = _read_report(run_folder)
     gathered = gather_records(run_folder, report.get("attributes", {}), show_values=show_values)
     target = page or run_folder / (VALUES_PAGE_NAME if show_values else PAGE_NAME)
-    _write_whole(page.parent if page else run_folder, target.name, _page(report, gathered, run_folder))
+    _write_whole(OutputFolder(str(page.parent)) if page else run_folder, target.name, _page(report, gathered, run_folder))
     return target
 
 
@@ -110,7 +110,7 @@ def _read_report(run_folder: OutputFolder) -> dict[str, Any]:
 def _page(report: Mapping[str, Any], gathered: Gathered, run_folder: OutputFolder) -> bytes:
     from pipeline.outcome.page.page import render_page  # noqa: PLC0415 - its template engine takes long to import
 
-    return render_page(report, gathered, str(run_folder.absolute() if isinstance(run_folder, Path) else run_folder))
+    return render_page(report, gathered, str(run_folder.absolute()))
 
 
 def _write_whole(folder: OutputFolder, name: str, content: bytes) -> None:

@@ -1,21 +1,25 @@
-"""S3, or a server that speaks its protocol."""
+"""S3, or a server that speaks its protocol: reading objects, writing them whole, and sentences for what S3 refuses.
+
+The codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
 import io
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, TypeVar, cast
+from typing import Any, BinaryIO, Final, cast
 
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.places.aws_client import client
-from pipeline.places.aws_settings import AwsSettings
-from pipeline.places.place import ChangedFile, StorageFailed, StoredFile
-from pipeline.places.s3_errors import ELSEWHERE, PassingFailure, cause_of
+from pipeline.places.aws import UNREACHABLE, client, error_code, why
+from pipeline.places.place import PREFLIGHT_NAME, AwsSettings, ChangedFile, NewFile, StorageFailed, StoredFile, join
 
 # botocore itself gives up within three seconds, unless S3 asks it to slow down. Each of these asks is one of its own: half a minute in all.
 _ASKS: Final = 7
@@ -25,43 +29,38 @@ _BYTES_OF_PROGRESS: Final = 1 << 20
 _LONGEST_WAIT: Final = 10.0  # seconds
 # What is read at a time: bytes of a body that breaks off inside it are asked for again.
 _BLOCK: Final = 1 << 16
-
-T = TypeVar("T")
+# S3 takes up to 10,000 parts, so objects of up to 80 GB; what is held in memory is one part a file. Parts but the last have at least 5 MiB.
+_PART: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class S3Place:
-    """`s3://bucket/key`; the client is the process's one."""
+    """`s3://bucket/key`; what is written is encrypted with `kms_key`, or else as the bucket says."""
 
     aws: AwsSettings
+    kms_key: str | None = None
 
     def files_below(self, folder: str) -> Iterator[StoredFile]:
-        """See `Place`."""
         bucket, key = _split(folder)
         prefix = f"{key.rstrip('/')}/" if key.rstrip("/") else ""
         token: dict[str, str] = {}
         while True:
             answer = self._list(folder, Bucket=bucket, Prefix=prefix, **token)
-            for found in answer.get("Contents", ()):
-                if not found["Key"].endswith("/"):  # what some programs make to show a folder
-                    yield StoredFile(f"s3://{bucket}/{found['Key']}", found["Size"])
+            for entry in answer.get("Contents", ()):
+                if not entry["Key"].endswith("/"):  # what some programs make to show a folder
+                    yield StoredFile(f"s3://{bucket}/{entry['Key']}", entry["Size"])
             if not answer.get("IsTruncated"):
                 return
             token = {"ContinuationToken": answer["NextContinuationToken"]}
 
-    def read(self, uri: str) -> bytes:
-        """See `Place`."""
-        with self.open(uri, None)[0] as stream:
-            return stream.read()
-
     def open(self, uri: str, version: str | None) -> tuple[BinaryIO, str]:
-        """See `Place`; the version is the ETag."""
+        """The version is the ETag."""
         bucket, key = _split(uri)
 
         def get(version: str | None, first_byte: int) -> dict[str, Any]:
             is_version = {"IfMatch": version} if version else {}
             part = {"Range": f"bytes={first_byte}-"} if first_byte else {}
-            answer = self._ask(uri, "get_object", {"Bucket": bucket, "Key": key, **is_version, **part})
+            answer = self.ask(uri, "get_object", {"Bucket": bucket, "Key": key, **is_version, **part})
             # Not every server that speaks S3's protocol knows all of it.
             if version not in (None, answer["ETag"]):
                 raise ChangedFile
@@ -76,11 +75,24 @@ class S3Place:
         stream = _ObjectStream(uri, answer["Body"], answer["ContentLength"], lambda first_byte: get(answer["ETag"], first_byte)["Body"])
         return cast("BinaryIO", stream), answer["ETag"]
 
+    def new_file(self, uri: str) -> NewFile:
+        return _NewObject(uri, self)
+
+    def why_not_writable(self, folder: str) -> str | None:
+        """An upload is begun and given up, so nothing is written."""
+        upload = _NewObject(join(folder, PREFLIGHT_NAME), self)
+        try:
+            upload.begin()
+        except (StorageFailed, FileNotFoundError) as failed:
+            return str(failed)
+        upload.discard()
+        return None
+
     def _list(self, folder: str, **arguments: str) -> dict[str, Any]:
         """A page of a listing. One that broke off before its first byte looks like an empty one to botocore."""
         for tries in range(_BREAKS):
             try:
-                answer = self._ask(folder, "list_objects_v2", arguments)
+                answer = self.ask(folder, "list_objects_v2", arguments)
             except FileNotFoundError:
                 break
             if "IsTruncated" in answer:
@@ -89,22 +101,22 @@ class S3Place:
         message = f"{folder}: the server does not list its objects as S3 does; look at the network and the endpoint's URL"
         raise StorageFailed(message)
 
-    def ask_to_write(self, uri: str, operation: str, **arguments: Any) -> dict[str, Any]:
-        """S3's answer to a request that can be made twice. Raises `StorageFailed`, and `FileNotFoundError` for what is not there."""
-        return self._ask(uri, operation, arguments, is_writing=True)
-
-    def _ask(self, uri: str, operation: str, arguments: Mapping[str, Any], *, is_writing: bool = False) -> dict[str, Any]:
+    def ask(self, uri: str, operation: str, arguments: Mapping[str, Any], *, is_writing: bool = False) -> dict[str, Any]:
+        """S3's answer to a request that can be made twice. Raises `StorageFailed`, `ChangedFile`, `FileNotFoundError`."""
         owner = {"ExpectedBucketOwner": self.aws.bucket_owner} if self.aws.bucket_owner else {}
-
-        def ask() -> dict[str, Any]:
-            return cast("dict[str, Any]", getattr(self._client(uri), operation)(**arguments, **owner))
-
-        for tries in range(1, _ASKS):
+        tries = 0
+        while True:
+            tries += 1
             try:
-                return _told(uri, ask, is_writing=is_writing)
-            except PassingFailure:
-                _wait(tries)
-        return _told(uri, ask, is_writing=is_writing)
+                return cast("dict[str, Any]", getattr(self._client(uri), operation)(**arguments, **owner))
+            except (ClientError, BotoCoreError) as error:
+                cause = _cause_of(error, uri, is_writing=is_writing)
+                if tries == _ASKS or not isinstance(cause, _PassingFailure):
+                    raise cause from None
+            except RecursionError:
+                # botocore follows a redirect that does not name its region for ever.
+                raise StorageFailed(f"{uri}: {_ELSEWHERE}") from None
+            _wait(tries)
 
     def _client(self, uri: str) -> Any:
         try:
@@ -125,15 +137,7 @@ def _wait(tries: int) -> None:
     time.sleep(random.uniform(0.1, min(0.2 * 2**tries, _LONGEST_WAIT)))
 
 
-def _told(uri: str, work: Callable[[], T], *, is_writing: bool = False) -> T:
-    """The work's result; botocore's errors as a place tells them."""
-    try:
-        return work()
-    except (ClientError, BotoCoreError) as error:
-        raise cause_of(error, uri, is_writing=is_writing) from None
-    except RecursionError:
-        # botocore follows a redirect that does not name its region for ever.
-        raise StorageFailed(f"{uri}: {ELSEWHERE}") from None
+# -- reading -------------------------------------------------------------------------------------------------------------------------------
 
 
 class _ObjectStream(io.RawIOBase):
@@ -191,3 +195,133 @@ class _ObjectStream(io.RawIOBase):
         """Let go of the connection, too."""
         self._close_body()
         super().close()
+
+
+# -- writing -------------------------------------------------------------------------------------------------------------------------------
+
+
+class _NewObject(io.RawIOBase):
+    """An object that is gathered, and uploaded in parts if it is large. It is there when its upload is complete. See `NewFile`."""
+
+    def __init__(self, uri: str, place: S3Place) -> None:
+        super().__init__()
+        self._uri = uri
+        self._place = place
+        self._buffer = bytearray()
+        self._upload: str | None = None
+        self._parts: list[dict[str, Any]] = []
+        self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": place.kms_key} if place.kms_key else {}
+
+    @property
+    def stream(self) -> BinaryIO:
+        return cast("BinaryIO", self)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        """Never less than all of it."""
+        self._buffer += content
+        while len(self._buffer) >= _PART:
+            self._put_part(bytes(self._buffer[:_PART]))
+            del self._buffer[:_PART]
+        return len(memoryview(content).cast("B"))
+
+    def begin(self) -> None:
+        """Begin an upload in parts; whoever can do that can write."""
+        self._upload = self._ask("create_multipart_upload", **self._encryption)["UploadId"]
+
+    def keep(self) -> None:
+        if self._upload is None:
+            self._ask("put_object", **self._encryption, **_body(bytes(self._buffer)))
+        else:
+            if self._buffer:
+                self._put_part(bytes(self._buffer))
+            self._complete()
+        self._buffer.clear()
+
+    def discard(self) -> None:
+        """Where the parts cannot be given up, the bucket's own rules have to."""
+        if self._upload is not None:
+            with contextlib.suppress(StorageFailed, FileNotFoundError):
+                self._ask("abort_multipart_upload", UploadId=self._upload)
+        self._buffer.clear()
+
+    def _put_part(self, content: bytes) -> None:
+        if self._upload is None:
+            self.begin()
+        number = len(self._parts) + 1
+        answer = self._ask("upload_part", UploadId=self._upload, PartNumber=number, **_body(content))
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    def _complete(self) -> None:
+        try:
+            self._ask("complete_multipart_upload", UploadId=self._upload, MultipartUpload={"Parts": self._parts})
+        except (StorageFailed, FileNotFoundError) as failed:
+            # An answer may have been lost: asked again, S3 does not know the upload any more.
+            with contextlib.suppress(StorageFailed, FileNotFoundError):
+                self._ask("head_object")
+                return
+            raise StorageFailed(str(failed)) from None
+
+    def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        bucket, key = _split(self._uri)
+        return self._place.ask(self._uri, operation, {"Bucket": bucket, "Key": key, **arguments}, is_writing=True)
+
+
+def _body(content: bytes) -> dict[str, Any]:
+    return {"Body": content, "ContentMD5": base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()}
+
+
+# -- errors as sentences -------------------------------------------------------------------------------------------------------------------
+
+_NO_KEY: Final = (
+    "it is encrypted with a KMS key that these credentials may not use, or that is disabled; "
+    "allow them kms:Decrypt on the key, or enable it"
+)
+_DENIED: Final = (
+    "access is denied; allow these credentials s3:ListBucket on {bucket} and s3:GetObject on what is in it "
+    "(a bucket policy, or an --expected_bucket_owner that is not its owner, can deny it, too)"
+)
+_DENIED_WRITING: Final = (
+    "access is denied; allow these credentials s3:PutObject and s3:AbortMultipartUpload on what is below it, and kms:GenerateDataKey and "
+    "kms:Decrypt on the key if it is encrypted with one (a bucket policy, or an --expected_bucket_owner that is not its owner, can deny "
+    "it, too)"
+)
+_ELSEWHERE: Final = "the bucket is in another region, or behind another endpoint; give its --aws_region"
+_BUSY: Final = "S3 did not answer, however often it was asked ({code}); wait, and run the same command again"
+
+_SENTENCES: Final = {
+    "NoSuchBucket": "there is no bucket {bucket}; correct its name, or the endpoint",
+    "InvalidBucketName": "a bucket cannot have that name; correct the URI",
+    "InvalidObjectState": "it is archived (Glacier) and cannot be read; restore it first (aws s3api restore-object)",
+    **dict.fromkeys(["AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccountProblem"], _DENIED),
+    **dict.fromkeys(["PermanentRedirect", "TemporaryRedirect", "301", "307", "AuthorizationHeaderMalformed"], _ELSEWHERE),
+    **dict.fromkeys(["SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504"], _BUSY),
+}
+
+
+class _PassingFailure(StorageFailed):
+    """One that may be over in a moment: asking again is worth while."""
+
+
+def _cause_of(error: ClientError | BotoCoreError, uri: str, *, is_writing: bool) -> Exception:
+    """What to raise in place of botocore's error: `FileNotFoundError`, `ChangedFile`, or `StorageFailed` with what to do."""
+    code = error_code(error)
+    if code in ("NoSuchKey", "404"):
+        return FileNotFoundError(2, "there is no such object", uri)
+    if code in ("PreconditionFailed", "412"):
+        return ChangedFile()
+    sentence = why(error) or _sentence(code, error)
+    if is_writing and sentence in (_DENIED, _NO_KEY):
+        sentence = _DENIED_WRITING
+    is_passing = sentence == UNREACHABLE or (sentence == _BUSY and code != "SlowDown")
+    return (_PassingFailure if is_passing else StorageFailed)(f"{uri}: {sentence.format(bucket=_split(uri)[0], code=code)}")
+
+
+def _sentence(code: str, error: ClientError | BotoCoreError) -> str:
+    if code.startswith("KMS") or (_SENTENCES.get(code) == _DENIED and "kms" in str(error).lower()):
+        return _NO_KEY
+    if not code:
+        return f"S3 cannot be asked for it ({type(error).__name__}); look at the URI"
+    return _SENTENCES.get(code, "S3 refuses the request ({code}); look up what it means, and look at the URI and the bucket's policy")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.filesize import decimal
 
@@ -52,14 +50,9 @@ def find_exports(arguments: Sequence[ExportArgument], tables: Sequence[Table], s
 
 def output_findings(output: OutputFolder) -> Iterator[Finding]:
     """Of the folder in which each run gets its own."""
-    if not isinstance(output, Path):
-        sentence = output.why_not_writable()
-        if sentence:
-            yield problem(Code.OUTPUT_NOT_WRITABLE, f"--output {sentence}")
-        return
-    existing = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        yield problem(Code.OUTPUT_NOT_WRITABLE, f"--output {output}: {existing} is no folder that we may write to")
+    sentence = output.why_not_writable()
+    if sentence:
+        yield problem(Code.OUTPUT_NOT_WRITABLE, f"--output {sentence}")
 
 
 def _missing(table: Table) -> Finding:

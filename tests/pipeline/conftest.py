@@ -14,6 +14,7 @@ from pipeline.commands.migrate import ExportArgument, MigrateOptions, migrate
 from pipeline.errors import Refused
 from pipeline.job.threshold import UNLIMITED
 from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import OutputFolder
 from pipeline.preflight.check import PreflightRequest, check
 from pipeline.preflight.findings import Finding
 from pipeline.records.forms import RecordFormat
@@ -58,7 +59,7 @@ class Attempt:
         return MigrateOptions(
             exports=[ExportArgument(None, str(exports or self._exports))],
             database=DatabaseReference("env:DDB2PG_TEST_URL"),
-            output=self._output,
+            output=OutputFolder(str(self._output)),
             tables=tables,
             unmapped=unmapped,
             chunk_size=ChunkSize(),
@@ -101,7 +102,7 @@ class Look:
         request = PreflightRequest(
             exports=[ExportArgument(None, str(one)) for one in exports or [self._exports]],
             database=DatabaseReference("env:DDB2PG_TEST_URL"),
-            output=self._output,
+            output=OutputFolder(str(self._output)),
             tables=tables,
             unmapped=Unmapped.NOTICE,
             split_size=SplitSize(),

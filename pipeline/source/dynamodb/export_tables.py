@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
 from pipeline.errors import Refused, Stopped
-from pipeline.places.aws_client import why
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.aws import why
+from pipeline.places.place import AwsSettings
 from pipeline.source.dynamodb import places, terminal
 from pipeline.source.dynamodb.exports import DynamoDB, Export, ExportStatus
 from pipeline.source.dynamodb.failures import CallFailed, why_failed

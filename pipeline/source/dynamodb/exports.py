@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.places.aws_client import client
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.aws import client
+from pipeline.places.place import AwsSettings
 from pipeline.source.dynamodb.failures import call_failed
 
 TOKEN_PREFIX: Final = "ddb2pg-"  # noqa: S105 - says whose export it is

@@ -6,7 +6,7 @@ from typing import Final
 
 from botocore import exceptions
 
-from pipeline.places.aws_client import error_code, why
+from pipeline.places.aws import error_code, why
 
 _CONNECTION_LOST: Final = (
     exceptions.EndpointConnectionError,

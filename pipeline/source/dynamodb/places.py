@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.places.aws_client import client
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.aws import client
+from pipeline.places.place import AwsSettings
 from pipeline.source.dynamodb.exports import Export
 
 FOLDER = "AWSDynamoDB"

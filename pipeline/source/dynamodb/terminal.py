@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from pipeline.source.dynamodb.exports import Export, ExportStatus
 from pipeline.source.dynamodb.planning import Plan, shown_time
 from pipeline.source.dynamodb.result import RequestedExport

@@ -10,13 +10,13 @@ from pipeline.engines.flink_cluster import FlinkCluster, host_of, is_cluster, lo
 from pipeline.engines.flink_submission import FlinkJob, made_ready
 from pipeline.engines.submission import Submission
 from pipeline.errors import Refused
-from pipeline.places.s3_folder import S3Folder
+from pipeline.places.storage import OutputFolder
 from pipeline.source.given import ExportArgument
 
 HERE = FlinkCluster("http://localhost:8081", "1.19", (2, 2), is_here=True, begins_again=True, told={"job_endpoint": "localhost:1"})
 ELSEWHERE = FlinkCluster("http://flink:8081", "1.19", (2, 2), is_here=False, begins_again=True, told={"job_endpoint": "flink:1"})
-IN_S3 = Submission([], [ExportArgument(None, "s3://bucket/export")], S3Folder("s3://bucket/out"))
-ON_DISK = Submission([], [ExportArgument("table", "export")], Path("out"))
+IN_S3 = Submission([], [ExportArgument(None, "s3://bucket/export")], OutputFolder("s3://bucket/out"))
+ON_DISK = Submission([], [ExportArgument("table", "export")], OutputFolder("out"))
 
 
 def ready(given: Submission, cluster: FlinkCluster, *, shared: bool = False, url: bool = False) -> Submission:

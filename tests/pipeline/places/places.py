@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 
 from pipeline.places import Storage
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from tests.aws_server import AwsServer
 
 

@@ -10,20 +10,19 @@ import pytest
 
 from pipeline.commands.arguments import folder_to_write
 from pipeline.places import StorageFailed
-from pipeline.places.beam_folder import BeamFolder
-from pipeline.places.output import files_of, new_file
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from tests.pipeline.places.places import FolderThroughBeam, OurFileSystem
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> BeamFolder:
-    return BeamFolder(FolderThroughBeam(tmp_path).uri("run"))
+def folder(tmp_path: Path) -> OutputFolder:
+    return OutputFolder(FolderThroughBeam(tmp_path).uri("run"))
 
 
-def test_a_file_is_there_when_it_is_kept(folder: BeamFolder, tmp_path: Path) -> None:
+def test_a_file_is_there_when_it_is_kept(folder: OutputFolder, tmp_path: Path) -> None:
     """Not before: who reads meanwhile must not take a part for the whole."""
-    file = new_file(folder / "dead_letters", "one.jsonl")
+    file = (folder / "dead_letters").new_file("one.jsonl")
     file.stream.write(b"half ")
     assert not (tmp_path / "run" / "dead_letters" / "one.jsonl").exists()
 
@@ -34,15 +33,15 @@ def test_a_file_is_there_when_it_is_kept(folder: BeamFolder, tmp_path: Path) -> 
     assert (tmp_path / "run" / "dead_letters" / "one.jsonl").read_bytes() == b"half whole"
 
 
-def test_a_file_that_is_given_up_leaves_nothing(folder: BeamFolder) -> None:
-    file = new_file(folder, "one.jsonl")
+def test_a_file_that_is_given_up_leaves_nothing(folder: OutputFolder) -> None:
+    file = folder.new_file("one.jsonl")
     file.stream.write(b"half")
     file.discard()
 
-    assert list(files_of(folder)) == []
+    assert list(folder.files()) == []
 
 
-def test_records_are_written_and_counted_there(folder: BeamFolder) -> None:
+def test_records_are_written_and_counted_there(folder: OutputFolder) -> None:
     """As in other folders, by a worker that got the folder with its job."""
     there = pickle.loads(pickle.dumps(folder)) / "dead_letters"  # noqa: S301 - our own
     RecordFiles(there).write(RecordBatch("split", (b'{"a": 1}\n', b'{"a": 2}\n'), is_last=True))
@@ -50,9 +49,9 @@ def test_records_are_written_and_counted_there(folder: BeamFolder) -> None:
     assert count_records(folder / "dead_letters") == 2
 
 
-def test_preflight_tries_and_leaves_nothing(folder: BeamFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preflight_tries_and_leaves_nothing(folder: OutputFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert folder.why_not_writable() is None
-    assert list(files_of(folder)) == []
+    assert list(folder.files()) == []
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError("SECRET")
@@ -64,7 +63,7 @@ def test_preflight_tries_and_leaves_nothing(folder: BeamFolder, monkeypatch: pyt
     assert "SECRET" not in sentence
 
 
-def test_an_error_while_writing_is_told_in_a_sentence(folder: BeamFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_writing_is_told_in_a_sentence(folder: OutputFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     class Breaking:
         def write(self, _: bytes) -> int:
             raise ConnectionResetError("SECRET")
@@ -74,9 +73,9 @@ def test_an_error_while_writing_is_told_in_a_sentence(folder: BeamFolder, monkey
 
     monkeypatch.setattr(OurFileSystem, "create", lambda *_, **__: Breaking())
     with pytest.raises(StorageFailed, match=r"cannot be written \(ConnectionResetError\)"):
-        (folder / "report.json").write_bytes(b"{}")
+        folder.new_file("report.json").stream.write(b"{}")
 
 
 def test_gs_is_taken_for_output() -> None:
-    assert folder_to_write("gs://bucket/prefix/") == BeamFolder("gs://bucket/prefix")
+    assert folder_to_write("gs://bucket/prefix/") == OutputFolder("gs://bucket/prefix")
     assert str(folder_to_write("gs://bucket") / "run") == "gs://bucket/run"

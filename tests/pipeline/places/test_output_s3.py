@@ -11,9 +11,8 @@ import pytest
 from pipeline.errors import Refused, Stopped
 from pipeline.outcome.files import rewrite_page
 from pipeline.places import Storage
-from pipeline.places.aws_settings import AwsSettings
-from pipeline.places.output import new_file
-from pipeline.places.s3_folder import S3Folder
+from pipeline.places.place import AwsSettings
+from pipeline.places.storage import OutputFolder
 from pipeline.preflight.exports import output_findings
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.forms import RecordForm, RecordKind
@@ -33,18 +32,18 @@ FORMS = [JsonLines(), Parquet(RecordKind.DEAD_LETTERS)]
 
 
 @pytest.fixture
-def folder(aws_server: AwsServer, bucket: str, use_aws: Callable[[Mapping[str, str]], None]) -> S3Folder:
+def folder(aws_server: AwsServer, bucket: str, use_aws: Callable[[Mapping[str, str]], None]) -> OutputFolder:
     use_aws(aws_server.environment)
     aws_server.make_bucket(bucket)
-    return S3Folder(f"s3://{bucket}/out put")
+    return OutputFolder(f"s3://{bucket}/out put")
 
 
-def _keys(server: AwsServer, folder: S3Folder) -> list[str]:
+def _keys(server: AwsServer, folder: OutputFolder) -> list[str]:
     bucket = folder.uri.split("/")[2]
     return [found["Key"] for found in server.s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
 
 
-def _uploads(server: AwsServer, folder: S3Folder) -> list[str]:
+def _uploads(server: AwsServer, folder: OutputFolder) -> list[str]:
     """Begun and neither completed nor given up."""
     return [found["Key"] for found in server.s3.list_multipart_uploads(Bucket=folder.uri.split("/")[2]).get("Uploads", ())]
 
@@ -67,7 +66,7 @@ def _record(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["jsonl", "parquet"])
-def test_records_appear_whole_or_not_at_all(aws_server: AwsServer, folder: S3Folder, form: RecordForm) -> None:
+def test_records_appear_whole_or_not_at_all(aws_server: AwsServer, folder: OutputFolder, form: RecordForm) -> None:
     """And are counted and read where they are."""
     run_folder = folder / "run"
     of_table = run_folder / "dead_letters" / "things"
@@ -86,10 +85,10 @@ def test_records_appear_whole_or_not_at_all(aws_server: AwsServer, folder: S3Fol
     assert found.uris == find_dead_letters("run", str(folder), Storage()).uris
 
 
-def test_a_large_file_is_uploaded_in_parts(aws_server: AwsServer, folder: S3Folder) -> None:
+def test_a_large_file_is_uploaded_in_parts(aws_server: AwsServer, folder: OutputFolder) -> None:
     """No more than a part is held; what is given up leaves neither an object nor parts."""
     content = bytes(range(256)) * (80 << 10)
-    kept, given_up = new_file(folder, "kept"), new_file(folder, "given up")
+    kept, given_up = folder.new_file("kept"), folder.new_file("given up")
     for file in (kept, given_up):
         for start in range(0, len(content), 3 << 20):
             file.stream.write(content[start : start + (3 << 20)])
@@ -103,15 +102,17 @@ def test_a_large_file_is_uploaded_in_parts(aws_server: AwsServer, folder: S3Fold
     assert aws_server.s3.head_object(Bucket=folder.uri.split("/")[2], Key="out put/kept")["ETag"].strip('"').endswith("-3")
 
 
-def test_objects_are_encrypted_with_the_key_that_was_asked_for(aws_server: AwsServer, folder: S3Folder) -> None:
+def test_objects_are_encrypted_with_the_key_that_was_asked_for(aws_server: AwsServer, folder: OutputFolder) -> None:
     """Small and large ones, and the report; without a key as the bucket says."""
     key = aws_server.client("kms").create_key()["KeyMetadata"]["Arn"]
-    encrypted = S3Folder(folder.uri, kms_key=key)
-    (encrypted / "small").write_bytes(b"small")
-    large = new_file(encrypted, "large")
-    large.stream.write(b"x" * (9 << 20))
-    large.keep()
-    (folder / "plain").write_bytes(b"plain")
+    encrypted = OutputFolder(folder.uri, kms_key=key)
+    for name, content in (("small", b"small"), ("large", b"x" * (9 << 20))):
+        file = encrypted.new_file(name)
+        file.stream.write(content)
+        file.keep()
+    plain = folder.new_file("plain")
+    plain.stream.write(b"plain")
+    plain.keep()
     bucket = folder.uri.split("/")[2]
     for name in ("small", "large"):
         head = aws_server.s3.head_object(Bucket=bucket, Key=f"out put/{name}")
@@ -119,10 +120,10 @@ def test_objects_are_encrypted_with_the_key_that_was_asked_for(aws_server: AwsSe
     assert aws_server.s3.head_object(Bucket=bucket, Key="out put/plain").get("ServerSideEncryption") != "aws:kms"
 
 
-def test_preflight_tries_to_write_and_writes_nothing(aws_server: AwsServer, folder: S3Folder) -> None:
+def test_preflight_tries_to_write_and_writes_nothing(aws_server: AwsServer, folder: OutputFolder) -> None:
     assert list(output_findings(folder)) == []
     assert _keys(aws_server, folder) == _uploads(aws_server, folder) == []
-    [finding] = output_findings(S3Folder("s3://no-such-bucket-at-all/out"))
+    [finding] = output_findings(OutputFolder("s3://no-such-bucket-at-all/out"))
     assert finding.code == "output_not_writable"
     assert "there is no bucket no-such-bucket-at-all" in finding.sentence
 
@@ -135,11 +136,11 @@ def proxy(aws_server: AwsServer, use_aws: Callable[[Mapping[str, str]], None]) -
         yield proxy
 
 
-def _through(proxy: FaultProxy, folder: S3Folder) -> S3Folder:
-    return S3Folder(folder.uri, AwsSettings(proxy.endpoint_url))
+def _through(proxy: FaultProxy, folder: OutputFolder) -> OutputFolder:
+    return OutputFolder(folder.uri, AwsSettings(proxy.endpoint_url))
 
 
-def test_who_may_not_write_is_told_what_to_allow(folder: S3Folder, proxy: FaultProxy) -> None:
+def test_who_may_not_write_is_told_what_to_allow(folder: OutputFolder, proxy: FaultProxy) -> None:
     """By preflight, and by the run if it was taken away since."""
     proxy.plan = lambda request: None if request.method in ("GET", "HEAD") else ACCESS_DENIED
     denied = _through(proxy, folder)
@@ -149,7 +150,7 @@ def test_who_may_not_write_is_told_what_to_allow(folder: S3Folder, proxy: FaultP
         RecordFiles(denied).write(RecordBatch("a", (_record(1),), is_last=True))
 
 
-def test_what_passes_is_tried_again_and_a_lost_answer_does_no_harm(aws_server: AwsServer, folder: S3Folder, proxy: FaultProxy) -> None:
+def test_what_passes_is_tried_again_and_a_lost_answer_does_no_harm(aws_server: AwsServer, folder: OutputFolder, proxy: FaultProxy) -> None:
     """Each request fails once; the answer that says that all is there is lost, and asked again S3 knows nothing of the upload."""
 
     def plan(request: Request) -> Fault | None:
@@ -158,7 +159,7 @@ def test_what_passes_is_tried_again_and_a_lost_answer_does_no_harm(aws_server: A
         return INTERNAL_ERROR if request.times == 1 else None
 
     proxy.plan = plan
-    small, large = (new_file(_through(proxy, folder), name) for name in ("small", "large"))
+    small, large = (_through(proxy, folder).new_file(name) for name in ("small", "large"))
     small.stream.write(b"small")
     large.stream.write(b"x" * (9 << 20))
     small.keep()
@@ -170,7 +171,7 @@ def test_what_passes_is_tried_again_and_a_lost_answer_does_no_harm(aws_server: A
 
 
 def test_a_migration_writes_its_output_to_s3(
-    aws_server: AwsServer, folder: S3Folder, tmp_path: Path, database: Database, run: CommandLine
+    aws_server: AwsServer, folder: OutputFolder, tmp_path: Path, database: Database, run: CommandLine
 ) -> None:
     """Dead letters, notices and report, as complete as on disk, of the first run and of one that only resumes; nothing on disk."""
     export = tmp_path / "export"
@@ -203,6 +204,6 @@ def test_a_migration_writes_its_output_to_s3(
     assert b"Contains patient data" in Storage().read(str(with_values))
 
 
-def test_a_run_without_a_report_is_refused(folder: S3Folder) -> None:
+def test_a_run_without_a_report_is_refused(folder: OutputFolder) -> None:
     with pytest.raises(Refused, match=r"report\.json: cannot be read .*came to its end"):
         rewrite_page(folder / "no such run", None, show_values=False)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from pipeline.places import Storage
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from tests.aws_server import AwsServer
 from tests.command_line import CommandLine
 from tests.fault_proxy import Cut, FaultProxy, Request

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.places import ChangedFile, Storage, StorageFailed
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from tests.aws_server import ACCESS_KEY, REGION, SECRET_KEY, AwsServer
 from tests.fault_proxy import (
     ACCESS_DENIED,
@@ -554,7 +554,7 @@ def _storage_of(proxy: FaultProxy, key: tuple[str, str], monkeypatch: pytest.Mon
 _READ_ALL = """
 import sys
 from pathlib import Path
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from pipeline.places import Storage
 
 def peak_kb():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from pipeline.engines.beam_arguments import given_values
@@ -14,7 +12,7 @@ from pipeline.engines.dataflow_submission import made_ready
 from pipeline.engines.runners import planned_workers, ready_to_run, worker_limit
 from pipeline.engines.submission import Submission
 from pipeline.errors import Refused
-from pipeline.places.s3_folder import S3Folder
+from pipeline.places.storage import OutputFolder
 from pipeline.preflight.connections import Limit, connection_findings, limit_findings
 from pipeline.preflight.findings import Code, Level
 from pipeline.source.given import ExportArgument
@@ -35,7 +33,7 @@ SECRET = "gcp-secretmanager:projects/project-1/secrets/database"
 
 def ready(arguments: list[str], *, database: str | None = SECRET, shared: bool = False, on_disk: bool = False) -> Submission:
     exports = [ExportArgument(None, "export" if on_disk else "gs://bucket/export")]
-    given = Submission(arguments, exports, Path("out") if on_disk else S3Folder("s3://bucket/out"))
+    given = Submission(arguments, exports, OutputFolder("out") if on_disk else OutputFolder("s3://bucket/out"))
     return ready_to_run(given, has_shared_folders=shared, database=database, is_url_given=False)
 
 
@@ -176,7 +174,7 @@ def test_the_runner_needs_packages_of_google(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
     with pytest.raises(Refused, match=r"pip install 'ddb2pg\[gcp\]'"):
-        made_ready(Submission(SOUND, [], S3Folder("s3://b/o")), [], has_shared_folders=False, database=SECRET)
+        made_ready(Submission(SOUND, [], OutputFolder("s3://b/o")), [], has_shared_folders=False, database=SECRET)
 
 
 def test_values_are_read_in_both_spellings() -> None:

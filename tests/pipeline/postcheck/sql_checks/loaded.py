@@ -17,6 +17,7 @@ from pipeline.job.threshold import UNLIMITED
 from pipeline.ledger.loads import find_load
 from pipeline.outcome.check_results import SqlCheck
 from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import OutputFolder
 from pipeline.postcheck.sql_checks import SpotChecks, pick_spot_checks, run_script, write_script
 from pipeline.records.forms import RecordFormat
 from pipeline.source.chunks import ChunkSize, SplitSize
@@ -64,13 +65,13 @@ class Loaded:
 
     @property
     def options(self) -> CheckOptions:
-        return CheckOptions(self.exports, self.reference, self.folder / "out", self.tables, None, LOCAL_AND_AWS, [])
+        return CheckOptions(self.exports, self.reference, OutputFolder(str(self.folder / "out")), self.tables, None, LOCAL_AND_AWS, [])
 
     def load(self, *, chunk_items: int = 40) -> None:
         options = MigrateOptions(
             exports=self.exports,
             database=self.reference,
-            output=self.folder / "out",
+            output=OutputFolder(str(self.folder / "out")),
             tables=self.tables,
             unmapped=Unmapped.NOTICE,
             chunk_size=ChunkSize(chunk_items),

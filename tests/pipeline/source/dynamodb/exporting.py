@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from pipeline.source.dynamodb import ExportOptions, RequestedExport, export_tables
 
 THREE = ("medzen-video-sessions", "medzen-soap-notes", "medzen-meeting-audit")
@@ -20,7 +20,7 @@ _ROOT = Path(__file__).parents[4]
 _PROGRAM = f"""
 import sys
 from rich.console import Console
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 from pipeline.source.dynamodb import ExportOptions
 from pipeline.source.dynamodb import export_tables
 options = ExportOptions({THREE!r}, {BUCKET!r}, {PREFIX!r}, poll_seconds=0.05, most_poll_seconds=0.05)

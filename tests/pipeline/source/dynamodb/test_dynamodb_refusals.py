@@ -115,7 +115,7 @@ def test_an_endpoint_that_is_no_url(export: Exporting) -> None:
 
 
 def test_an_endpoint_where_nobody_answers(export: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.places.aws_client._TRIES", 1)
+    monkeypatch.setattr("pipeline.places.aws._TRIES", 1)
     export.endpoint_url = "http://127.0.0.1:9"
     (problem,) = _problems(export)
     assert problem.startswith("AWS cannot be reached")

@@ -134,7 +134,7 @@ def test_failures_come_with_what_to_do(dynamodb: ModelDynamoDB, export: Exportin
 
 def test_errors_that_pass_are_sat_out(dynamodb: ModelDynamoDB, export: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what botocore tries again; a failure of one table does not keep the others from being looked at."""
-    monkeypatch.setattr("pipeline.places.aws_client._TRIES", 1)
+    monkeypatch.setattr("pipeline.places.aws._TRIES", 1)
     dynamodb.looks_to_finish = 2
     errors = [("InternalServerError", 500), ("ExportNotFoundException", 400), ("SlowDown", 503)]
     dynamodb.refuse_next[_DESCRIBE] = [Refusal(code, "wait", status) for code, status in errors]
@@ -149,7 +149,7 @@ def test_throttling_is_sat_out(dynamodb: ModelDynamoDB, export: Exporting) -> No
 
 
 def test_errors_that_stay_end_it(dynamodb: ModelDynamoDB, export: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.places.aws_client._TRIES", 1)
+    monkeypatch.setattr("pipeline.places.aws._TRIES", 1)
     dynamodb.refuse_next[_DESCRIBE] = [Refusal("InternalServerError", "no", 500)] * 1000
     with pytest.raises(Stopped, match=r"InternalServerError.*go on in AWS; the same command with --export_time 20"):
         export()
@@ -167,7 +167,7 @@ def test_credentials_that_expire_while_waiting(dynamodb: ModelDynamoDB, export: 
 def test_a_lost_connection_at_the_first_start_does_not_say_that_nothing_was_started(
     dynamodb: ModelDynamoDB, export: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.places.aws_client._TRIES", 1)
+    monkeypatch.setattr("pipeline.places.aws._TRIES", 1)
     dynamodb.lose_next_answer_to = _START
     with pytest.raises(Stopped, match="go on in AWS"):
         export()

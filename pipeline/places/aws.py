@@ -1,4 +1,4 @@
-"""One client a process, and sentences for what is wrong with credentials or the connection.
+"""AWS's clients, one a process and service, and sentences for what is wrong with credentials or the connection.
 
 Credentials come from boto3's own chain (environment, profile, role of the machine), on the machine that submits and on each worker. They
 are never an option: Beam shows and stores its options.
@@ -17,7 +17,7 @@ from botocore import exceptions
 from botocore.config import Config
 
 from pipeline.logs import silence_clients
-from pipeline.places.aws_settings import AwsSettings
+from pipeline.places.place import AwsSettings
 
 # Making clients is the one thing that boto3 cannot do in several threads at once.
 _ONE_AT_A_TIME: Final = threading.Lock()
