@@ -29,7 +29,7 @@ def test_paths_are_absolute_for_workers_that_see_the_same_folders(cluster: Flink
     found = ready(ON_DISK, cluster, shared=shared)
 
     assert found.exports == [ExportArgument("table", str(Path.cwd() / "export"))]
-    assert found.output == Path.cwd() / "out"
+    assert found.output == OutputFolder(str(Path.cwd() / "out"))
 
 
 def test_what_is_in_s3_stays_as_it_is() -> None:
