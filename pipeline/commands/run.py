@@ -149,13 +149,9 @@ def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], 
 
 
 def run_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
-    """See `pipeline/source/dynamodb/export_tables.py`."""
-    from pipeline.source.dynamodb import (  # noqa: PLC0415
-        ExportOptions,
-        ExportsFailed,
-        export_tables,
-        split_target,
-    )
+    """See `pipeline/source/ask_dynamodb.py`."""
+    from pipeline.source.ask_dynamodb import ExportsFailed, export_tables  # noqa: PLC0415
+    from pipeline.source.export_plan import ExportOptions, split_target  # noqa: PLC0415
 
     refuse_leftovers(beam_arguments)
     bucket, prefix = split_target(arguments.to)

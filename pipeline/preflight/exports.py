@@ -17,34 +17,32 @@ from transforms.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A table, and the export that is to be loaded into its target."""
+    """A definition, and an export that is to be loaded into its target; several definitions may take from one export."""
 
     table: Table
     export: Export
 
 
 def find_exports(arguments: Sequence[ExportArgument], tables: Sequence[Table], storage: Storage) -> tuple[list[Planned], list[Finding]]:
-    """Each sound export with its table's definition, in the order of the tables; and what there is to say of them and the others."""
-    by_source = {table.source: table for table in tables}
+    """Each sound export with each definition that takes from it, in the order of the tables; and findings about all exports."""
     given, sentences = read_given_exports(arguments, storage)
     findings = [problem(Code.EXPORT_UNUSABLE, sentence) for sentence in sentences]
-    planned: list[Planned] = []
-    for name, export in ((one.source_table, one.export) for one in given):
-        if name in by_source:
-            planned.append(Planned(by_source[name], export))
-        else:
-            known = ", ".join(by_source)
-            sentence = f"{export.uri}: is of the table {name!r}, which has no definition; there are {known} (NAME=URI picks one)"
+    planned = [Planned(table, one.export) for table in tables for one in given if one.source_table == table.source]
+    sources = list(dict.fromkeys(table.source for table in tables))
+    for one in given:
+        if one.source_table not in sources:
+            sentence = (
+                f"{one.export.uri}: is of the table {one.source_table!r}, which has no definition; there are {', '.join(sources)} "
+                "(NAME=URI picks one)"
+            )
             findings.append(problem(Code.UNKNOWN_TABLE, sentence))
-    order = list(by_source)
-    planned.sort(key=lambda one: order.index(one.table.source))
     findings.extend(_twice(planned))
-    for one in planned:
-        findings.extend(_export_findings(one))
-    there = {one.table.source for one in planned}
+    for pair in planned:
+        findings.extend(_export_findings(pair))
     # One that is there, but not sound, is told already.
     if not sentences:
-        findings.extend(_missing(table) for table in tables if table.source not in there)
+        exported = {pair.table.source for pair in planned}
+        findings.extend(_missing(source) for source in sources if source not in exported)
     return planned, findings
 
 
@@ -55,14 +53,15 @@ def output_findings(output: OutputFolder) -> Iterator[Finding]:
         yield problem(Code.OUTPUT_NOT_WRITABLE, f"--output {sentence}")
 
 
-def _missing(table: Table) -> Finding:
-    return warning(Code.NO_EXPORT, f"no export was given for {table.source}")
+def _missing(source: str) -> Finding:
+    return warning(Code.NO_EXPORT, f"no export was given for {source}")
 
 
 def _twice(planned: Sequence[Planned]) -> Iterator[Finding]:
-    first: dict[str, Export] = {}
+    """Of one definition: one export may well be for several."""
+    first: dict[tuple[str, str], Export] = {}
     for one in planned:
-        other = first.setdefault(one.table.source, one.export)
+        other = first.setdefault((one.table.source, one.table.target), one.export)
         if other is not one.export:
             sentence = f"{one.export.uri} and {other.uri}: are both of {one.table.source}; give one of them"
             yield problem(Code.TWO_EXPORTS, sentence)

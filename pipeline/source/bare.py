@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from pipeline.errors import Refused
-from pipeline.places import Storage, StoredFile, join
+from pipeline.places.place import StoredFile, join
+from pipeline.places.storage import Storage
 from pipeline.source.data_file import DataFileRefused, count_file, read_lines
 from pipeline.source.manifest import FILES, STARTED, SUMMARY, DataFile, Export, digest_of, is_safe_name
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.places import LOCAL_AND_AWS, Storage
+from pipeline.places.storage import LOCAL_AND_AWS, Storage
 from pipeline.source.data_file import CheckedFile, read_part
 from pipeline.source.manifest import DataFile
 

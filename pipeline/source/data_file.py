@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, Final
 
 from isal import isal_zlib
 
-from pipeline.places import ChangedFile, Storage
+from pipeline.places.place import ChangedFile
+from pipeline.places.storage import Storage
 from pipeline.source import streams
 from pipeline.source.manifest import DataFile
 from pipeline.source.streams import Cells, Hashed, OtherContent, checked_cells, decompressed, skip, split_lines

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Refused
-from pipeline.places import LOCAL_AND_AWS, Storage, StorageFailed, StoredFile
+from pipeline.places.place import StorageFailed, StoredFile
+from pipeline.places.storage import LOCAL_AND_AWS, Storage
 from pipeline.source.bare import folders_of_data_files, read_bare_export
 from pipeline.source.manifest import FILES, STARTED, SUMMARY, Export, read_export
 

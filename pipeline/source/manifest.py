@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, NotRequired, TypedDict, TypeGuard, cast
 
 import orjson
 
 from pipeline.errors import Refused
-from pipeline.places import LOCAL_AND_AWS, Storage, join
+from pipeline.places.place import join
+from pipeline.places.storage import LOCAL_AND_AWS, Storage
 
 SUMMARY = "manifest-summary.json"
 STARTED = "_started"
@@ -45,6 +47,15 @@ class _Summary(TypedDict):
     billedSizeBytes: NotRequired[object]
 
 
+class ExportKind(Enum):
+    """What an export holds of its table; the values are AWS's names."""
+
+    FULL = "FULL_EXPORT"
+    """Every item, as of one time."""
+    INCREMENTAL = "INCREMENTAL_EXPORT"
+    """What changed in a window of time."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """One data file: `items` and `md5` (base64, of the bytes as they are kept) are what the manifest says."""
@@ -59,7 +70,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A finished full export of one table. `digest` is of what the manifest says of the data files: of the content, not of the place.
+    """A finished export of one table. `digest` is of what the manifest says of the data files: of the content, not of the place.
 
     Without a manifest the data files were counted, and nobody can say whether they are all there are.
     """
@@ -71,6 +82,7 @@ class Export:
     items: int
     data_files: tuple[DataFile, ...]
     digest: str
+    kind: ExportKind = ExportKind.FULL
     has_manifest: bool = True
     are_manifests_verified: bool = False
     """Whether both manifests had side files with their MD5."""
@@ -87,11 +99,18 @@ def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
     """The export of a folder. Raises `Refused` with everything that is wrong with its manifests or missing beside them, `StorageFailed`."""
     place = _Folder(folder, storage)
     summary = _read_summary(place)
-    problems = list(_problems_of_kind(folder, summary))
-    if problems:
+    named = summary.get("exportType", ExportKind.FULL.value)
+    reader = next((reader for kind, reader in _READERS.items() if kind.value == named), None)
+    problems = [*([] if reader else [_why_not_read(folder, named)]), *_problems_of_format(folder, summary)]
+    if reader is None or problems:
         raise Refused(problems)
-    data_files = _parse_data_files(place, join(folder, summary["manifestFilesS3Key"].rpartition("/")[2]))
-    problems.extend(_problems_of_data_files(folder, summary, data_files))
+    return reader(place, summary)
+
+
+def _read_full_export(place: _Folder, summary: _Summary) -> Export:
+    folder = place.uri
+    data_files = _parse_data_files(place, join(folder, summary["manifestFilesS3Key"].rpartition("/")[2]), place.locate)
+    problems = list(_problems_of_data_files(folder, summary, data_files))
     if problems:
         raise Refused(problems)
     return Export(
@@ -105,6 +124,19 @@ def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
         digest=digest_of(data_files),
         are_manifests_verified=place.verified >= 2,
     )
+
+
+# The kinds that can be read; `_why_not_read` has the sentence for any other.
+_READERS: Final[Mapping[ExportKind, Callable[[_Folder, _Summary], Export]]] = {ExportKind.FULL: _read_full_export}
+
+
+def _why_not_read(folder: str, kind: str) -> str:
+    if kind == ExportKind.INCREMENTAL.value:
+        return (
+            f"{folder}: is an incremental export, which holds the changes of a window of time and not the table; this version loads full "
+            "exports only. Export the table with ExportType FULL_EXPORT (ddb2pg export does)"
+        )
+    return f"{folder}: is of type {_shown(kind)}; this version loads full exports only"
 
 
 def digest_of(data_files: Iterable[DataFile]) -> str:
@@ -146,7 +178,10 @@ class _Folder:
             raise Refused([f"{uri}: cannot be read ({error.strerror}); copy the export again"]) from None
 
     def locate(self, name: str) -> str:
-        """Where a data file is: in `data/`, or beside the manifest in a flat copy. Never outside the folder, whatever its key says."""
+        """Where a data file of a full export is: in `data/`, or beside the manifest in a flat copy. Never outside, whatever its key says.
+
+        Data files of incremental exports lie in the `data/` that all exports below one `AWSDynamoDB/` share: those need another function.
+        """
         beside = join(self.uri, name)
         return beside if beside in self.sizes else join(self.uri, "data", name)
 
@@ -196,15 +231,7 @@ _SUMMARY_FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
 }
 
 
-def _problems_of_kind(folder: str, summary: _Summary) -> Iterator[str]:
-    kind = summary.get("exportType", "FULL_EXPORT")
-    if kind == "INCREMENTAL_EXPORT":
-        yield (
-            f"{folder}: is an incremental export, which holds the changes of a window of time and not the table; this version loads full "
-            "exports only. Export the table with ExportType FULL_EXPORT (ddb2pg export does)"
-        )
-    elif kind != "FULL_EXPORT":
-        yield f"{folder}: is of type {_shown(kind)}; this version loads full exports only"
+def _problems_of_format(folder: str, summary: _Summary) -> Iterator[str]:
     if summary["outputFormat"] == "ION":
         yield (
             f"{folder}: is in Amazon Ion, which this version does not read; export the table again with ExportFormat DYNAMODB_JSON "
@@ -217,7 +244,8 @@ def _problems_of_kind(folder: str, summary: _Summary) -> Iterator[str]:
 # -- manifest-files.json -------------------------------------------------------------------------------------------------------------------
 
 
-def _parse_data_files(place: _Folder, uri: str) -> list[DataFile]:
+def _parse_data_files(place: _Folder, uri: str, locate: Callable[[str], str]) -> list[DataFile]:
+    """`locate` says where the data file of a name lies."""
     parsed = []
     problems = []
     for number, line in enumerate(place.read_checked(uri).splitlines(), 1):
@@ -227,7 +255,7 @@ def _parse_data_files(place: _Folder, uri: str) -> list[DataFile]:
         if _NAME.fullmatch(name) is None or not _is_count(items) or not _is_md5(md5):
             problems.append(f"{uri}: line {number} is not an entry that DynamoDB writes; copy the export again")
         else:
-            located = place.locate(name)
+            located = locate(name)
             parsed.append(DataFile(name, located, items, md5, place.sizes.get(located)))
     if problems:
         raise Refused(problems)

@@ -57,11 +57,9 @@ class Hashed(io.RawIOBase):
         self._digest = hashlib.md5()
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """As `io.RawIOBase` has it."""
         block = self._stream.read(len(buffer))
         buffer[: len(block)] = block
         self._digest.update(block)

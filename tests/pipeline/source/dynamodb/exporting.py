@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.places.place import AwsSettings
-from pipeline.source.dynamodb import ExportOptions, RequestedExport, export_tables
+from pipeline.source.ask_dynamodb import RequestedExport, export_tables
+from pipeline.source.export_plan import ExportOptions
 
 THREE = ("medzen-video-sessions", "medzen-soap-notes", "medzen-meeting-audit")
 BUCKET, PREFIX = "clinic-exports", "to-postgres"
@@ -21,8 +22,8 @@ _PROGRAM = f"""
 import sys
 from rich.console import Console
 from pipeline.places.place import AwsSettings
-from pipeline.source.dynamodb import ExportOptions
-from pipeline.source.dynamodb import export_tables
+from pipeline.source.ask_dynamodb import export_tables
+from pipeline.source.export_plan import ExportOptions
 options = ExportOptions({THREE!r}, {BUCKET!r}, {PREFIX!r}, poll_seconds=0.05, most_poll_seconds=0.05)
 export_tables(options, AwsSettings(sys.argv[1]), Console(soft_wrap=True))
 """

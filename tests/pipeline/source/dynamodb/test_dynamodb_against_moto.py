@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.source.dynamodb import ExportsFailed
+from pipeline.source.ask_dynamodb import ExportsFailed
 from tests.aws_server import REGION, AwsServer
 from tests.pipeline.source.dynamodb.exporting import Exporting
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.source.dynamodb import split_target
+from pipeline.source.export_plan import split_target
 from tests.pipeline.source.dynamodb.exporting import THREE, Exporting
 from tests.pipeline.source.dynamodb.model_dynamodb import ModelDynamoDB, Refusal
 

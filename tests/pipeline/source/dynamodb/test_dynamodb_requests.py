@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.dynamodb.exports import Export, ExportRequest, ExportStatus
-from pipeline.source.dynamodb.places import uri_of_manifest, uri_of_new_folder
+from pipeline.source.ask_dynamodb import uri_of_manifest, uri_of_new_folder
+from pipeline.source.dynamodb_calls import Export, ExportRequest, ExportStatus
 
 _texts = st.text(max_size=20)
 _requests = st.builds(

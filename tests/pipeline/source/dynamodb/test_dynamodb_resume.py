@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.source.dynamodb import ExportsFailed
-from pipeline.source.dynamodb.exports import ExportStatus
+from pipeline.source.ask_dynamodb import ExportsFailed
+from pipeline.source.dynamodb_calls import ExportStatus
 from tests.pipeline.source.dynamodb.exporting import BUCKET, PREFIX, THREE, Exporting
 from tests.pipeline.source.dynamodb.model_dynamodb import ModelDynamoDB, ModelExport, Refusal, wait_until
 

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.source.dynamodb import ExportsFailed
-from pipeline.source.dynamodb.exports import ExportStatus
+from pipeline.source.ask_dynamodb import ExportsFailed
+from pipeline.source.dynamodb_calls import ExportStatus
 from tests.pipeline.source.dynamodb.exporting import BUCKET, PREFIX, THREE, Exporting
 from tests.pipeline.source.dynamodb.model_dynamodb import ModelDynamoDB, Refusal
 
@@ -120,7 +120,7 @@ def test_a_failed_export_is_named_when_the_others_are_done(dynamodb: ModelDynamo
         ("AccessDenied", "Access Denied", "s3:PutObject"),
         ("S3AccessDenied", "Access Denied", "s3:PutObject"),
         ("KMS.DisabledException", "the key is disabled", "kms:GenerateDataKey"),
-        ("AnythingElse", "who knows", "mend what it names"),
+        ("AnythingElse", "who knows", "fix what it names"),
     ],
 )
 def test_failures_come_with_what_to_do(dynamodb: ModelDynamoDB, export: Exporting, code: str, message: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""What DynamoDB is asked about exports, and its answers as values. Nothing here decides or prints.
+"""What DynamoDB is asked about exports, and its answers as values; what it refuses, as sentences. Nothing here decides or prints.
 
 The API: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExportTableToPointInTime.html and its neighbours. Other servers
 than AWS's leave fields out, so most of an export's may be None.
@@ -16,11 +16,10 @@ from enum import StrEnum
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore import exceptions
 
-from pipeline.places.aws import client
+from pipeline.places.aws import client, error_code, why
 from pipeline.places.place import AwsSettings
-from pipeline.source.dynamodb.failures import call_failed
 
 TOKEN_PREFIX: Final = "ddb2pg-"  # noqa: S105 - says whose export it is
 _PAGE: Final = 25  # the most that ListExports gives
@@ -36,7 +35,7 @@ class ExportStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A table; `table_id` tells it from another that had its name before."""
+    """A table; `table_id` tells it from another that had its name before. Its count of items may be six hours old."""
 
     name: str
     arn: str
@@ -73,7 +72,7 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An export as DescribeExport tells it."""
+    """An export as DescribeExport has it."""
 
     arn: str
     status: ExportStatus
@@ -92,19 +91,13 @@ class Export:
     failure_code: str | None
     failure_message: str | None
 
-
-@dataclass(frozen=True, slots=True)
-class ExportSummary:
-    """An export as ListExports tells it; `started` is read from the ARN."""
-
-    arn: str
-    status: ExportStatus
-    is_full: bool
-    started: datetime | None
+    @property
+    def is_completed(self) -> bool:
+        return self.status is ExportStatus.COMPLETED
 
 
 class DynamoDB:
-    """The calls. Each may raise `CallFailed`; making one, what `pipeline.aws.why` has a sentence for."""
+    """The calls. Each may raise `CallFailed`; making one, what `why` has a sentence for."""
 
     def __init__(self, aws: AwsSettings) -> None:
         self._client = client("dynamodb", aws)
@@ -118,24 +111,25 @@ class DynamoDB:
         return ".amazonaws." in host or host.endswith(".api.aws")
 
     def describe_table(self, name_or_arn: str) -> SourceTable:
-        """Its count of items may be six hours old."""
         table = self._ask("describe_table", name_or_arn, TableName=name_or_arn)["Table"]
         return SourceTable(table["TableName"], table["TableArn"], table.get("TableId"), table.get("ItemCount", 0))
 
     def describe_recovery(self, name_or_arn: str) -> RecoveryWindow:
-        """Without its end, which is behind what exports may be asked for."""
         answer = self._ask("describe_continuous_backups", name_or_arn, TableName=name_or_arn)
         recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
         return RecoveryWindow(recovery.get("PointInTimeRecoveryStatus") == "ENABLED", _in_utc(recovery.get("EarliestRestorableDateTime")))
 
-    def list_exports(self, table: SourceTable) -> Iterator[ExportSummary]:
-        """Newest first, page by page as they are consumed."""
+    def full_exports(self, table: SourceTable, oldest: datetime) -> Iterator[str]:
+        """The ARNs of a table's full exports that were started at `oldest` or later; newest first, page by page as they are consumed."""
         token: dict[str, str] = {}
         while True:
             answer = self._ask("list_exports", table.name, TableArn=table.arn, MaxResults=_PAGE, **token)
-            for found in answer.get("ExportSummaries", ()):
-                is_full = found.get("ExportType", "FULL_EXPORT") == "FULL_EXPORT"
-                yield ExportSummary(found["ExportArn"], ExportStatus(found["ExportStatus"]), is_full, _started(found["ExportArn"]))
+            for summary in answer.get("ExportSummaries", ()):
+                started = _started(summary["ExportArn"])
+                if started and started < oldest:
+                    return
+                if summary.get("ExportType", "FULL_EXPORT") == "FULL_EXPORT":
+                    yield summary["ExportArn"]
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
@@ -166,11 +160,11 @@ class DynamoDB:
     def _ask(self, operation: str, table: str, **parameters: Any) -> dict[str, Any]:
         try:
             answer = cast("dict[str, Any]", getattr(self._client, operation)(**parameters))
-        except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError):
+        except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+            if isinstance(error, exceptions.ClientError):
                 self._note_time(error.response)
             action = self._client.meta.method_to_api_mapping[operation]
-            raise call_failed(error, action, table, self._client.meta.region_name) from None
+            raise CallFailed(why(error) or f"{table}: {_sentence(error, action, self._client.meta.region_name)}", error) from None
         self._note_time(answer)
         return answer
 
@@ -209,3 +203,76 @@ def _started(arn: str) -> datetime | None:
     """An export's id begins with the milliseconds of its start: `.../export/01605130432834-8a918b87`."""
     matched = re.search(r"/export/0(\d{13})-[^/]+$", arn)
     return datetime.fromtimestamp(int(matched[1]) / 1000, UTC) if matched else None
+
+
+# -- calls that failed ---------------------------------------------------------------------------------------------------------------------
+
+_CONNECTION_LOST: Final = (exceptions.HTTPClientError, exceptions.ConnectionError)
+# ExportNotFoundException: an export that was started a moment ago.
+_PASSING: Final = {
+    "LimitExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "InternalServerError",
+    "ExportNotFoundException",
+}
+# Enough for AWS's; what is no DynamoDB may answer with a whole page.
+_LONGEST_WORDS: Final = 300
+
+
+class CallFailed(Exception):
+    """A call that failed for good, after botocore's own retries."""
+
+    def __init__(self, sentence: str, error: Exception) -> None:
+        super().__init__(sentence)
+        self.code = error_code(error)
+        self.is_for_all = why(error) is not None
+        """Whether it is of credentials or the connection, so that no other call would fare better."""
+        self.is_transient = _is_transient(error)
+
+
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, exceptions.ClientError):
+        return error_code(error) in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return isinstance(error, _CONNECTION_LOST) and not isinstance(error, exceptions.SSLError)
+
+
+def _sentence(error: Exception, action: str, region: str) -> str:
+    """`action` as IAM names it, without the service."""
+    code = error_code(error)
+    words = error.response.get("Error", {}).get("Message", "") if isinstance(error, exceptions.ClientError) else str(error)
+    said = " ".join(str(words).split())[:_LONGEST_WORDS] or "it says no more"
+    if code in ("AccessDeniedException", "AccessDenied", "UnauthorizedException"):
+        needs = " (an export also needs s3:PutObject, s3:PutObjectAcl and s3:AbortMultipartUpload)" if action.startswith("Export") else ""
+        on = "its exports (table/NAME/export/*)" if action == "DescribeExport" else "the table"
+        return f"access is denied; allow these credentials dynamodb:{action} on {on}{needs}"
+    no_table = f"there is no such table in {region} in this account; correct its name, --aws_region or AWS_PROFILE"
+    sentences = {
+        "ResourceNotFoundException": no_table,
+        "TableNotFoundException": no_table,
+        "PointInTimeRecoveryUnavailableException": "point-in-time recovery is off or not ready; turn it on, wait a minute, run it again",
+        "InvalidExportTimeException": f"DynamoDB does not take the export time ({said}); give an --export_time in its recovery window",
+        "ExportConflictException": f"DynamoDB sees a conflict with another export ({said}); give another --to, or another --export_time",
+        "LimitExceededException": f"DynamoDB runs as many exports as it may ({said}); wait until some are done, and run it again",
+    }
+    return sentences.get(code) or f"DynamoDB refuses {action} ({code or type(error).__name__}: {said})"
+
+
+# -- exports that end FAILED ---------------------------------------------------------------------------------------------------------------
+
+# The first was seen on AWS (scylladb/scylladb, test/alternator/test_export.py); AWS lists none.
+_REMEDIES: Final = {
+    "NoSuchBucket": "make the bucket, or correct --to",
+    "AccessDenied": "allow these credentials s3:PutObject, s3:PutObjectAcl and s3:AbortMultipartUpload on the bucket, in its policy too "
+    "when another account owns it (then give --expected_bucket_owner), and do not revoke them before the export is done",
+    "KMS": "allow these credentials kms:GenerateDataKey and kms:Decrypt on the key, which must be enabled and in the bucket's region",
+}
+
+
+def why_failed(export: Export) -> str:
+    """What DynamoDB says of a failed export, and what to do about it."""
+    code, message = export.failure_code, export.failure_message
+    said = " ".join(f"{code or 'no code'}: {message or 'no message'}".split())
+    # The codes of S3 come with and without its name.
+    remedy = _REMEDIES.get((code or "").removeprefix("S3")) or (_REMEDIES["KMS"] if "kms" in said.lower() else "fix what it names")
+    return f"the export failed ({said}); {remedy}"
