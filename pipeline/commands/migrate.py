@@ -14,6 +14,7 @@ from pipeline.commands.run_id import new_run_id
 from pipeline.engines.beam_arguments import option_names
 from pipeline.engines.garbage import importing_beam
 from pipeline.engines.runners import planned_workers, prepare_workers, worker_count, worker_limit
+from pipeline.engines.submission import WorkerLimit
 from pipeline.errors import Refused
 from pipeline.job.begun_loads import BegunLoad, CheckOptions
 from pipeline.job.equation import prove
@@ -31,7 +32,7 @@ from pipeline.outcome.run_facts import RunFacts, attributes_of
 from pipeline.outcome.terminal import print_not_begun, print_result
 from pipeline.places import Storage
 from pipeline.places.output import OutputFolder, make_folder
-from pipeline.preflight.check import PreflightRequest, check, table_findings
+from pipeline.preflight.check import check, table_findings
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.findings import Finding, problems_in
 from pipeline.preflight.terminal import print_warnings
@@ -71,19 +72,13 @@ class MigrateOptions:
         return CheckOptions(self.exports, self.database, self.output, self.tables, self.unmapped, self.storage, self.beam_arguments)
 
     @property
-    def preflight(self) -> PreflightRequest:
-        """What of it is checked before anything is written."""
-        return PreflightRequest(
-            exports=self.exports,
-            database=self.database,
-            output=self.output,
-            tables=self.tables,
-            unmapped=self.unmapped,
-            split_size=self.split_size,
-            storage=self.storage,
-            workers=partial(planned_workers, self.beam_arguments),
-            limit=worker_limit(self.beam_arguments),
-        )
+    def limit(self) -> WorkerLimit:
+        """The option that lowers the number of workers."""
+        return worker_limit(self.beam_arguments)
+
+    def workers(self, items: int, splits: int, /) -> int | None:
+        """How many so many items in so many splits get; None where only the runner knows."""
+        return planned_workers(self.beam_arguments, items, splits)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -131,7 +126,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, li
 
 def begin(options: MigrateOptions, run_id: str, console: Console) -> tuple[list[BegunLoad], DatabaseFacts, Sequence[Finding]]:
     """Check everything, and enter the loads of all exports in the ledger. Raises `Refused`, `Stopped`."""
-    checked = check(options.preflight)
+    checked = check(options)
     problems = problems_in(checked.findings)
     if problems:
         raise Refused(problems)

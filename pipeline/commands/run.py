@@ -133,11 +133,11 @@ def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
 
 def run_preflight(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/preflight/`."""
-    from pipeline.preflight.report import make_report  # noqa: PLC0415
+    from pipeline.preflight.check import make_report  # noqa: PLC0415
     from pipeline.preflight.terminal import print_report  # noqa: PLC0415
 
     options, _ = _migrate_options(arguments, beam_arguments)
-    report = make_report(options.preflight, arguments.sample, show_values=arguments.show_values)
+    report = make_report(options, arguments.sample, show_values=arguments.show_values)
     if arguments.json:
         print_json(report)
     else:

@@ -17,7 +17,7 @@ from pipeline.ledger.rollbacks import has_rollback_begun
 from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, refused_files
 from pipeline.outcome.result import TableResult
 from pipeline.places.output import OutputFolder
-from pipeline.preflight.loads import BEGIN_ANEW
+from pipeline.preflight.exports import BEGIN_ANEW
 from pipeline.records.files import count_records
 from pipeline.records.forms import RecordKind
 from pipeline.source.manifest import Export

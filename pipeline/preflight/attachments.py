@@ -1,92 +1,179 @@
-"""What hangs on a target and has its hand in every row: triggers, rules, indexes, checks, foreign keys."""
+"""What hangs on a target and has its hand in every row: triggers, rules, indexes, checks, foreign keys, row security."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from pipeline.preflight.findings import Code, Finding, fact, problem, warning
+from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
 from pipeline.target.session import Cursor
 from pipeline.target.target import Target
 from transforms.table import Table
 
 # Enabled triggers on INSERT; bits of tgtype: for each row 1, before 2. Those of a partition fire as well.
 _TRIGGERS: Final = """
-    SELECT t.tgname, t.tgtype & 3 = 3
-    FROM pg_trigger t
+    SELECT array_agg(t.tgname::text ORDER BY t.tgname) AS names FROM pg_trigger t
     WHERE t.tgrelid IN (SELECT %(oid)s UNION SELECT relid FROM pg_partition_tree(%(oid)s::oid))
       AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled IN ('O', 'A') AND t.tgtype & 4 = 4
-    ORDER BY 1
 """
-
-_RULES: Final = "SELECT rulename FROM pg_rewrite WHERE ev_class = %s AND ev_type IN ('2', '3') AND ev_enabled IN ('O', 'A') ORDER BY 1"
 
 _INDEXES: Final = """
-    SELECT c.relname, i.indisunique OR i.indisexclusion
-    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE i.indrelid = %s AND NOT i.indisprimary
-    ORDER BY 1
+    SELECT array_agg(c.relname::text ORDER BY c.relname) AS names FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = %(oid)s AND NOT i.indisprimary
 """
 
-_CHECKS: Final = "SELECT conname FROM pg_constraint WHERE conrelid = %s AND contype = 'c' ORDER BY 1"
+_QUESTIONS: Final = (
+    Question(
+        Level.WARNING,
+        Code.TRIGGERS_BEFORE_ROWS,
+        f"{_TRIGGERS} AND t.tgtype & 3 = 3",
+        "trigger{s} {names}, before each row: may change rows or keep them out, which slows the load, and a chunk with a bad row goes in "
+        "row by row; unless it is needed, ALTER TABLE {table} DISABLE TRIGGER for the load",
+    ),
+    Question(
+        Level.WARNING,
+        Code.TRIGGERS,
+        f"{_TRIGGERS} AND t.tgtype & 3 <> 3",
+        "trigger{s} {names}: runs for what is loaded, which slows it and may do what is meant for the application only; unless it is "
+        "needed, ALTER TABLE {table} DISABLE TRIGGER for the load",
+    ),
+    Question(
+        Level.PROBLEM,
+        Code.INSERT_RULES,
+        "SELECT array_agg(rulename::text ORDER BY rulename) AS names FROM pg_rewrite "
+        "WHERE ev_class = %(oid)s AND ev_type IN ('2', '3') AND ev_enabled IN ('O', 'A')",
+        "rule{s} {names} on INSERT or UPDATE: COPY passes over rules, and INSERT ... ON CONFLICT refuses them; drop it for the load",
+    ),
+    Question(
+        Level.WARNING,
+        Code.UNIQUE_INDEXES,
+        f"{_INDEXES} AND (i.indisunique OR i.indisexclusion)",
+        "unique index{es} {names} beside the primary key: of items with equal values one is a row, the others are dead letters",
+    ),
+    Question(
+        Level.WARNING,
+        Code.INDEXES,
+        f"{_INDEXES} AND NOT (i.indisunique OR i.indisexclusion)",
+        "secondary index{es} {names}: slows the load; for a large table drop it, and create it again after the load",
+    ),
+    Question(
+        Level.FACT,
+        Code.CHECKS,
+        "SELECT array_agg(conname::text ORDER BY conname) AS names FROM pg_constraint WHERE conrelid = %(oid)s AND contype = 'c'",
+        "check constraint{s} {names}; a row that breaks one is a dead letter",
+    ),
+)
 
 
 def attachment_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Finding]:
-    """All but foreign keys."""
-    yield from _trigger_findings(cursor, table, target)
-    yield from _index_findings(cursor, table, target)
-    checks = _names(cursor, _CHECKS, target)
-    if checks:
-        yield fact(Code.CHECKS, f"{_these('check constraint', checks)}; a row that breaks one is a dead letter", table.target)
+    """All but foreign keys and row security."""
+    return ask(cursor, _QUESTIONS, {"oid": target.oid}, table.target)
 
 
-def _trigger_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Finding]:
-    cursor.execute(_TRIGGERS, {"oid": target.oid})
-    triggers = cursor.fetchall()
-    before = [name for name, is_before_rows in triggers if is_before_rows]
-    others = [name for name, is_before_rows in triggers if not is_before_rows]
-    if before:
+# -- foreign keys: a row must find its partner when its chunk is committed, whatever is loaded later --------------------------------------
+
+# A constraint that is NOT ENFORCED (PostgreSQL 18) is one in name only.
+_FOREIGN_KEYS: Final = """
+    SELECT con.conname, con.confrelid, con.confrelid::regclass::text, array_agg(a.attname::text ORDER BY k.place),
+           has_table_privilege(con.confrelid, 'SELECT') AND NOT row_security_active(con.confrelid)
+    FROM pg_constraint con
+    CROSS JOIN LATERAL unnest(con.conkey) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum
+    WHERE con.conrelid = %s AND con.contype = 'f' AND pg_get_constraintdef(con.oid) NOT LIKE '%%NOT ENFORCED'
+    GROUP BY con.oid
+    ORDER BY con.conname
+"""
+
+
+def foreign_key_findings(
+    cursor: Cursor, table: Table, target: Target, earlier: Collection[int], later: Collection[int]
+) -> Iterator[Finding]:
+    """`earlier` and `later` are the oids of the targets that this run loads before and after this one."""
+    cursor.execute(_FOREIGN_KEYS, [target.oid])
+    drop = "drop it for the load, and add it again afterwards"
+    for name, oid, referred, columns, is_visible in cursor.fetchall():
+        if not set(columns) <= set(table.column_names):
+            continue
+        shown = f"foreign key {name} ({', '.join(columns)}) to {referred}"
+        if oid == target.oid:
+            sentence = f"{shown}, itself: a row that refers to one of a later chunk becomes a dead letter; {drop}"
+            yield warning(Code.FOREIGN_KEY_TO_ITSELF, sentence, table.target)
+        elif oid in later:
+            sentence = f"{shown}, which is loaded later: each row that refers to it would become a dead letter; {drop}"
+            yield problem(Code.FOREIGN_KEY_UNMET, sentence, table.target)
+        elif oid not in earlier and is_visible and _is_empty(cursor, referred):
+            sentence = f"{shown}, which is empty: each row that refers to it would become a dead letter; fill that table first, or {drop}"
+            # Where none of the columns may be NULL that is every row.
+            may_be_null = any(column.is_nullable for column in table.columns if column.name in columns)
+            yield (warning if may_be_null else problem)(Code.FOREIGN_KEY_UNMET, sentence, table.target)
+        else:
+            sentence = f"{shown}: each row is looked up there, which slows the load, and one without its partner becomes a dead letter"
+            yield warning(Code.FOREIGN_KEY, sentence, table.target)
+
+
+def _is_empty(cursor: Cursor, quoted_table: str) -> bool:
+    cursor.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {quoted_table})")
+    return bool(cursor.fetchone()[0])
+
+
+# -- row security --------------------------------------------------------------------------------------------------------------------------
+#
+# A role that it applies to sees no rows but those that policies show it, COPY refuses it, and what it inserts must be allowed by one policy
+# and, because the load asks which rows are in, be shown by another. Without such policies nothing can be loaded. With them it depends on
+# the rows, which only the load finds out.
+
+# Policies count that are permissive, for everybody (0) or for a role that we are; 'a' is INSERT, 'r' SELECT, '*' all.
+_ROW_SECURITY: Final = """
+    SELECT c.relrowsecurity, c.relforcerowsecurity, r.rolname,
+           CASE WHEN r.rolsuper THEN 'a superuser' WHEN r.rolbypassrls THEN 'it has BYPASSRLS'
+                WHEN pg_has_role(c.relowner, 'USAGE') THEN 'it owns the table' ELSE 'for whatever reason' END,
+           array_remove(ARRAY[CASE WHEN bool_or(polcmd IN ('a', '*')) THEN NULL ELSE 'INSERT' END,
+                              CASE WHEN bool_or(polcmd IN ('r', '*')) THEN NULL ELSE 'SELECT' END], NULL)
+    FROM pg_class c JOIN pg_roles r ON r.rolname = current_user
+    LEFT JOIN pg_policy p ON p.polrelid = c.oid AND p.polpermissive
+         AND EXISTS (SELECT 1 FROM unnest(p.polroles) AS of (role) WHERE CASE role WHEN 0 THEN true ELSE pg_has_role(role, 'USAGE') END)
+    WHERE c.oid = %s
+    GROUP BY c.oid, c.relrowsecurity, c.relforcerowsecurity, c.relowner, r.rolname, r.rolsuper, r.rolbypassrls
+"""
+
+# Supabase's roles of whoever has an API key.
+_EXPOSED: Final = Question(
+    Level.WARNING,
+    Code.EXPOSED_TO_API,
+    """
+    SELECT array_agg(rolname::text ORDER BY rolname) AS names FROM pg_roles
+    WHERE rolname IN ('anon', 'authenticated')
+      AND has_schema_privilege(rolname, (SELECT relnamespace FROM pg_class WHERE oid = %(oid)s), 'USAGE')
+      AND has_table_privilege(rolname, %(oid)s::oid, 'SELECT, INSERT, UPDATE, DELETE')
+    """,
+    "row security is off, and {names} may use the table: whoever has an API key of the project could read or change what is loaded; "
+    "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, with policies, or REVOKE the rights",
+)
+
+_OTHER_ROLE: Final = "connect as the table's owner or as a role with BYPASSRLS"
+
+
+def row_security_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Finding]:
+    """Whether row security applies to this role, and what then becomes of the load."""
+    name = table.target
+    cursor.execute(_ROW_SECURITY, [target.oid])
+    is_enabled, is_forced, role, reason, lacking = cursor.fetchone()
+    shown = f"row security{', forced on its owner too,' if is_forced else ''}"
+    if not is_enabled:
+        exposed = list(ask(cursor, [_EXPOSED], {"oid": target.oid}, name))
+        yield from exposed or [fact(Code.ROW_SECURITY_OFF, "row security is off", name)]
+    elif not target.has_row_security:
+        yield fact(Code.ROW_SECURITY_BYPASSED, f"{shown} is enabled; it does not apply to the role {role} ({reason})", name)
+    elif not lacking:
         sentence = (
-            f"{_these('trigger', before)}, before each row: may change rows or keep them out, which slows the load, and a chunk with a bad "
-            f"row goes in row by row; unless it is needed, ALTER TABLE {table.target} DISABLE TRIGGER for the load"
+            f"{shown} applies to the role {role}: it sees only rows that policies show it, so neither that the table is empty nor that it "
+            "holds what was loaded can be told; rows go in without COPY, slower, and the first that a policy forbids stops the load; "
+            f"{_OTHER_ROLE}"
         )
-        yield warning(Code.TRIGGERS_BEFORE_ROWS, sentence, table.target)
-    if others:
+        yield warning(Code.ROW_SECURITY_APPLIES, sentence, name)
+    else:
         sentence = (
-            f"{_these('trigger', others)}: runs for what is loaded, which slows it and may do what is meant for the application only; "
-            f"unless it is needed, ALTER TABLE {table.target} DISABLE TRIGGER for the load"
+            f"{shown} applies to the role {role}, and no policy lets it {' and '.join(lacking)}, so it could load nothing, and might count "
+            f"no rows whatever the table holds; {_OTHER_ROLE}"
         )
-        yield warning(Code.TRIGGERS, sentence, table.target)
-    rules = _names(cursor, _RULES, target)
-    if rules:
-        sentence = (
-            f"{_these('rule', rules)} on INSERT or UPDATE: COPY passes over rules, and INSERT ... ON CONFLICT refuses them; "
-            "drop it for the load"
-        )
-        yield problem(Code.INSERT_RULES, sentence, table.target)
-
-
-def _index_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Finding]:
-    cursor.execute(_INDEXES, [target.oid])
-    indexes = cursor.fetchall()
-    unique = [name for name, is_unique in indexes if is_unique]
-    others = [name for name, is_unique in indexes if not is_unique]
-    if unique:
-        sentence = (
-            f"{_these('unique index', unique)} beside the primary key: of items with equal values one is a row, the others are dead letters"
-        )
-        yield warning(Code.UNIQUE_INDEXES, sentence, table.target)
-    if others:
-        sentence = f"{_these('secondary index', others)}: slows the load; for a large table drop it, and create it again after the load"
-        yield warning(Code.INDEXES, sentence, table.target)
-
-
-def _names(cursor: Cursor, statement: str, target: Target) -> list[str]:
-    cursor.execute(statement, [target.oid])
-    return [row[0] for row in cursor.fetchall()]
-
-
-def _these(what: str, names: Collection[str]) -> str:
-    """As `trigger a`, `triggers a, b`, `secondary indexes a, b`."""
-    plural = "" if len(names) == 1 else "es" if what.endswith("x") else "s"
-    return f"{what}{plural} {', '.join(names)}"
+        yield problem(Code.ROW_SECURITY_FORBIDS, sentence, name)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from pipeline.engines.submission import USUAL_LIMIT, WorkerLimit
+from pipeline.engines.submission import WorkerLimit
 from pipeline.errors import Refused
 from pipeline.places import Storage
-from pipeline.places.output import OutputFolder
-from pipeline.preflight.attachments import attachment_findings
-from pipeline.preflight.connections import PROGRESS, connection_findings, link_findings
-from pipeline.preflight.database import database_findings
-from pipeline.preflight.exports import Planned, find_exports, output_findings
-from pipeline.preflight.findings import Code, Finding, problem
-from pipeline.preflight.foreign_keys import foreign_key_findings
-from pipeline.preflight.installation import installation_findings
-from pipeline.preflight.loads import find_visible_load, load_findings
-from pipeline.preflight.row_security import row_security_findings
-from pipeline.preflight.space import estimate_bytes, space_findings
+from pipeline.places.storage import OutputFolder
+from pipeline.preflight.attachments import attachment_findings, foreign_key_findings, row_security_findings
+from pipeline.preflight.database import (
+    PROGRESS,
+    connection_findings,
+    database_findings,
+    installation_findings,
+    link_findings,
+    space_findings,
+)
+from pipeline.preflight.exports import Planned, find_exports, find_visible_load, load_findings, output_findings
+from pipeline.preflight.findings import Code, Finding, Level, problem
+from pipeline.preflight.sample import TableSample, estimate_bytes, sample_table
 from pipeline.preflight.targets import target_findings
 from pipeline.source.chunks import SplitSize, plan_splits
 from pipeline.source.given import ExportArgument
@@ -29,55 +33,64 @@ from pipeline.target.target import Target, find_target
 from transforms.table import Table, Unmapped
 
 
-@dataclass(frozen=True, slots=True)
-class PreflightRequest:
-    """What a run is asked for, as far as it can be checked."""
+class PreflightOptions(Protocol):
+    """What a command's options must have to be checked."""
 
-    exports: Sequence[ExportArgument]
-    database: DatabaseReference
-    output: OutputFolder
-    tables: Sequence[Table]
-    unmapped: Unmapped
-    split_size: SplitSize
-    storage: Storage
-    workers: Callable[[int, int], int | None]
-    """How many workers so many items in so many splits get; None where only the runner knows."""
-    limit: WorkerLimit = USUAL_LIMIT
+    @property
+    def exports(self) -> Sequence[ExportArgument]: ...
+    @property
+    def database(self) -> DatabaseReference: ...
+    @property
+    def output(self) -> OutputFolder: ...
+    @property
+    def tables(self) -> Sequence[Table]: ...
+    @property
+    def unmapped(self) -> Unmapped: ...
+    @property
+    def split_size(self) -> SplitSize: ...
+    @property
+    def storage(self) -> Storage: ...
+    @property
+    def limit(self) -> WorkerLimit:
+        """The option that lowers the number of workers."""
+
+    def workers(self, items: int, splits: int, /) -> int | None:
+        """How many so many items in so many splits get; None where only the runner knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What is to be loaded, and all that was found."""
+    """What is to be loaded, and all that was found: of exports and database first, then table by table."""
 
     planned: tuple[Planned, ...]
     findings: tuple[Finding, ...]
 
 
-def check(request: PreflightRequest, *, with_estimate: bool = False) -> Checked:
+def check(options: PreflightOptions, *, with_estimate: bool = False) -> Checked:
     """Look at everything; `with_estimate` reads the first items of each export for their size. Raises `Stopped`."""
-    planned, findings = find_exports(request.exports, request.tables, request.storage)
-    findings.extend(output_findings(request.output))
+    planned, findings = find_exports(options.exports, options.tables, options.storage)
+    findings.extend(output_findings(options.output))
     findings.extend(installation_findings())
     try:
-        link = look_at_link(request.database, _most_workers(request, planned) + PROGRESS)
+        link = look_at_link(options.database, max((_workers(options, one) or 1 for one in planned), default=1) + PROGRESS)
     except Refused as refused:
         findings.extend(problem(Code.NOT_REACHABLE, sentence) for sentence in refused.problems)
         return Checked(tuple(planned), tuple(findings))
     findings.extend(link_findings(link))
     if link.pooling is not Pooling.STATEMENT:
-        needed = estimate_bytes(planned, request.storage) if with_estimate else None
+        needed = estimate_bytes(planned, options.storage) if with_estimate else None
 
         def work(cursor: Cursor) -> list[Finding]:
             cursor.execute("SET TRANSACTION READ ONLY")
             looked_up = [_look_up(cursor, one) for one in planned]
             found = [
                 *database_findings(cursor),
-                *_connection_findings(cursor, request, looked_up, link),
-                *_table_findings(cursor, request, looked_up),
+                *_connection_findings(cursor, options, looked_up, link),
+                *_table_findings(cursor, options, looked_up),
             ]
             return [*found, *space_findings(cursor, needed)] if with_estimate else found
 
-        with Session(request.database) as session:
+        with Session(options.database) as session:
             findings.extend(session.transact(work))
     return Checked(tuple(planned), tuple(findings))
 
@@ -103,11 +116,11 @@ def _look_up(cursor: Cursor, planned: Planned) -> _LookedUp:
     return _LookedUp(planned, target, load is not None and load.finished_at is not None)
 
 
-def _table_findings(cursor: Cursor, request: PreflightRequest, looked_up: Sequence[_LookedUp]) -> Iterator[Finding]:
+def _table_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp]) -> Iterator[Finding]:
     oids = [one.target.oid if one.target else 0 for one in looked_up]
     for number, one in enumerate(looked_up):
         table, target = one.planned.table, one.target
-        yield from table_findings(cursor, one.planned, target, request.unmapped)
+        yield from table_findings(cursor, one.planned, target, options.unmapped)
         if target is None:
             continue
         yield from row_security_findings(cursor, table, target)
@@ -116,21 +129,43 @@ def _table_findings(cursor: Cursor, request: PreflightRequest, looked_up: Sequen
             yield from foreign_key_findings(cursor, table, target, earlier=oids[:number], later=oids[number + 1 :])
 
 
-# -- connections ---------------------------------------------------------------------------------------------------------------------------
-
-
-def _connection_findings(cursor: Cursor, request: PreflightRequest, looked_up: Sequence[_LookedUp], link: Link) -> Iterator[Finding]:
+def _connection_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp], link: Link) -> Iterator[Finding]:
     """A load that is finished takes no worker."""
-    workers = [_workers(request, one.planned) for one in looked_up if not one.is_finished]
+    workers = [_workers(options, one.planned) for one in looked_up if not one.is_finished]
     known = [number for number in workers if number is not None]
-    yield from connection_findings(cursor, link, max(known, default=0) if len(known) == len(workers) else None, request.limit)
+    yield from connection_findings(cursor, link, max(known, default=0) if len(known) == len(workers) else None, options.limit)
 
 
-def _most_workers(request: PreflightRequest, planned: Sequence[Planned]) -> int:
-    return max((_workers(request, one) or 1 for one in planned), default=1)
+def _workers(options: PreflightOptions, planned: Planned) -> int | None:
+    export = planned.export
+    return options.workers(export.usual_items(export.items), len(plan_splits(export.data_files, options.split_size)))
 
 
-def _workers(request: PreflightRequest, planned: Planned) -> int | None:
-    return request.workers(
-        planned.export.usual_items(planned.export.items), len(plan_splits(planned.export.data_files, request.split_size))
-    )
+# -- ddb2pg preflight ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightReport:
+    """The schema of `preflight --json`. Holds no value of an item, unless `--show_values` asked for them in `samples`."""
+
+    is_ready: bool
+    """Whether `migrate` would start: there is no problem."""
+    findings: tuple[Finding, ...]
+    """Each has a level, a code (docs/preflight.md), a sentence, and a table or null."""
+    samples: tuple[TableSample, ...]
+
+    def of(self, level: Level) -> list[Finding]:
+        return [finding for finding in self.findings if finding.level is level]
+
+
+def make_report(options: PreflightOptions, sample: int, *, show_values: bool) -> PreflightReport:
+    """Check everything, and convert the first `sample` items of each table. Raises `Stopped`."""
+    checked = check(options, with_estimate=True)
+    now = time.time_ns() // 1000
+    samples = [
+        sample_table(planned, sample, options.unmapped, options.storage, now, show_values=show_values)
+        for planned in (checked.planned if sample else ())
+    ]
+    unusable = [problem(Code.EXPORT_UNUSABLE, one.problem, one.target_table) for one in samples if one.problem]
+    findings = (*checked.findings, *unusable)
+    return PreflightReport(not any(finding.level is Level.PROBLEM for finding in findings), findings, tuple(samples))

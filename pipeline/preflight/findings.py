@@ -1,15 +1,17 @@
-"""What preflight can find: each finding has a level, a code for machines and a sentence for people, and holds no value of an item.
+"""What preflight can find: each finding has a level, a code for programs and a sentence for people, and holds no value of an item.
 
 The codes are described in docs/preflight.md; a test holds that all of them are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from pipeline.outcome.run_facts import CheckRow
+from pipeline.target.session import Cursor
 
 
 class Level(StrEnum):
@@ -126,20 +128,47 @@ class Finding:
 
 
 def problem(code: Code, sentence: str, table: str | None = None) -> Finding:
-    """A finding for which `migrate` refuses."""
     return Finding(Level.PROBLEM, code, sentence, table)
 
 
 def warning(code: Code, sentence: str, table: str | None = None) -> Finding:
-    """A finding that a person should read before the load."""
     return Finding(Level.WARNING, code, sentence, table)
 
 
 def fact(code: Code, sentence: str, table: str | None = None) -> Finding:
-    """A finding that is as it should be, or worth knowing."""
     return Finding(Level.FACT, code, sentence, table)
 
 
 def problems_in(findings: Iterable[Finding]) -> list[str]:
     """The sentences of a refusal."""
     return [finding.line for finding in findings if finding.level is Level.PROBLEM]
+
+
+# -- what one query finds ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A finding that one query decides: no row, no finding.
+
+    `{name}` in the sentence is the column `name` of the row, or a parameter. A column `names` holds what was found, as an array: the
+    sentence has `{names}` as `a, b`, and `{s}` or `{es}` where there is more than one; none is no finding.
+    """
+
+    level: Level
+    code: Code
+    sql: str
+    sentence: str
+
+
+def ask(cursor: Cursor, questions: Iterable[Question], parameters: Mapping[str, Any], table: str | None = None) -> Iterator[Finding]:
+    """What PostgreSQL says to each question, in their order."""
+    for question in questions:
+        cursor.execute(question.sql, parameters)
+        row = cursor.fetchone()
+        values = dict(zip((column.name for column in cursor.description), row, strict=True)) if row else {"names": []}
+        names = values.get("names", [""])
+        if names:
+            is_several = len(names) > 1
+            words = {"names": ", ".join(names), "s": "s" * is_several, "es": "es" * is_several, "table": table}
+            yield Finding(question.level, question.code, question.sentence.format(**{**parameters, **values, **words}), table)

@@ -1,25 +1,26 @@
-"""The first items of an export beside the rows that they would become; values are shown as shapes, unless asked for."""
+"""The first items of an export: how large their rows are, and each beside its row, with shapes for values unless those are asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from pipeline.inspection.shapes import shape_of
-from pipeline.places import Storage
+from pipeline.places import Storage, StorageFailed
 from pipeline.preflight.exports import Planned
-from pipeline.preflight.fields import row_to_texts
 from pipeline.records.mask import masked_path, shape_of_value, value_of_path
 from pipeline.source.data_file import DataFileRefused, read_lines
 from transforms.compile import ToRow, compile_table
 from transforms.lines import read_full_export_line
 from transforms.rejects import ItemRefused, ReadRefused
 from transforms.table import Column, Table, Unmapped
+from transforms.types import PgType, row_to_texts
+from transforms.types import Shape as TypeShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +67,19 @@ class TableSample:
     """Why there are no more of them: a data file that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of an export."""
+_LOOKED_AT: Final = 200
+_ROW_OVERHEAD: Final = 32  # bytes of header, item pointer, padding
+_KEY_ENTRY: Final = 40  # bytes in the primary key's index, at its usual fill
 
+
+@dataclass(frozen=True, slots=True)
+class _Line:
     data_file: str
     item_number: int
     content: bytes
 
 
-def first_lines(planned: Planned, count: int, storage: Storage) -> Iterator[Line]:
+def _first_lines(planned: Planned, count: int, storage: Storage) -> Iterator[_Line]:
     """The first lines of an export, file by file. Raises `DataFileRefused`, `StorageFailed`."""
     left = count
     for data_file in planned.export.data_files:
@@ -83,24 +87,46 @@ def first_lines(planned: Planned, count: int, storage: Storage) -> Iterator[Line
             return
         with contextlib.closing(read_lines(data_file.uri, storage)) as lines:  # type: ignore[type-var]
             for number, content in enumerate(itertools.islice(lines, min(left, data_file.items))):
-                yield Line(data_file.name, number, content)
+                yield _Line(data_file.name, number, content)
                 left -= 1
 
 
 def sample_table(planned: Planned, count: int, unmapped: Unmapped, storage: Storage, now: int, *, show_values: bool) -> TableSample:
-    """Convert the first `count` items; `now`, in microseconds since 1970, stands in for `migration_time`. Raises `StorageFailed`."""
+    """Convert the first `count` items; `now`, in microseconds since 1970, stands in for `migration_time`."""
     table = planned.table
     to_row = compile_table(table, migration_time=now, unmapped=unmapped)
     items: list[SampledItem] = []
     problem = None
     try:
-        items.extend(_sampled(line, table, to_row, show_values) for line in first_lines(planned, count, storage))
-    except DataFileRefused as refused:
-        problem = str(refused)
+        items.extend(_sampled(line, table, to_row, show_values) for line in _first_lines(planned, count, storage))
+    except (DataFileRefused, StorageFailed) as failed:
+        problem = str(failed)
     return TableSample(table.source, table.target, tuple(items), problem)
 
 
-def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> SampledItem:
+def estimate_bytes(planned: Sequence[Planned], storage: Storage) -> int | None:
+    """What the rows and their primary keys will take, from the first items of each export; None where those cannot be read."""
+    try:
+        return sum(int(one.export.items * _bytes_of_a_row(one, storage)) for one in planned if one.export.items)
+    except (DataFileRefused, StorageFailed):
+        return None
+
+
+def _bytes_of_a_row(planned: Planned, storage: Storage) -> float:
+    to_row = compile_table(planned.table, migration_time=0)
+    sizes = []
+    for line in _first_lines(planned, _LOOKED_AT, storage):
+        try:
+            sizes.append(len(to_row(line.content)[0]))
+        except ItemRefused:
+            sizes.append(0)
+    return sum(sizes) / len(sizes) + _ROW_OVERHEAD + _KEY_ENTRY if sizes else 0
+
+
+# -- an item beside its row ----------------------------------------------------------------------------------------------------------------
+
+
+def _sampled(line: _Line, table: Table, to_row: ToRow, show_values: bool) -> SampledItem:
     try:
         item = read_full_export_line(line.content).item
     except ReadRefused:
@@ -111,7 +137,7 @@ def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> Samp
     is_row = True
     try:
         encoded, noticed = to_row(line.content)
-        texts = row_to_texts(encoded, [column.pg_type.name for column in table.columns])
+        texts = row_to_texts(encoded, [column.pg_type for column in table.columns])
         notices = [SampledRemark(notice.code, _shown_path(table, notice.attribute, show_values), None) for notice in noticed]
     except ItemRefused as refused:
         is_row = False
@@ -123,9 +149,9 @@ def _sampled(line: Line, table: Table, to_row: ToRow, show_values: bool) -> Samp
 def _column(column: Column, item: dict[str, Any], text: str | None, show_values: bool) -> SampledColumn:
     paths = column.paths
     sources = [_shown_source(value_of_path(item, path), show_values) for path in paths]
-    there = [source for source in sources if source is not None]
-    row = text if show_values or text is None else row_shape(text, column.pg_type.name)
-    return SampledColumn(" | ".join(paths) or None, " | ".join(there) or None, column.name, row)
+    shown = [source for source in sources if source is not None]
+    row = text if show_values or text is None else row_shape(text, column.pg_type)
+    return SampledColumn(" | ".join(paths) or None, " | ".join(shown) or None, column.name, row)
 
 
 def _shown_path(table: Table, attribute: str | None, show_values: bool) -> str | None:
@@ -141,14 +167,14 @@ def _shown_source(value: Any, show_values: bool) -> str | None:
     return orjson.dumps(value).decode() if show_values else str(shape_of_value(value))
 
 
-def row_shape(text: str, sql_type: str) -> str:
+def row_shape(text: str, pg_type: PgType) -> str:
     """What kind of value a column gets: `uuid`, `text(9) upper-case word`, `jsonb object(3)`."""
-    match sql_type:
-        case "text":
-            return f"text({len(text)}) {shape_of(text)}"
-        case "jsonb":
-            return f"jsonb {_json_shape(text)}"
-    return sql_type
+    match pg_type.shape:
+        case TypeShape.TEXT:
+            return f"{pg_type}({len(text)}) {shape_of(text)}"
+        case TypeShape.JSON:
+            return f"{pg_type} {_json_shape(text)}"
+    return str(pg_type)
 
 
 def _json_shape(text: str) -> str:

@@ -1,33 +1,29 @@
-"""A target table against its definition: columns, types, rights, the primary key."""
+"""What a target table is, against its definition: columns, types, rights, defaults, the primary key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.preflight.defaults import default_findings
 from pipeline.preflight.findings import Code, Finding, fact, problem, warning
 from pipeline.target.session import Cursor
 from pipeline.target.target import Target, TargetColumn
-from transforms.table import Column, LaterOf, Table
-
-# Types that hold every value of ours exactly as it is. varchar(n) is not one: PostgreSQL cuts trailing spaces in silence.
-_FITTING_TYPES = {
-    "text": ("text", "character varying"),
-}
+from transforms.rejects import ValueRefused
+from transforms.table import Column, Otherwise, Table
+from transforms.types import DefaultCheck, field_to_text
 
 
 def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iterator[Finding]:
-    """Of one target table."""
+    """Of one target table; None where there is none."""
     name = table.target
     if target is None:
         yield problem(Code.NO_TABLE, "there is no such table on the search path; create it first", name)
         return
     columns = {column.name: column for column in target.columns}
     for wanted in table.columns:
-        if wanted.name not in columns:
-            yield problem(Code.NO_COLUMN, f"has no column {wanted.name} ({wanted.pg_type.name}); add it", name)
-        else:
+        if wanted.name in columns:
             yield from _column_problems(name, wanted, columns[wanted.name])
+        else:
+            yield problem(Code.NO_COLUMN, f"has no column {wanted.name} ({wanted.pg_type}); add it", name)
     for column in target.columns:
         if column.is_not_null and not column.is_filled and column.name not in table.column_names:
             sentence = f"column {column.name} is NOT NULL without a default, but no attribute feeds it; give it a default"
@@ -35,14 +31,15 @@ def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iter
     if not {"SELECT", "INSERT"} <= target.privileges:
         sentence = f"this role may not INSERT and SELECT; let its owner GRANT SELECT, INSERT ON {name}"
         yield problem(Code.NO_PRIVILEGE, sentence, name)
-    yield from default_findings(cursor, table, target)
+    for wanted in table.columns:
+        if wanted.name in columns:
+            yield from _default_findings(cursor, name, wanted, columns[wanted.name])
     yield from _primary_key_findings(table, target)
 
 
 def _column_problems(name: str, wanted: Column, column: TargetColumn) -> Iterator[Finding]:
-    sql_type = wanted.pg_type.name
-    if column.base_type not in _FITTING_TYPES.get(sql_type, (sql_type,)) or column.is_limited:
-        sentence = f"column {wanted.name} is of type {column.type}, but must be {sql_type}; change it with ALTER TABLE"
+    if column.is_limited or not wanted.pg_type.may_go_into(column.base_type):
+        sentence = f"column {wanted.name} is of type {column.type}, but must be {wanted.pg_type}; change it with ALTER TABLE"
         yield problem(Code.WRONG_TYPE, sentence, name)
     if column.is_generated:
         sentence = f"column {wanted.name} is generated and takes no value; leave it out of the definition or make it plain"
@@ -51,58 +48,71 @@ def _column_problems(name: str, wanted: Column, column: TargetColumn) -> Iterato
         yield problem(Code.NOT_NULL, f"column {wanted.name} is NOT NULL, but its attribute may be missing; drop NOT NULL", name)
 
 
+# -- defaults: rows of the application should get what rows of the load get ---------------------------------------------------------------
+
+
+def _default_findings(cursor: Cursor, name: str, wanted: Column, column: TargetColumn) -> Iterator[Finding]:
+    """Where a missing attribute counts as some content (`Otherwise`), that is what the column should have for its default."""
+    content, pg_type = _filled_in(wanted), wanted.pg_type
+    if content is None or pg_type.default_check is DefaultCheck.NONE or not pg_type.may_go_into(column.base_type):
+        return
+    if column.default is None:
+        is_right = pg_type.default_check is DefaultCheck.IF_THERE_IS_ONE
+    else:
+        is_right = column.constant_default is not None and _is_equal(cursor, column.constant_default, content, pg_type.name)
+    if not is_right:
+        has = f"has the default {column.default}" if column.default else "has no default"
+        sentence = (
+            f"column {wanted.name} {has}, but the definition fills in {content!r} for a missing attribute: rows of the application "
+            "would differ from those of the load; SET DEFAULT on the column, or change the definition"
+        )
+        yield warning(Code.DEFAULT_DIFFERS, sentence, name)
+
+
+def _filled_in(column: Column) -> str | None:
+    """What the column gets where its attribute is missing, as text; None where that is not the definition's to say."""
+    if not isinstance(column.missing, Otherwise):
+        return None
+    try:
+        return field_to_text(column.conversion.encoder("")(column.missing.content, []), column.pg_type)
+    except ValueRefused:
+        return None
+
+
+def _is_equal(cursor: Cursor, default: str, content: str, type_name: str) -> bool:
+    cursor.execute(f"SELECT ({default.replace('%', '%%')})::{type_name} IS NOT DISTINCT FROM %s::{type_name}", [content])
+    return bool(cursor.fetchone()[0])
+
+
 # -- the primary key -----------------------------------------------------------------------------------------------------------------------
 
 
 def _primary_key_findings(table: Table, target: Target) -> Iterator[Finding]:
-    name, key = table.target, target.primary_key
-    ours = _columns_of_key(table)
+    name, key, fed = table.target, target.primary_key, table.key_columns
     if not key:
-        add = f"; ALTER TABLE {name} ADD PRIMARY KEY ({', '.join(ours)})" if ours else ""
+        add = f"; ALTER TABLE {name} ADD PRIMARY KEY ({', '.join(fed)})" if fed else ""
         sentence = f"has no primary key, so a row that is there twice is no conflict, and chunks with bad rows go in row by row{add}"
         yield warning(Code.NO_PRIMARY_KEY, sentence, name)
         return
-    shown = f"primary key ({', '.join(key)})"
-    strangers = [column for column in key if column not in table.column_names]
-    if strangers:
-        yield warning(
-            Code.PRIMARY_KEY_DIFFERS,
-            f"{shown}: no attribute feeds {', '.join(strangers)}, so items with one DynamoDB key are no conflict, and chunks with bad rows "
-            "go in row by row; make the key of columns that the definition feeds",
-            name,
+    shown, dynamodbs = f"primary key ({', '.join(key)})", f"DynamoDB's key ({', '.join(table.key)})"
+    not_fed = [column for column in key if column not in table.column_names]
+    if not_fed:
+        sentence = (
+            f"{shown}: no attribute feeds {', '.join(not_fed)}, so items with one DynamoDB key are no conflict, and chunks with bad rows "
+            "go in row by row; make the key of columns that the definition feeds"
         )
-    elif not set(key) <= set(ours):
-        yield warning(
-            Code.PRIMARY_KEY_DIFFERS,
-            f"{shown}, but DynamoDB's key {_attributes(table)} is in {', '.join(ours) or 'no column'}: whether items conflict is another "
-            "question than in DynamoDB; make sure that this is meant",
-            name,
+        yield warning(Code.PRIMARY_KEY_DIFFERS, sentence, name)
+    elif not set(key) <= set(fed):
+        sentence = (
+            f"{shown}, but {dynamodbs} is in {', '.join(fed) or 'no column'}: whether items conflict is another question than in DynamoDB; "
+            "make sure that this is meant"
         )
-    elif set(key) < set(ours):
-        meant = f"{shown}; DynamoDB's key {_attributes(table)} has more: items that share {', '.join(key)} are one row and dead letters"
-        yield fact(Code.PRIMARY_KEY, meant, name)
+        yield warning(Code.PRIMARY_KEY_DIFFERS, sentence, name)
+    elif set(key) < set(fed):
+        sentence = f"{shown}; {dynamodbs} has more: items that share {', '.join(key)} are one row and dead letters"
+        yield fact(Code.PRIMARY_KEY, sentence, name)
     else:
         yield fact(Code.PRIMARY_KEY, f"{shown}, as in DynamoDB", name)
     if target.is_deferrable:
         sentence = f"{shown} is deferrable, so chunks with bad rows go in row by row; make it NOT DEFERRABLE for the load"
         yield warning(Code.PRIMARY_KEY_DEFERRABLE, sentence, name)
-
-
-def _attributes(table: Table) -> str:
-    return f"({', '.join(table.key)})"
-
-
-def _columns_of_key(table: Table) -> list[str]:
-    """The columns that the attributes of DynamoDB's key feed, in its order."""
-    fed = [(attribute, column.name) for column in table.columns for attribute in _attributes_of(column)]
-    return [column for key in table.key for attribute, column in fed if attribute == key]
-
-
-def _attributes_of(column: Column) -> tuple[str, ...]:
-    match column.attribute:
-        case LaterOf(first, second):
-            return (first, second)
-        case None:
-            return ()
-        case attribute:
-            return (attribute,)

@@ -11,8 +11,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.console import printable
+from pipeline.preflight.check import PreflightReport
 from pipeline.preflight.findings import Finding, Level
-from pipeline.preflight.report import PreflightReport
 from pipeline.preflight.sample import SampledItem, SampledRemark, TableSample
 
 # A pipe or a file has no width of its own.
@@ -20,15 +20,19 @@ _WIDTH_WITHOUT_TERMINAL: Final = 120
 
 
 def print_report(console: Console, report: PreflightReport) -> None:
-    """All of it."""
-    problems, warnings = report.of(Level.PROBLEM), report.of(Level.WARNING)
+    problems, warnings, facts = (report.of(level) for level in Level)
     if report.is_ready:
-        _print(console, f"READY: migrate would start ({_count(warnings, 'warning')})", "bold green")
+        console.print(f"READY: migrate would start ({_count(warnings, 'warning')})", style="bold green")
     else:
-        _print(console, f"NOT READY: {_count(problems, 'problem')}, {_count(warnings, 'warning')}; nothing was written", "bold red")
-    _print_lines(console, "Problems: migrate refuses until these are mended", problems, "red")
+        verdict = f"NOT READY: {_count(problems, 'problem')}, {_count(warnings, 'warning')}; nothing was written"
+        console.print(verdict, style="bold red")
+    _print_lines(console, "Problems: migrate refuses until these are fixed", problems, "red")
     _print_lines(console, "Warnings", warnings, "yellow")
-    _print_facts(console, report.of(Level.FACT))
+    # What is of no table first; tables in their order.
+    for table in (None, *dict.fromkeys(finding.table for finding in facts if finding.table)):
+        console.print(f"\n{table or 'The database, and the way to it'}", style="bold")
+        for finding in (finding for finding in facts if finding.table == table):
+            console.print(f"  {finding.sentence}")
     for sample in report.samples:
         _print_sample(console, sample)
 
@@ -37,30 +41,18 @@ def print_warnings(console: Console, findings: Iterable[Finding]) -> None:
     """What `migrate` says before it begins."""
     for finding in findings:
         if finding.level is Level.WARNING:
-            _print(console, f"warning: {finding.line}", "yellow")
+            console.print(f"warning: {finding.line}", style="yellow")
 
 
 def _print_lines(console: Console, heading: str, findings: Sequence[Finding], style: str) -> None:
     if findings:
-        _print(console, f"\n{heading}", "bold")
-        for finding in findings:
-            _print(console, f"  - {finding.line} [{finding.code}]", style)
+        console.print(f"\n{heading}", style="bold")
+    for finding in findings:
+        console.print(f"  - {finding.line} [{finding.code}]", style=style)
 
 
-def _print_facts(console: Console, facts: Sequence[Finding]) -> None:
-    # What is of no table first; tables in their order.
-    for table in (None, *dict.fromkeys(finding.table for finding in facts if finding.table)):
-        _print(console, f"\n{table or 'The database, and the way to it'}", "bold")
-        for finding in (finding for finding in facts if finding.table == table):
-            _print(console, f"  {finding.sentence}", "")
-
-
-def _count(findings: Sequence[Finding], what: str) -> str:
-    return f"{len(findings) or 'no'} {what}{'' if len(findings) == 1 else 's'}"
-
-
-def _print(console: Console, sentence: str, style: str) -> None:
-    console.print(sentence, style=style or None, highlight=False, markup=False)
+def _count(findings: Sequence[Finding], noun: str) -> str:
+    return f"{len(findings) or 'no'} {noun}{'' if len(findings) == 1 else 's'}"
 
 
 # -- items beside rows ---------------------------------------------------------------------------------------------------------------------
@@ -69,11 +61,11 @@ def _print(console: Console, sentence: str, style: str) -> None:
 def _print_sample(console: Console, sample: TableSample) -> None:
     for item in sample.items:
         became = sample.target_table if item.is_row else "DEAD LETTER"
-        _print(console, f"\n{sample.source_table} item {item.item_number} of {item.data_file} -> {became}", "bold")
+        console.print(f"\n{sample.source_table} item {item.item_number} of {item.data_file} -> {became}", style="bold")
         for remark in item.errors:
-            _print(console, f"  {_remark(remark)}", "red")
+            console.print(f"  {_remark(remark)}", style="red")
         for remark in item.notices:
-            _print(console, f"  notice {_remark(remark)}", "yellow")
+            console.print(f"  notice {_remark(remark)}", style="yellow")
         width = None if console.is_terminal else _WIDTH_WITHOUT_TERMINAL
         console.print(_grid(item, width), soft_wrap=False, crop=False, no_wrap=False, width=width)
 

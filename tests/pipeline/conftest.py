@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from rich.console import Console
 
 from pipeline.commands.migrate import ExportArgument, MigrateOptions, migrate
+from pipeline.engines.submission import USUAL_LIMIT, WorkerLimit
 from pipeline.errors import Refused
 from pipeline.job.threshold import UNLIMITED
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places import LOCAL_AND_AWS, Storage
 from pipeline.places.storage import OutputFolder
-from pipeline.preflight.check import PreflightRequest, check
+from pipeline.preflight.check import check
 from pipeline.preflight.findings import Finding
 from pipeline.records.forms import RecordFormat
 from pipeline.source.chunks import ChunkSize, SplitSize
@@ -80,6 +82,24 @@ class Attempt:
         return caught.value.problems
 
 
+@dataclass(frozen=True, slots=True)
+class _PreflightOptions:
+    """See `PreflightOptions`; a run of so many workers."""
+
+    exports: Sequence[ExportArgument]
+    database: DatabaseReference
+    output: OutputFolder
+    tables: Sequence[Table]
+    worker_count: int | None
+    unmapped: Unmapped = Unmapped.NOTICE
+    split_size: SplitSize = field(default_factory=SplitSize)
+    storage: Storage = LOCAL_AND_AWS
+    limit: WorkerLimit = USUAL_LIMIT
+
+    def workers(self, _items: int, _splits: int, /) -> int | None:
+        return self.worker_count
+
+
 class Look:
     """What preflight finds, with the arguments that a test changes, and one worker unless it says otherwise."""
 
@@ -99,18 +119,15 @@ class Look:
     ) -> list[Finding]:
         """Every finding; nothing may have been written."""
         os.environ["DDB2PG_TEST_URL"] = url or self._database.url
-        request = PreflightRequest(
+        options = _PreflightOptions(
             exports=[ExportArgument(None, str(one)) for one in exports or [self._exports]],
             database=DatabaseReference("env:DDB2PG_TEST_URL"),
             output=OutputFolder(str(self._output)),
             tables=tables,
-            unmapped=Unmapped.NOTICE,
-            split_size=SplitSize(),
-            storage=LOCAL_AND_AWS,
-            workers=lambda _items, _splits: workers,
+            worker_count=workers,
         )
         before = everything_in(self._database)
-        findings = check(request, with_estimate=with_estimate).findings
+        findings = check(options, with_estimate=with_estimate).findings
         assert everything_in(self._database) == before
         assert not self._output.exists()
         return list(findings)

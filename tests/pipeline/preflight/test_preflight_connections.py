@@ -12,7 +12,7 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from pipeline.engines.runners import planned_workers
-from pipeline.preflight.connections import Limit, connection_findings, limit_findings
+from pipeline.preflight.database import Limit, connection_findings, limit_findings
 from pipeline.target.link import Link, Pooling
 from pipeline.target.session import Session
 from tests.command_line import CommandLine

@@ -10,7 +10,7 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from pipeline.errors import Refused
-from pipeline.preflight.connections import link_findings
+from pipeline.preflight.database import link_findings
 from pipeline.target import link as link_module
 from pipeline.target.link import Link, Pooling, look_at_link
 from sample_export import write_sample_exports

@@ -21,6 +21,7 @@ from tests.postgres_server import Database
 from tests.truth import lines_of_export
 from transforms.table import Unmapped
 from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, TABLES
+from transforms.types import JSONB
 
 ID = "0a1b2c3d-0000-4000-8000-00000000abcd"
 
@@ -153,7 +154,7 @@ def test_the_shape_of_each_type_of_attribute_value(value: object, shape: str) ->
 )
 def test_the_shape_of_each_kind_of_jsonb(text: str, shape: str) -> None:
     """Its kind and its size."""
-    assert row_shape(text, "jsonb") == f"jsonb {shape}"
+    assert row_shape(text, JSONB) == f"jsonb {shape}"
 
 
 @pytest.mark.parametrize("as_json", [True, False])

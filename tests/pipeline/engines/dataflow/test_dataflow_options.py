@@ -13,7 +13,7 @@ from pipeline.engines.runners import planned_workers, ready_to_run, worker_limit
 from pipeline.engines.submission import Submission
 from pipeline.errors import Refused
 from pipeline.places.storage import OutputFolder
-from pipeline.preflight.connections import Limit, connection_findings, limit_findings
+from pipeline.preflight.database import Limit, connection_findings, limit_findings
 from pipeline.preflight.findings import Code, Level
 from pipeline.source.given import ExportArgument
 from pipeline.target.database_url import DatabaseReference
