@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline.job.loading import LoadPlan, load_plainly
 from pipeline.ledger.loads import create_ledger, start_load
-from pipeline.records.files import RecordFiles
-from pipeline.records.forms import RecordFormat, RecordKind, form_of
+from pipeline.records.files import RecordFiles, form_of
+from pipeline.records.kinds import OF_A_LOAD, RecordFormat
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.source.given import find_exports
 from pipeline.source.manifest import read_export
@@ -40,7 +40,7 @@ def load_into_files(export: Path, reference: DatabaseReference, run_folders: Map
     """Load three tables by the plain loop; the same records go into a run's folder in each format."""
     for plan, splits in plans_of(export, reference):
         files = [
-            [RecordFiles(run_folder / kind / plan.table.source, form_of(kind, record_format)) for kind in RecordKind]
+            [RecordFiles(run_folder / kind / plan.table.source, form_of(kind, record_format)) for kind in OF_A_LOAD]
             for record_format, run_folder in run_folders.items()
         ]
         for batches in load_plainly(splits, plan):

@@ -15,6 +15,7 @@ from pipeline.job.begun_loads import CheckOptions
 from pipeline.outcome import check_terminal
 from pipeline.outcome.files import print_report, write_report
 from pipeline.places import Storage
+from pipeline.records.kinds import RecordKind
 from transforms.table import Unmapped
 
 # -- validate ------------------------------------------------------------------------------------------------------------------------------
@@ -24,7 +25,6 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     """See `pipeline/commands/validate.py`."""
     with importing_beam():
         from pipeline.commands.validate import ValidateOptions, emit_script, validate  # noqa: PLC0415
-        from pipeline.records.mismatch_records import FOLDER  # noqa: PLC0415
 
     if arguments.json:
         console = PlainConsole(stderr=True)
@@ -48,7 +48,11 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     check_terminal.print_validation_summary(console, results)
     check_terminal.print_sql_checks(console, validated.checks)
     write_report(validated.run_folder, exit_code, results, validated.facts, checks=validated.checks, requests=requests)
-    console.print(f"mismatches     {validated.run_folder / FOLDER}" if any(result.mismatches for result in results) else "no mismatches")
+    console.print(
+        f"mismatches     {validated.run_folder / RecordKind.MISMATCHES}"
+        if any(result.mismatches for result in results)
+        else "no mismatches"
+    )
     print_report(console, validated.run_folder)
     if arguments.json:
         print_json(results if requests is None else {"tables": results, "requests": requests})
@@ -61,7 +65,7 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
 def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/commands/rollback.py`."""
     with importing_beam():
-        from pipeline.commands.rollback import FOLDER, RollbackOptions, roll_back  # noqa: PLC0415
+        from pipeline.commands.rollback import RollbackOptions, roll_back  # noqa: PLC0415
 
     if arguments.json:
         console = PlainConsole(stderr=True)
@@ -72,7 +76,9 @@ def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     else:
         exit_code = ExitCode.DIFFERENCES if any(result.kept for result in results) else ExitCode.DONE
     write_report(run_folder, exit_code, results, facts)
-    console.print(f"discrepancies  {run_folder / FOLDER}" if any(result.kept for result in results) else "no discrepancies")
+    console.print(
+        f"discrepancies  {run_folder / RecordKind.DISCREPANCIES}" if any(result.kept for result in results) else "no discrepancies"
+    )
     print_report(console, run_folder)
     if all(result.is_finished for result in results):
         console.print("all of it is rolled back: there is nothing left to do")

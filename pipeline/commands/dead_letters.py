@@ -15,9 +15,7 @@ from pipeline.commands.command_objects import ExitCode, aws_settings, print_json
 from pipeline.places import Storage
 from pipeline.records.mask import named_paths
 from pipeline.records.reading import DeadLetterFiles, find_dead_letters, read_dead_letters
-from pipeline.records.show import Filter, Names, choose, record_to_json
-from pipeline.records.summary import summarise
-from pipeline.records.terminal import print_dead_letter, print_summary
+from pipeline.records.summary import Filter, Names, choose, print_dead_letter, print_summary, record_to_json, summarise
 from transforms.table import Table
 from transforms.tables.medzen import TABLES
 

@@ -26,7 +26,7 @@ from pipeline.outcome.check_terminal import print_gate
 from pipeline.outcome.result import TableResult
 from pipeline.outcome.terminal import print_not_begun, print_result
 from pipeline.places.output import OutputFolder, make_folder
-from pipeline.records.mismatch_records import FOLDER
+from pipeline.records.kinds import RecordKind
 from pipeline.target.session import Session
 
 
@@ -86,5 +86,5 @@ def _proved(load: BegunLoad, options: MigrateOptions, run_folder: OutputFolder, 
     print_result(console, result)
     if result.is_proved and options.gate is not None:
         result = replace(result, gate=pass_gate(load, result, options.gate, options.check, run_folder, console))
-        print_gate(console, result.gate, run_folder / FOLDER)
+        print_gate(console, result.gate, run_folder / RecordKind.MISMATCHES)
     return result

@@ -36,8 +36,7 @@ from pipeline.preflight.check import check, table_findings
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.findings import Finding, problems_in
 from pipeline.preflight.terminal import print_warnings
-from pipeline.records.forms import RecordFormat
-from pipeline.records.mismatch_records import FOLDER
+from pipeline.records.kinds import RecordFormat, RecordKind
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.source.given import ExportArgument
 from pipeline.source.manifest import Export
@@ -114,7 +113,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, li
         print_result(console, result)
         if result.is_proved and options.gate is not None:
             result = replace(result, gate=pass_gate(table, result, options.gate, options.check, run_folder, console))
-            print_gate(console, result.gate, run_folder / FOLDER)
+            print_gate(console, result.gate, run_folder / RecordKind.MISMATCHES)
         results.append(result)
         if not result.may_go_on:
             print_not_begun(console, [table.plan.table.source for table in prepared[len(results) :]])

@@ -20,8 +20,8 @@ from pipeline.outcome.replay_result import ReplayResult
 from pipeline.outcome.run_facts import RunFacts, read_facts
 from pipeline.places import Storage
 from pipeline.places.output import OutputFolder, make_folder
-from pipeline.records.files import RecordBatch, RecordFiles, count_records
-from pipeline.records.forms import RecordFormat, RecordKind, form_of
+from pipeline.records.files import RecordBatch, RecordFiles, count_records, form_of
+from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
 from pipeline.records.reading import DeadLetterFiles
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Cursor, Session
@@ -105,7 +105,7 @@ class _LoadReplay:
         self._started = time.monotonic()
         self._codes = Counter[str]()
         self._rows = self._rows_before = self._dead_letters = self._notices = 0
-        self._folders = {kind: run_folder / kind / plan.table.source for kind in RecordKind}
+        self._folders = {kind: run_folder / kind / plan.table.source for kind in OF_A_LOAD}
         self._files = {kind: RecordFiles(folder, form_of(kind, record_format)) for kind, folder in self._folders.items()}
 
     def bring_in(self, items: Sequence[GivenItem]) -> None:
@@ -121,7 +121,7 @@ class _LoadReplay:
 
     def conclude(self, cursor: Cursor, given: GivenLoad) -> ReplayResult:
         """Close the files, and hold what was done against what was given, the ledger and the target."""
-        for kind in RecordKind:
+        for kind in OF_A_LOAD:
             self._write(kind, (), is_last=True)
         # Counting a large table takes what it takes.
         cursor.execute("SET LOCAL statement_timeout = 0")

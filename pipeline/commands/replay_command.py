@@ -14,7 +14,7 @@ from pipeline.errors import Refused
 from pipeline.outcome.files import print_report, write_report
 from pipeline.outcome.replay_result import print_replay
 from pipeline.places import Storage
-from pipeline.records.forms import RecordFormat
+from pipeline.records.kinds import RecordFormat
 from pipeline.records.reading import find_dead_letters
 from pipeline.target.session import why_not_connected
 

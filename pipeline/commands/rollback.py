@@ -39,14 +39,14 @@ from pipeline.outcome.progress import shown_progress
 from pipeline.outcome.run_facts import RunFacts, read_facts
 from pipeline.places.output import OutputFolder, make_folder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
-from pipeline.records.mismatch_records import row_record
+from pipeline.records.kinds import RecordKind
+from pipeline.records.lines import row_record
 from pipeline.source.chunks import ItemAddress, plan_splits
 from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.target.session import Cursor, Session
 from pipeline.target.target import Reference, Target, count_rows, find_references
 from transforms.table import Table
 
-FOLDER: Final = "discrepancies"
 _REPLAYED_FILE: Final = "replayed"
 
 
@@ -94,7 +94,7 @@ def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder,
     for load in reversed(begun):
         with Session(options.check.database) as session:
             references = tuple(session.transact(lambda cursor, load=load: find_references(cursor, load.plan.target)))  # type: ignore[misc]
-        job = _Job(load, options, references, run_folder / FOLDER / load.plan.table.source, console)
+        job = _Job(load, options, references, run_folder / RecordKind.DISCREPANCIES / load.plan.table.source, console)
         results.append(_roll_back_table(job))
         print_rollback(console, results[-1])
     return run_folder, results, facts

@@ -27,7 +27,7 @@ from pipeline.outcome import terminal
 from pipeline.outcome.files import print_report, rewrite_page, write_report
 from pipeline.outcome.result import LoadStatus, TableResult
 from pipeline.places import Storage, StorageFailed
-from pipeline.records.forms import RecordFormat
+from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import MOST_SPLITS, ChunkSize, SplitSize
 from pipeline.source.given import read_given_exports
 from pipeline.target.session import Cursor, Session, why_not_connected

@@ -34,7 +34,7 @@ from pipeline.postcheck.requests.request import Request
 from pipeline.postcheck.requests.result import RequestResult
 from pipeline.postcheck.requests.terminal import print_request
 from pipeline.postcheck.sql_checks import pick_spot_checks, refuse_script_file, run_script, write_script
-from pipeline.records.mismatch_records import FOLDER
+from pipeline.records.kinds import RecordKind
 from pipeline.source.chunks import plan_splits
 from pipeline.source.data_file import DataFileRefused
 from pipeline.target.session import Cursor, Session
@@ -144,7 +144,7 @@ def validate_table(
     load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: OutputFolder, console: Console
 ) -> ValidationResult:
     """Compare one table, and add up what was found."""
-    folder = run_folder / FOLDER / load.plan.table.source
+    folder = run_folder / RecordKind.MISMATCHES / load.plan.table.source
     started = time.monotonic()
     try:
         compare_chunks(load, plan, options, folder, console)

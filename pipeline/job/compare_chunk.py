@@ -13,7 +13,7 @@ from pipeline.ledger.comparisons import ComparedChunk, Comparing, note_compared
 from pipeline.ledger.keys import ChunkKey
 from pipeline.ledger.rollbacks import hold_open
 from pipeline.records.files import RecordBatch
-from pipeline.records.mismatch_records import Values, mismatch_batch
+from pipeline.records.lines import Values, mismatch_batch
 from pipeline.source.chunks import Chunk, Split, data_files_of
 from pipeline.target.compare import Comparison, compare_rows, compare_staged_rows, find_keys, values_of_different
 from pipeline.target.mismatch import Mismatch, MismatchKind

@@ -23,7 +23,7 @@ from pipeline.ledger.totals import load_totals, refused_files
 from pipeline.outcome.check_results import ValidationResult
 from pipeline.places.output import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
-from pipeline.records.mismatch_records import row_record
+from pipeline.records.lines import row_record
 from pipeline.source.chunks import ItemAddress
 from pipeline.target.mismatch import MismatchKind
 from pipeline.target.session import Cursor

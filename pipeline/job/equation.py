@@ -19,7 +19,7 @@ from pipeline.outcome.result import TableResult
 from pipeline.places.output import OutputFolder
 from pipeline.preflight.exports import BEGIN_ANEW
 from pipeline.records.files import count_records
-from pipeline.records.forms import RecordKind
+from pipeline.records.kinds import RecordKind
 from pipeline.source.manifest import Export
 from pipeline.target.session import Cursor
 from pipeline.target.target import count_rows

@@ -19,7 +19,8 @@ from pipeline.outcome.result import TableResult
 from pipeline.places import StorageFailed
 from pipeline.places.output import OutputFolder
 from pipeline.records.files import RecordFiles
-from pipeline.records.mismatch_records import FOLDER, mismatch_batch
+from pipeline.records.kinds import RecordKind
+from pipeline.records.lines import mismatch_batch
 from pipeline.source.chunks import Chunk, plan_splits
 from pipeline.source.data_file import DataFileRefused, read_lines
 from pipeline.source.manifest import DataFile, spread
@@ -79,7 +80,7 @@ class _Compared:
 def _compare_sample(load: BegunLoad, result: TableResult, run_folder: OutputFolder) -> GateResult:
     """The number of all rows, and the content of those from the beginnings of data files spread over the export."""
     plan = load.plan
-    files = RecordFiles(run_folder / FOLDER / plan.table.source)
+    files = RecordFiles(run_folder / RecordKind.MISMATCHES / plan.table.source)
     kinds, columns, problems = Counter[str](), Counter[str](), list[str]()
     items = 0
     sees_all_rows = not plan.target.has_row_security

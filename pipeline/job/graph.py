@@ -30,7 +30,8 @@ from pipeline.job.steps import (
     WriteRecords,
 )
 from pipeline.places.output import OutputFolder
-from pipeline.records.forms import RecordFormat, RecordKind, form_of
+from pipeline.records.files import form_of
+from pipeline.records.kinds import RecordFormat, RecordKind
 from pipeline.source.chunks import Split, data_files_of
 
 

@@ -23,7 +23,7 @@ from pipeline.ledger.keys import ChunkKey
 from pipeline.ledger.loads import Load
 from pipeline.places import LOCAL_AND_AWS, Storage, StorageFailed
 from pipeline.records.files import RecordBatch
-from pipeline.records.records import Origin, Rejection, dead_letter_record, notice_records
+from pipeline.records.lines import Origin, Rejection, dead_letter_record, notice_records
 from pipeline.source.chunks import Chunk, ItemAddress, Split, data_files_of, read_chunks
 from pipeline.source.data_file import CheckedFile, check_file
 from pipeline.source.manifest import DataFile

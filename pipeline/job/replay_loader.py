@@ -11,7 +11,7 @@ from pipeline.errors import Stopped
 from pipeline.job.given_items import GivenItem
 from pipeline.job.loading import ConvertedChunk, LoadPlan, convert_lines
 from pipeline.ledger.replays import brought_in, claim_items, hash_seed, note_hashes, release_items
-from pipeline.records.records import Rejection, dead_letter_record, notice_records
+from pipeline.records.lines import Rejection, dead_letter_record, notice_records
 from pipeline.source.chunks import ItemAddress
 from pipeline.target.hashes import find_hashes
 from pipeline.target.rows import RefusedRow, Rows

@@ -20,8 +20,7 @@ from pipeline.job.worker_session import WorkerSession
 from pipeline.ledger.totals import note_refused_file
 from pipeline.places import StorageFailed
 from pipeline.places.output import OutputFolder
-from pipeline.records.files import RecordBatch, RecordFiles
-from pipeline.records.forms import JSON_LINES, RecordForm
+from pipeline.records.files import JSON_LINES, RecordBatch, RecordFiles, RecordForm
 from pipeline.source.chunks import Chunk, Split
 from pipeline.source.data_file import CheckedFile, DataFileRefused
 from pipeline.source.manifest import DataFile

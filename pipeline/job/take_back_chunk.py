@@ -13,7 +13,7 @@ from pipeline.ledger.comparisons import ComparedChunk, Comparing, note_compared
 from pipeline.ledger.keys import ChunkKey
 from pipeline.ledger.rollbacks import RolledBackChunk, close_chunk, closed_chunk, is_rolled_back, lock_chunk, writer_of_chunk
 from pipeline.records.files import RecordBatch
-from pipeline.records.mismatch_records import mismatch_batch
+from pipeline.records.lines import mismatch_batch
 from pipeline.source.chunks import Chunk
 from pipeline.target.compare import compare_rows
 from pipeline.target.delete import WAYS_TO_DELETE, DeleteRows, stage_rows

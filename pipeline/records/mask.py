@@ -5,12 +5,15 @@
 
 The name of an attribute of an item is shown, unless it looks like data. A name inside a map may be schema or data (a patient's number as
 the key of his record), so it is shown only where the table's definition has it; else the member is known by its number. Where many items
-are told of at once, as in a report, no name is shown but those of the definition (`masked_path`), unless it is frequent.
+are shown at once, as in a report, no name is shown but those of the definition (`masked_path`), unless it is frequent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 from pipeline.inspection.names import bounded, looks_like_data
@@ -20,8 +23,8 @@ from transforms.values import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
 
 MISSING: Final = "missing"
 OF_NO_COLUMN: Final = "(an attribute that no column takes)"
-# DynamoDB nests 32 levels; a file that was made by hand may have more than can be shown.
-_DEEPEST: Final = 40
+DEEPEST: Final = 40
+"""DynamoDB nests 32 levels; a file that was made by hand may have more than can be shown."""
 _MALFORMED: Final = "not an attribute value"
 _HIDDEN_NAME: Final = "(a name that looks like data)"
 _JSON_TYPES: Final[Mapping[type, str]] = {
@@ -33,6 +36,9 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
     float: "a number",
     type(None): "null",
 }
+
+
+# -- shapes of values ----------------------------------------------------------------------------------------------------------------------
 
 
 class ValueShape(NamedTuple):
@@ -62,28 +68,6 @@ def shape_of_value(value: object) -> ValueShape:
     return ValueShape(tag, len(content))
 
 
-class _TextsInWords(dict[tuple[str, int, Shape], str]):
-    def __missing__(self, shape: tuple[str, int, Shape]) -> str:
-        words = self[shape] = str(ValueShape(*shape))
-        return words
-
-
-class ShapesInWords:
-    """The same in words, for many values: what is said again is made once. It keeps shapes, and no value."""
-
-    def __init__(self) -> None:
-        self._of_texts = _TextsInWords()
-
-    def of(self, value: object) -> str:
-        """`str(shape_of_value(value))`."""
-        if type(value) is dict and len(value) == 1:
-            [tag] = value
-            content = value[tag]
-            if type(content) is str and (tag == "S" or tag == "N"):  # noqa: PLR1714 - asked of every value, and a tuple takes longer
-                return self._of_texts[tag, len(content), shape_of(content)]
-        return str(shape_of_value(value))
-
-
 def _malformed_kind(value: object) -> str:
     """Of which JSON type it is, and what its tag holds where it has a known one."""
     if type(value) is dict and len(value) == 1:
@@ -91,6 +75,106 @@ def _malformed_kind(value: object) -> str:
         if tag in JSON_TYPE_OF_TAG:
             return f"({tag} with {_JSON_TYPES[type(content)]})"
     return f"({_JSON_TYPES[type(value)]})"
+
+
+def shape_of_line(line: bytes) -> ValueShape:
+    """What can be said of a line that is no item: its length in bytes, and whether it is text."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return ValueShape("line", len(line), "bytes that are not UTF-8")
+    return ValueShape("line", len(line), "bytes")
+
+
+def shape_in_words(value: object) -> str:
+    """`str(shape_of_value(value))`, for many values: what is said again is made once."""
+    if type(value) is dict and len(value) == 1:
+        [tag] = value
+        content = value[tag]
+        if type(content) is str and (tag == "S" or tag == "N"):  # noqa: PLR1714 - asked of every value, and a tuple takes longer
+            return _text_in_words(tag, len(content), shape_of(content))
+    return str(shape_of_value(value))
+
+
+@lru_cache(maxsize=1 << 16)
+def _text_in_words(tag: str, length: int, shape: Shape) -> str:
+    return str(ValueShape(tag, length, shape))
+
+
+# -- many shapes ---------------------------------------------------------------------------------------------------------------------------
+
+# Of one kind so many lengths are told apart; from one more on, a range is told.
+_MOST_SIZES: Final = 3
+_MOST_COUNTED: Final = 64
+# Of texts of one kind with many lengths, a single one is still told when so many have it.
+_MOST_OF_THEM: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A shape, in words, and how many values have it."""
+
+    shape: str
+    count: int
+
+
+@dataclass(slots=True)
+class _Sizes:
+    """The sizes of values with one tag and kind. Once there are too many, only the range of those not counted is known."""
+
+    counts: Counter[int | None] = field(default_factory=Counter)
+    others: int = 0
+    least: int = 0
+    greatest: int = 0
+
+    def add(self, size: int | None) -> None:
+        if size in self.counts or len(self.counts) < _MOST_COUNTED:
+            self.counts[size] += 1
+            return
+        known = size or 0
+        self.least = min(self.least, known) if self.others else known
+        self.greatest = max(self.greatest, known)
+        self.others += 1
+
+
+class Patterns:
+    """Counts the shapes that the values at fault have: what most often says why, without a value.
+
+        412 x empty string, 3 x S(35) text
+
+    What is kept does not grow with the number of values: of the many lengths that texts of one kind can have, the extremes.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: dict[tuple[str, str], _Sizes] = {}
+
+    def add(self, shape: ValueShape) -> None:
+        self._sizes.setdefault((shape.tag, shape.kind), _Sizes()).add(shape.size)
+
+    def most_common(self) -> list[Pattern]:
+        """All patterns, the most frequent first."""
+        found = [pattern for (tag, kind), sizes in self._sizes.items() for pattern in _patterns(tag, kind, sizes)]
+        return sorted(found, key=lambda pattern: (-pattern.count, pattern.shape))
+
+
+def _patterns(tag: str, kind: str, sizes: _Sizes) -> Iterator[Pattern]:
+    """One for each size if there are few, else one for the size that nearly all have, and one with the range of the others."""
+    told = sizes.counts.most_common(_MOST_SIZES)
+    total = sizes.counts.total() + sizes.others
+    if sizes.others or len(sizes.counts) > _MOST_SIZES:
+        told = [(size, count) for size, count in told[:1] if count >= _MOST_OF_THEM * total]
+    for size, count in told:
+        yield Pattern(_in_words(ValueShape(tag, size, kind)), count)
+    rest = [size for size in sizes.counts if size not in dict(told) and size is not None]
+    if sizes.others:
+        rest += [sizes.least, sizes.greatest]
+    if rest:
+        several = f"{tag}({min(rest)} to {max(rest)}){' ' if kind else ''}{kind}"
+        yield Pattern(several, total - sum(count for _, count in told))
+
+
+def _in_words(shape: ValueShape) -> str:
+    return "empty string" if (shape.tag, shape.size) == ("S", 0) else str(shape)
 
 
 # -- names ---------------------------------------------------------------------------------------------------------------------------------
@@ -144,12 +228,6 @@ def value_at(item: Mapping[str, Any], steps: Iterable[Step]) -> Any:
     return value
 
 
-def way_of_path(path: str) -> tuple[list[str], str]:
-    """The maps that a path of a definition leads through, and the name in the last of them."""
-    *maps, name = path.split(".")
-    return maps, name
-
-
 def members_of(item: Mapping[str, Any], maps: Sequence[str]) -> Mapping[str, Any]:
     """The members of the last of some maps, each in the one before; none where one of them is no map."""
     holder: Any = item
@@ -163,7 +241,7 @@ def members_of(item: Mapping[str, Any], maps: Sequence[str]) -> Mapping[str, Any
 
 def value_of_path(item: Mapping[str, Any], path: str) -> Any:
     """The attribute value at a path of a definition, through maps only; None where there is none."""
-    maps, name = way_of_path(path)
+    *maps, name = path.split(".")
     return members_of(item, maps).get(name)
 
 
@@ -216,7 +294,7 @@ def masked_item(item: Mapping[str, Any], named: Collection[str]) -> dict[str, An
 
 
 def _masked(value: Any, path: str, named: Collection[str], depth: int = 0) -> Any:
-    if is_attribute_value(value) and depth < _DEEPEST:
+    if is_attribute_value(value) and depth < DEEPEST:
         if "M" in value:
             return {
                 member_name(f"{path}.{name}", number, named): _masked(member, f"{path}.{name}", named, depth + 1)

@@ -1,24 +1,24 @@
-"""The dead letters and other records of a run, from its files, wherever they are and in whichever form, one by one."""
+"""The records of a run, from its files, wherever they are and in whichever form, one by one."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
 
 from isal import isal_zlib
 
 from pipeline.errors import Refused
-from pipeline.places import Storage, StorageFailed, StoredFile, join
-from pipeline.records.forms import Record, RecordForm, RecordKind, form_of_file
+from pipeline.places.place import StorageFailed, StoredFile, join
+from pipeline.places.storage import Storage
+from pipeline.records.files import RecordForm, form_of_file
+from pipeline.records.kinds import RecordKind, demanded_fields
+from pipeline.records.lines import Record
 
 _REPORT: Final = "report.json"
-# Cut short, or another thing.
+# A file that was cut short, or is another thing.
 _UNREADABLE: Final[Any] = (OSError, ValueError, EOFError, isal_zlib.error)
-DEAD_LETTER_FIELDS: Final = frozenset({"source_table", "data_file", "item_number", "stage", "errors", "item", "item_encoding"})
-"""What is read of a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ def find_dead_letters(place: str, output: str, storage: Storage) -> DeadLetterFi
     try:
         if form_of_file(place) is not None:
             return DeadLetterFiles((place,), is_whole_run=True)
-        found = list(storage.files_below(place))
-        if not found and "/" not in place:
+        files = list(storage.files_below(place))
+        if not files and "/" not in place:
             place = join(output, place)
-            found = list(storage.files_below(place))
+            files = list(storage.files_below(place))
     except (OSError, StorageFailed) as error:
         raise Refused([_sentence(place, error)]) from None
-    if not found:
+    if not files:
         raise Refused([f"{place}: there is no such folder, or nothing in it; give the folder of a run, or its id with --output"])
-    return _of_folder(place, found)
+    return _of_folder(place, files)
 
 
-def _of_folder(place: str, found: Sequence[StoredFile]) -> DeadLetterFiles:
+def _of_folder(place: str, files: Sequence[StoredFile]) -> DeadLetterFiles:
     prefix = f"{place.rstrip('/')}/"
-    paths = [file.uri.removeprefix(prefix).split("/") for file in found]
+    paths = [file.uri.removeprefix(prefix).split("/") for file in files]
     if any(path[0] == RecordKind.DEAD_LETTERS or path == [_REPORT] for path in paths):
         of_run = [path for path in paths if path[0] == RecordKind.DEAD_LETTERS]
         return DeadLetterFiles(_record_files(prefix, of_run), is_whole_run=[_REPORT] in paths)
@@ -67,16 +67,17 @@ def _record_files(prefix: str, paths: Sequence[Sequence[str]]) -> tuple[str, ...
 
 def read_dead_letters(uris: Sequence[str], storage: Storage) -> Iterator[Record]:
     """All dead letters of some files; memory does not grow with them. Raises `Refused`."""
-    return read_records(uris, storage, DEAD_LETTER_FIELDS, "dead letters; give the folder of a run's dead letters")
+    return read_records(uris, storage, RecordKind.DEAD_LETTERS, "give the folder of a run's dead letters")
 
 
-def read_records(uris: Sequence[str], storage: Storage, fields: AbstractSet[str], described: str) -> Iterator[Record]:
-    """All records of some files, in either form, that must have these fields; `described` says of a file that has others what to do."""
+def read_records(uris: Sequence[str], storage: Storage, kind: RecordKind, advice: str) -> Iterator[Record]:
+    """All records of some files, in either form; `advice` is for whoever gave a file that holds others. Raises `Refused`."""
+    demanded = demanded_fields(kind)
     for uri in uris:
         with _opened(uri, storage) as (form, stream):
             for record in form.read(stream):
-                if not isinstance(record, dict) or not record.keys() >= fields:
-                    raise Refused([f"{uri}: holds records that are no {described}"])
+                if not isinstance(record, dict) or not record.keys() >= demanded:
+                    raise Refused([f"{uri}: holds records that are no {kind.words}; {advice}"])
                 yield record
 
 

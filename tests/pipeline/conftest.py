@@ -19,7 +19,7 @@ from pipeline.places import LOCAL_AND_AWS, Storage
 from pipeline.places.storage import OutputFolder
 from pipeline.preflight.check import check
 from pipeline.preflight.findings import Finding
-from pipeline.records.forms import RecordFormat
+from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports

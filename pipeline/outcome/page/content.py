@@ -12,10 +12,15 @@ from pipeline.outcome.page.loads import LoadView, load_views
 from pipeline.outcome.page.tables import Equation, equations
 from pipeline.outcome.page.words import duration, exit_code_words, moment, setting
 from pipeline.places import join
-from pipeline.records.gather import DEAD_LETTERS, DISCREPANCIES, KINDS, MISMATCHES, Gathered
+from pipeline.records.gather import Gathered
+from pipeline.records.kinds import RecordKind
 
 Facts = Mapping[str, Any]
-_LISTED: Final = {DEAD_LETTERS: "Dead letters", MISMATCHES: "Mismatches", DISCREPANCIES: "Rows that are left"}
+_LISTED: Final = {
+    RecordKind.DEAD_LETTERS: "Dead letters",
+    RecordKind.MISMATCHES: "Mismatches",
+    RecordKind.DISCREPANCIES: "Rows that are left",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,9 @@ def _listing(gathered: Gathered, run_folder: str) -> Listing | None:
 def _places(gathered: Gathered, run_folder: str) -> Iterator[tuple[str, str]]:
     yield "Run", run_folder
     there = {count.kind for count in gathered.counts}
-    for kind in KINDS:
+    for kind in RecordKind:
         if kind in there:
-            yield kind.replace("_", " ").capitalize(), join(run_folder, kind)
+            yield kind.words.capitalize(), join(run_folder, kind)
     yield "Facts for programs", join(run_folder, "report.json")
 
 

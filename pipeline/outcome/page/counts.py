@@ -10,20 +10,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.records.gather import DEAD_LETTERS, DISCREPANCIES, KINDS, MISMATCHES, NOTICES, RecordCount
+from pipeline.records.gather import RecordCount
+from pipeline.records.kinds import RecordKind
 
 MOST_NAMED: Final = 6
 """Attributes of one code at once; the rest can be opened."""
 MOST_SEGMENTS: Final = 200
 """Where values are shown, names are not limited; those beyond are one segment."""
 _HEADINGS: Final = {
-    DEAD_LETTERS: "Dead letters by code",
-    NOTICES: "Notices by code",
-    MISMATCHES: "Mismatches by kind",
-    DISCREPANCIES: "Rows that are left, by reason",
+    RecordKind.DEAD_LETTERS: "Dead letters by code",
+    RecordKind.NOTICES: "Notices by code",
+    RecordKind.MISMATCHES: "Mismatches by kind",
+    RecordKind.DISCREPANCIES: "Rows that are left, by reason",
 }
-_COUNTED: Final = {DEAD_LETTERS: "Errors", NOTICES: "Notices", MISMATCHES: "Rows", DISCREPANCIES: "Rows"}
-_WHOLE: Final = {DEAD_LETTERS: "the whole item", NOTICES: "the whole item", MISMATCHES: "the whole row", DISCREPANCIES: "the whole row"}
+_COUNTED: Final = {
+    RecordKind.DEAD_LETTERS: "Errors",
+    RecordKind.NOTICES: "Notices",
+    RecordKind.MISMATCHES: "Rows",
+    RecordKind.DISCREPANCIES: "Rows",
+}
+_WHOLE: Final = {
+    RecordKind.DEAD_LETTERS: "the whole item",
+    RecordKind.NOTICES: "the whole item",
+    RecordKind.MISMATCHES: "the whole row",
+    RecordKind.DISCREPANCIES: "the whole row",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +85,10 @@ class CountedKind:
 def counted_kinds(counts: Sequence[RecordCount], order: Sequence[str | None]) -> tuple[CountedKind, ...]:
     """What there is to chart; `order` is that of the tables in the report."""
     there = {one.kind for one in counts}
-    return tuple(_counted_kind(kind, [one for one in counts if one.kind == kind], order) for kind in KINDS if kind in there)
+    return tuple(_counted_kind(kind, [one for one in counts if one.kind == kind], order) for kind in RecordKind if kind in there)
 
 
-def _counted_kind(kind: str, counts: Sequence[RecordCount], order: Sequence[str | None]) -> CountedKind:
+def _counted_kind(kind: RecordKind, counts: Sequence[RecordCount], order: Sequence[str | None]) -> CountedKind:
     codes: dict[tuple[str, str], list[RecordCount]] = defaultdict(list)
     for one in counts:
         codes[one.table, one.code].append(one)
@@ -88,7 +99,7 @@ def _counted_kind(kind: str, counts: Sequence[RecordCount], order: Sequence[str 
         kind,
         _HEADINGS[kind],
         _COUNTED[kind],
-        kind != NOTICES,
+        kind != RecordKind.NOTICES,
         tuple(CountedTable(table, _most_frequent(bar for (of, _), bar in bars.items() if of == table)) for table in tables),
     )
 

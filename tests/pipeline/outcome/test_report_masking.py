@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import Refused
 from pipeline.outcome.files import rewrite_page
-from pipeline.records.entries import DeadLetters
+from pipeline.records.gather import DeadLetters
 from tests.command_line import CommandLine
 from tests.pipeline.outcome.reported import Reported, dead_letter, entries_in, error, everything_in, make_run, strings_of
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.records.gather import fair_shares, gather_records
-from pipeline.records.names import TableNames, without_indexes
+from pipeline.records.gather import TableNames, fair_shares, gather_records, without_indexes
 from tests.pipeline.outcome.reported import dead_letter, error, make_run, mismatch
 
 OTHER = "(an attribute that no column takes)"

@@ -14,10 +14,8 @@ from pipeline.places import Storage
 from pipeline.places.place import AwsSettings
 from pipeline.places.storage import OutputFolder
 from pipeline.preflight.exports import output_findings
-from pipeline.records.files import RecordBatch, RecordFiles, count_records
-from pipeline.records.forms import RecordForm, RecordKind
-from pipeline.records.json_lines import JsonLines
-from pipeline.records.parquet import Parquet
+from pipeline.records.files import JsonLines, Parquet, RecordBatch, RecordFiles, RecordForm, count_records
+from pipeline.records.kinds import RecordKind
 from pipeline.records.reading import find_dead_letters, read_dead_letters
 from sample_export import write_sample_exports
 from tests.aws_server import AwsServer, environment

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.records.forms import RecordFormat
+from pipeline.records.kinds import RecordFormat
 from sample_export import write_sample_exports
 from tests.pipeline.target.made_loads import reference_to
 from tests.plain_loads import load_into_files

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.records.forms import RecordFormat, RecordKind
+from pipeline.records.kinds import RecordFormat, RecordKind
 from tests.pipeline.records.conftest import LoadedExport
 from tests.truth import records
 from transforms.tables.medzen import TABLES

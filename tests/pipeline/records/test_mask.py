@@ -13,11 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.records.mask import ShapesInWords, ValueShape, masked_item, named_paths, shape_of_value, shown_place, steps_to, value_at
-from pipeline.records.patterns import Patterns
-from pipeline.records.show import Names, record_to_json
-from pipeline.records.summary import summarise
-from pipeline.records.terminal import print_dead_letter, print_summary
+from pipeline.records.mask import (
+    Patterns,
+    ValueShape,
+    masked_item,
+    named_paths,
+    shape_in_words,
+    shape_of_value,
+    shown_place,
+    steps_to,
+    value_at,
+)
+from pipeline.records.summary import Names, print_dead_letter, print_summary, record_to_json, summarise
 from tests.strategies import MODERATE, odd_values, structures, to_typed_json
 from transforms.compile import compile_table
 from transforms.rejects import ItemRefused
@@ -187,15 +194,13 @@ def _patterns(*values: Any) -> Iterator[str]:
 @given(values=st.lists(structures.map(to_typed_json) | odd_values, max_size=5))
 def test_words_made_before_are_those_of_the_shape(values: list[Any]) -> None:
     """Whatever came before, and again."""
-    in_words = ShapesInWords().of
     expected = [str(shape_of_value(value)) for value in values]
-    assert [in_words(value) for value in [*values, *values]] == expected * 2
+    assert [shape_in_words(value) for value in [*values, *values]] == expected * 2
 
 
 def test_words_tell_tags_lengths_and_kinds_apart() -> None:
-    in_words = ShapesInWords().of
     values = {"S": "1234"}, {"N": "1234"}, {"S": "12345"}, {"S": "word"}, {"S": ""}, {"B": "1234"}, {"S": "1", "N": "1"}
-    assert [in_words(value) for value in values] == [
+    assert [shape_in_words(value) for value in values] == [
         "S(4) digits",
         "N(4) digits",
         "S(5) digits",

@@ -17,34 +17,23 @@ import pytest
 
 from pipeline.errors import Stopped
 from pipeline.job.steps import WriteRecords
-from pipeline.records.files import RecordBatch, RecordFiles, count_records
-from pipeline.records.forms import RecordForm, RecordFormat, RecordKind, form_of, form_of_file
-from pipeline.records.json_lines import JsonLines
-from pipeline.records.parquet import Parquet
+from pipeline.records.files import JsonLines, Parquet, RecordBatch, RecordFiles, RecordForm, count_records, form_of, form_of_file
+from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
+from pipeline.records.lines import Origin, Rejection, dead_letter_record
+from pipeline.source.chunks import ItemAddress
 from tests.pipeline.records.conftest import LoadedExport
 from tests.truth import assert_equals_truth, records
+from transforms.rejects import ErrorCode, ItemError, Stage
 from transforms.tables.medzen import TABLES
 
 FORMS = [JsonLines(), Parquet(RecordKind.DEAD_LETTERS)]
 
 
 def _dead_letter(number: int, item: str = "{}") -> bytes:
-    record = {
-        "run_id": "run",
-        "source_table": "things",
-        "target_table": "public.thing",
-        "export_id": "export",
-        "data_file": "some.json.gz",
-        "item_number": number,
-        "stage": "transform",
-        "errors": [{"code": "invalid_uuid", "attribute": "id", "column": "id", "message": "must be a UUID", "sqlstate": None}],
-        "item": item,
-        "item_encoding": "utf-8",
-        "rejected_at": "2026-11-23T02:00:00.000001+00:00",
-        "attempt": 1,
-        "first_run_id": "run",
-    }
-    return json.dumps(record).encode() + b"\n"
+    origin = Origin("run", "things", "public.thing", "export")
+    rejection = Rejection("2026-11-23T02:00:00.000001+00:00", 1, "run")
+    error = ItemError(ErrorCode.INVALID_UUID, "id", "id", "must be a UUID")
+    return dead_letter_record(origin, ItemAddress("some.json.gz", number), item.encode(), Stage.TRANSFORM, [error], rejection)
 
 
 @pytest.mark.parametrize("record_format", list(RecordFormat))
@@ -60,7 +49,7 @@ def _json_form(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "rejected_at": row["rejected_at"].isoformat()}
 
 
-@pytest.mark.parametrize("kind", list(RecordKind))
+@pytest.mark.parametrize("kind", OF_A_LOAD)
 def test_both_hold_the_same_in_the_same_order_of_columns(loaded: LoadedExport, kind: RecordKind) -> None:
     for table in TABLES:
         of_json, of_parquet = (list(records(loaded.run_folders[one] / kind / table.source)) for one in RecordFormat)
@@ -68,7 +57,7 @@ def test_both_hold_the_same_in_the_same_order_of_columns(loaded: LoadedExport, k
         assert [list(record.items()) for record in of_json] == [list(_json_form(row).items()) for row in of_parquet]
 
 
-@pytest.mark.parametrize("kind", list(RecordKind))
+@pytest.mark.parametrize("kind", OF_A_LOAD)
 def test_our_own_reader_gives_what_json_lines_hold(loaded: LoadedExport, kind: RecordKind) -> None:
     for table in TABLES:
         expected = list(records(loaded.run_folders[RecordFormat.JSONL] / kind / table.source))

@@ -15,10 +15,9 @@ import pytest
 from pipeline.errors import Refused
 from pipeline.places import LOCAL_AND_AWS
 from pipeline.records.files import RecordBatch, RecordFiles
-from pipeline.records.forms import RecordFormat
+from pipeline.records.kinds import RecordFormat
 from pipeline.records.reading import find_dead_letters, read_dead_letters
-from pipeline.records.show import Filter, Names, ShownLine, choose, item_lines
-from pipeline.records.summary import TableSummary, summarise
+from pipeline.records.summary import Filter, Names, ShownLine, TableSummary, choose, item_lines, summarise
 from tests.command_line import CommandLine
 from tests.pipeline.records.conftest import LoadedExport
 from transforms.tables.medzen import TABLES

@@ -19,7 +19,7 @@ from pipeline.outcome.check_results import SqlCheck
 from pipeline.places import LOCAL_AND_AWS
 from pipeline.places.storage import OutputFolder
 from pipeline.postcheck.sql_checks import SpotChecks, pick_spot_checks, run_script, write_script
-from pipeline.records.forms import RecordFormat
+from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.source.given import ExportArgument
 from pipeline.sql import read_sql

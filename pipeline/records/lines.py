@@ -1,0 +1,170 @@
+"""One record as a line of JSON: how it is made, and what can be read of the item that it holds.
+
+A dead letter holds the item verbatim, so that it can be loaded again once the cause is fixed; notices and mismatches hold its key only.
+Values are in a mismatch only when they were asked for. The fields are those of `kinds.py`: people query them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from pipeline.records.files import RecordBatch
+from pipeline.records.kinds import SCHEMAS, Field, FieldType, RecordKind
+from pipeline.source.chunks import Chunk, ItemAddress
+from pipeline.target.mismatch import Mismatch, MismatchKind
+from transforms.lines import read_full_export_line
+from transforms.rejects import ErrorCode, ItemError, Notice, ReadRefused, Stage
+from transforms.values import Item
+
+Record = dict[str, Any]
+"""A record as it is read; it may come from somebody's copy of a file."""
+
+# Compared, not hashed: a file that somebody changed may hold anything in place of a code.
+_CODES: Final = tuple(ErrorCode)
+
+Values = Mapping[tuple[int, str], tuple[Any, Any]]
+"""(item number, column) -> what the export makes, what the target has, both as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all records of a load's run have in common."""
+
+    run_id: str
+    source_table: str
+    target_table: str
+    export_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """When an item was refused, for which time, and in which run first."""
+
+    at: str
+    attempt: int
+    first_run_id: str
+
+
+def dead_letter_record(
+    origin: Origin, address: ItemAddress, line: bytes, stage: Stage, errors: Sequence[ItemError], rejection: Rejection
+) -> bytes:
+    try:
+        item, encoding = line.decode(), "utf-8"
+    except UnicodeDecodeError:
+        item, encoding = base64.b64encode(line).decode(), "base64"
+    return _line(
+        {
+            **_address(origin, address),
+            "stage": stage,
+            "errors": errors,
+            "item": item,
+            "item_encoding": encoding,
+            "rejected_at": rejection.at,
+            "attempt": rejection.attempt,
+            "first_run_id": rejection.first_run_id,
+        }
+    )
+
+
+def notice_records(origin: Origin, address: ItemAddress, line: bytes, key: Sequence[str], notices: Sequence[Notice]) -> list[bytes]:
+    """The notices of one item; `key` names the attributes of its key."""
+    beginning, item_key = _address(origin, address), _key_of(line, key)
+    return [_line({**beginning, "code": notice.code, "attribute": notice.attribute, "key": item_key}) for notice in notices]
+
+
+def mismatch_batch(
+    origin: Origin, chunk: Chunk, key: Sequence[str], mismatches: Sequence[Mismatch], values: Values | None = None
+) -> RecordBatch:
+    """The records of a chunk; `key` names the attributes of an item's key."""
+    return RecordBatch(chunk.split.name, tuple(_mismatch_records(origin, chunk, key, mismatches, values or {})), chunk.is_last)
+
+
+def _mismatch_records(origin: Origin, chunk: Chunk, key: Sequence[str], mismatches: Sequence[Mismatch], values: Values) -> Iterator[bytes]:
+    for mismatch in mismatches:
+        number, refused = mismatch.item_number, mismatch.refused
+        record = {
+            **_address(origin, ItemAddress(chunk.split.data_file.name, number)),
+            "kind": mismatch.kind,
+            "key": _key_of(chunk.lines[number - chunk.first_item], key),
+            "primary_key": None,
+            "columns": mismatch.columns,
+            "refused": refused and {"code": refused.code, "sqlstate": refused.sqlstate, "constraint": refused.constraint},
+        }
+        shown = {column: values[number, column] for column in mismatch.columns if (number, column) in values}
+        if shown:
+            record["values"] = {column: {"export": of_export, "target": of_target} for column, (of_export, of_target) in shown.items()}
+        yield _line(record)
+
+
+def row_record(origin: Origin, address: ItemAddress | None, kind: MismatchKind, primary_key: Mapping[str, str]) -> bytes:
+    """A row of the target that no loaded item accounts for; `address` is that of a dead letter with its key."""
+    return _line(
+        {**_address(origin, address), "kind": kind, "key": None, "primary_key": primary_key, "columns": [], "refused": None},
+    )
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _address(origin: Origin, address: ItemAddress | None) -> dict[str, Any]:
+    """The fields with which every record begins; those of the address are null where it is about no item."""
+    return {
+        "run_id": origin.run_id,
+        "source_table": origin.source_table,
+        "target_table": origin.target_table,
+        "export_id": origin.export_id,
+        "data_file": address.data_file if address else None,
+        "item_number": address.item_number if address else None,
+    }
+
+
+def _key_of(line: bytes, key: Sequence[str]) -> dict[str, Any]:
+    """The attributes of an item's key, as they stand in the line; nothing of a line that is no item."""
+    item = parsed_item(line) or {}
+    return {name: item[name] for name in key if name in item}
+
+
+# -- what a dead letter holds --------------------------------------------------------------------------------------------------------------
+
+
+def line_of(record: Record) -> bytes:
+    """The line as it was in the export; of a record that somebody changed, as far as that can be told."""
+    text: str = record["item"]
+    if record["item_encoding"] != "base64":
+        return text.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""
+
+
+def parsed_item(line: bytes) -> Item | None:
+    """The item of a line; None where it is none."""
+    try:
+        return read_full_export_line(line).item
+    except ReadRefused:
+        return None
+
+
+def is_dead_letter(record: Record) -> bool:
+    """Whether its fields hold what we write; whoever changed a copy of a file may have put other things there."""
+    schema = SCHEMAS[RecordKind.DEAD_LETTERS]
+    return all(_fits(field, record[field.name]) if field.name in record else field.is_optional for field in schema)
+
+
+def _fits(field: Field, value: Any) -> bool:
+    match field.type:
+        case FieldType.NUMBER | FieldType.SMALL_NUMBER:
+            return type(value) is int and 0 <= value < 1 << 62
+        case FieldType.ERRORS:
+            return (
+                isinstance(value, list) and bool(value) and all(isinstance(error, dict) and error.get("code") in _CODES for error in value)
+            )
+    return isinstance(value, str)
