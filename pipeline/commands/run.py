@@ -176,7 +176,7 @@ def run_export(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
 def run_inspect(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/inspection/inspect_exports.py`."""
     from pipeline.inspection.inspect_exports import Depth, inspect_export  # noqa: PLC0415
-    from pipeline.inspection.print_inspection import print_inspection  # noqa: PLC0415
+    from pipeline.inspection.terminal import print_inspection  # noqa: PLC0415
 
     refuse_leftovers(beam_arguments)
     storage = Storage(aws_settings(arguments))

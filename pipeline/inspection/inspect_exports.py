@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from pipeline.errors import Stopped
-from pipeline.inspection.attributes import ItemStatistics
+from pipeline.inspection.statistics import ItemStatistics
 from pipeline.inspection.summary import ItemSummary, summarise
 from pipeline.places import Storage, StorageFailed
 from pipeline.source.data_file import DataFileRefused, check_file, read_lines, read_part

@@ -13,13 +13,12 @@ from decimal import Decimal
 from typing import Final
 
 from pipeline.console import printable
-from pipeline.inspection.attributes import AttributeStatistics, ItemStatistics
-from pipeline.inspection.measures import NumberMeasures, Range, TextMeasures
 from pipeline.inspection.names import is_frequent, looks_like_data
-from pipeline.inspection.places import MOST_NAMES, Place
+from pipeline.inspection.statistics import MOST_NAMES, STEPS, Attribute, Figures, ItemStatistics, Place
 
 # The extremes of fewer numbers are not told.
 LEAST_NUMBERS: Final = 10
+_NUMBER_TALLIES: Final = ("valid", "invalid", "non_canonical", "negative", "fractional", "zeros")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class TextSummary:
     """An attribute's strings (`S`)."""
 
     shapes: Mapping[str, int]
-    """How many of which kind (`shapes.py`), the commonest first."""
+    """How many of which kind (`names.py`), the commonest first."""
     characters: Extent
     utf8_bytes: Extent
 
@@ -97,7 +96,7 @@ class AttributeSummary:
     other_members: int
     """How many different names more were seen in maps, at places that are shown: too rare to be a schema's, or of another look."""
     other_members_capped: bool
-    """Whether there were still more names: they are counted up to 200 at one place, and to 1,000 in all of the attribute."""
+    """Whether there were still more names: they are counted up to 200 at one place, and to 1,000 at all places so many steps deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,39 +127,36 @@ def summarise(statistics: ItemStatistics) -> ItemSummary:
     return ItemSummary(
         lines=statistics.lines,
         items=statistics.items,
-        unreadable=_by_count(statistics.unreadable),
-        line_bytes=_extent(statistics.line_bytes),
-        items_with_nul_character=statistics.items_with_nul,
+        unreadable=_by_count(statistics, "unreadable"),
+        line_bytes=_extent(statistics, "line_bytes"),
+        items_with_nul_character=statistics.tallies["lines"]["items_with_nul"],
         attributes=tuple(_attribute_summary(name, shown[name]) for name in in_order),
         other_attributes=len(statistics.attributes) - len(shown),
         other_attributes_capped=statistics.is_capped,
     )
 
 
-def _is_shown(name: str, attribute: AttributeStatistics, statistics: ItemStatistics) -> bool:
+def _is_shown(name: str, attribute: Attribute, statistics: ItemStatistics) -> bool:
     """A table's attributes are schema, unless a name looks like data, or there are more of them than any schema has."""
     return is_frequent(attribute.items, statistics.items) or not (statistics.is_capped or looks_like_data(name))
 
 
-def _attribute_summary(name: str, attribute: AttributeStatistics) -> AttributeSummary:
-    attribute.places.trim()
+def _attribute_summary(name: str, attribute: Attribute) -> AttributeSummary:
     root = attribute.places.root
     shown = list(_shown_places(root, printable(name)))
+    places = [root, *(place for place, _, _ in shown)]
     return AttributeSummary(
         name=printable(name),
         items=attribute.items,
-        types=_by_count(attribute.types),
-        malformed=attribute.malformed,
-        texts=_text_summary(attribute.texts),
-        numbers=_number_summary(attribute.numbers),
-        binary_bytes=_extent(attribute.binary_bytes),
-        set_members=_extent(attribute.set_members),
-        map_members=_extent(attribute.map_members),
-        list_elements=_extent(attribute.list_elements),
-        depth=attribute.depth,
+        types=_by_count(attribute, "types"),
+        malformed=attribute.tallies["malformed"][""],
+        texts=_text_summary(attribute),
+        numbers=_number_summary(attribute),
+        **{sizes: _extent(attribute, sizes) for sizes in ("binary_bytes", "set_members", "map_members", "list_elements")},
+        depth=_greatest(attribute, "depth"),
         members=tuple(_member_summary(place, above, path) for place, above, path in shown),
-        other_members=sum(_count_hidden_names(place) for place in (root, *(place for place, _, _ in shown))),
-        other_members_capped=attribute.places.is_capped or root.has_too_many or any(place.has_too_many for place, _, _ in shown),
+        other_members=sum(map(_count_hidden_names, places)),
+        other_members_capped=attribute.places.steps < STEPS or any(place.has_too_many for place in places),
     )
 
 
@@ -191,48 +187,49 @@ def _count_hidden_names(place: Place) -> int:
 
 def _member_summary(place: Place, above: Place, path: str) -> MemberSummary:
     of = place.values if above.elements is place else above.types["M"]
-    return MemberSummary(path=path, of=of, present=place.values, types=_by_count(place.types))
+    return MemberSummary(path=path, of=of, present=place.values, types=in_order(place.types))
 
 
 # -- values --------------------------------------------------------------------------------------------------------------------------------
 
 
-def _text_summary(texts: TextMeasures) -> TextSummary | None:
-    characters, utf8_bytes = _extent(texts.characters), _extent(texts.utf8_bytes)
+def _text_summary(attribute: Attribute) -> TextSummary | None:
+    characters, utf8_bytes = _extent(attribute, "characters"), _extent(attribute, "utf8_bytes")
     if characters is None or utf8_bytes is None:
         return None
-    return TextSummary(_by_count(texts.shapes), characters, utf8_bytes)
+    return TextSummary(_by_count(attribute, "shapes"), characters, utf8_bytes)
 
 
-def _number_summary(numbers: NumberMeasures) -> NumberSummary | None:
-    if not numbers.valid and not numbers.invalid:
+def _number_summary(attribute: Attribute) -> NumberSummary | None:
+    tally = {name: attribute.tallies["numbers"].get(name, 0) for name in _NUMBER_TALLIES}
+    if not tally["valid"] and not tally["invalid"]:
         return None
+    digits = {name: _greatest(attribute, name) for name in ("digits_before_point", "digits_after_point", "significant_digits")}
+    least = greatest = None
     # Of a number of one digit, rounding hides nothing.
-    are_told = numbers.valid >= LEAST_NUMBERS and numbers.digits_before > 1
-    return NumberSummary(
-        valid=numbers.valid,
-        invalid=numbers.invalid,
-        non_canonical=numbers.non_canonical,
-        negative=numbers.negative,
-        fractional=numbers.fractional,
-        zeros=numbers.zeros,
-        digits_before_point=numbers.digits_before,
-        digits_after_point=numbers.digits_after,
-        significant_digits=numbers.significant,
-        least=_rounded(numbers.least) if are_told else None,
-        greatest=_rounded(numbers.greatest) if are_told else None,
-        epoch_units=_by_count(numbers.epoch),
-    )
+    if tally["valid"] >= LEAST_NUMBERS and digits["digits_before_point"] > 1:
+        least, greatest = map(_rounded, attribute.extremes["number"])
+    return NumberSummary(**tally, **digits, least=least, greatest=greatest, epoch_units=_by_count(attribute, "epoch"))
 
 
-def _rounded(number: float | Decimal) -> str:
+def _rounded(number: Decimal) -> str:
     """One significant digit: 1735134334581 is 2E+12."""
     return f"{Decimal(number):.0E}" if number else "0"
 
 
-def _extent(sizes: Range) -> Extent | None:
-    return Extent(sizes.least, sizes.greatest) if sizes.least <= sizes.greatest else None
+def _extent(figures: Figures, sizes: str) -> Extent | None:
+    return Extent(*figures.extremes[sizes]) if sizes in figures.extremes else None
 
 
-def _by_count(counts: Mapping[str, int]) -> dict[str, int]:
+def _greatest(figures: Figures, sizes: str) -> int:
+    extent = _extent(figures, sizes)
+    return extent.greatest if extent else 0
+
+
+def _by_count(figures: Figures, kind: str) -> dict[str, int]:
+    return in_order(figures.tallies[kind])
+
+
+def in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """The greatest first."""
     return {str(key): counts[key] for key in sorted(counts, key=lambda key: (-counts[key], key))}

@@ -1,4 +1,4 @@
-"""The summary of a table's items as a person reads it on the terminal. No value of an item is in it."""
+"""An inspected export as a person reads it on the terminal. No value of an item is in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.inspection.attributes import Unreadable
+from pipeline.inspection.inspect_exports import ExportInspection
+from pipeline.inspection.statistics import Unreadable
 from pipeline.inspection.summary import AttributeSummary, Extent, ItemSummary, MemberSummary, NumberSummary, TextSummary
 
 # A pipe or a file has no width of its own.
@@ -28,8 +30,39 @@ _WORDS: Final[dict[str, str]] = {
 }
 
 
+def print_inspection(console: Console, inspection: ExportInspection) -> None:
+    """One export: what it is, whether it is whole, and what its items look like."""
+    console.print(inspection.source_table, style="bold", highlight=False, markup=False)
+    for sentence in _about_export(inspection):
+        console.print(f"  {sentence}", highlight=False, markup=False)
+    for problem in inspection.problems:
+        console.print(f"  DAMAGED: {problem}", style="bold red", highlight=False, markup=False)
+    print_attributes(console, inspection.looked_at)
+    console.print()
+
+
+def _about_export(inspection: ExportInspection) -> Iterator[str]:
+    manifest = (
+        "manifest" if inspection.has_manifest else "count of the data files; there is no manifest, so nothing proves that they are all"
+    )
+    yield f"export {inspection.export_id} of {inspection.export_time or 'unknown time'}, {inspection.format}, {inspection.uri}"
+    yield (
+        f"{inspection.items:,} items in {inspection.data_files:,} data files (at most {inspection.largest_data_file_items:,} in one), "
+        f"{decimal(inspection.bytes)}, by the {manifest}"
+    )
+    if inspection.has_manifest:
+        yield "manifests: " + ("MD5 verified" if inspection.are_manifests_verified else "no side files with their MD5, so not verified")
+    if inspection.are_data_files_verified:
+        yield "data files: MD5 and count of each verified"
+    elif inspection.has_manifest and not inspection.problems:
+        yield "data files: all there, not verified; --full compares MD5 and count of each, and looks at every item"
+
+
+# -- items ---------------------------------------------------------------------------------------------------------------------------------
+
+
 def print_attributes(console: Console, summary: ItemSummary) -> None:
-    """All of it: the lines, a table of the attributes, and what is not shown."""
+    """The lines, a table of the attributes, and what is not shown."""
     for sentence in _about_lines(summary):
         _print_line(console, sentence)
     if summary.attributes:
@@ -84,7 +117,6 @@ def _member_cells(attribute: AttributeSummary, member: MemberSummary) -> tuple[s
 
 
 def _about_attribute(attribute: AttributeSummary) -> Iterator[str]:
-    """Everything worth a line."""
     yield _counts(attribute.types)
     if attribute.texts:
         yield f"S: {_about_texts(attribute.texts)}"

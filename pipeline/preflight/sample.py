@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.inspection.shapes import shape_of
+from pipeline.inspection.names import shape_of
 from pipeline.places import Storage, StorageFailed
 from pipeline.preflight.exports import Planned
 from pipeline.records.mask import masked_path, shape_of_value, value_of_path

@@ -17,8 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
-from pipeline.inspection.names import bounded, is_frequent, looks_like_data
-from pipeline.inspection.shapes import shape_of
+from pipeline.inspection.names import bounded, is_frequent, looks_like_data, shape_of
 from pipeline.places.output import OutputFolder, files_of, storage_of
 from pipeline.places.storage import Storage
 from pipeline.records.files import form_of_file

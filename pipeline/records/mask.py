@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
-from pipeline.inspection.names import bounded, looks_like_data
-from pipeline.inspection.shapes import Shape, shape_of
+from pipeline.inspection.names import Shape, bounded, looks_like_data, shape_of
 from transforms.table import Table
 from transforms.values import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
 

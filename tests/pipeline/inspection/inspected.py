@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from pipeline.inspection.attributes import ItemStatistics
+from pipeline.inspection.statistics import ItemStatistics
 from pipeline.inspection.summary import summarise
 from pipeline.inspection.terminal import print_attributes
 

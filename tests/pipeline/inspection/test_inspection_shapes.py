@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.inspection.shapes import Shape, shape_of
+from pipeline.inspection.names import Shape, shape_of
 from tests.strategies import BRIEF
 
 EXAMPLES = {
