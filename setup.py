@@ -1,6 +1,7 @@
 """The package `ddb2pg`. Also what a remote runner's workers install: `--setup_file=./setup.py`."""
 
 import re
+from hashlib import sha256
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -44,11 +45,15 @@ TEST = [
 ]
 
 # Optional: without a C compiler ddb2pg does the same in Python, and takes longer. Built where it is installed, so it fits the machine.
+NATIVE_FILES = sorted(path for path in (HERE / "transforms" / "native").iterdir() if path.suffix in (".c", ".h"))
+# Told to the module, so that one that was built of other files is not used.
+NATIVE_SOURCES = " ".join(f"{path.name}:{sha256(path.read_bytes()).hexdigest()}" for path in NATIVE_FILES)
 NATIVE = Extension(
     "transforms.native.sound_rows",
-    ["transforms/native/sound_rows.c"],
-    depends=sorted(f"transforms/native/{header.name}" for header in HERE.glob("transforms/native/*.h")),
-    extra_compile_args=["-O3"],
+    [f"transforms/native/{path.name}" for path in NATIVE_FILES if path.suffix == ".c"],
+    depends=[f"transforms/native/{path.name}" for path in NATIVE_FILES if path.suffix == ".h"],
+    define_macros=[("SOURCES", f'"{NATIVE_SOURCES}"')],
+    extra_compile_args=["-O3", "-fvisibility=hidden"],
     optional=True,
 )
 

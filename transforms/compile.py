@@ -6,7 +6,8 @@ that is not sure of goes through its columns here, one by one, and ends as a row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from transforms.columns import CompiledColumn, EachRefused, Map, compile_column, join, maps_of, open_map
 from transforms.lines import Put, read_full_export_line
@@ -38,22 +39,17 @@ def compile_table(
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
         notices: list[Notice] = []
         sound = encode_sound(line, notices)
-        if sound is not None and sound[1]:
-            return sound[0], notices
-        errors: list[ItemError] = []
+        if sound is not None:
+            encoded, names = sound
+            if names is not None:
+                # In the order of the maps, as the way in Python tells them.
+                paths = [join(maps[number].path, name) for number, name in sorted(names, key=itemgetter(0))]
+                _tell_unmapped(paths, unmapped, notices, [])
+            return encoded, notices
+        notices, errors = [], list[ItemError]()
         held = _open_maps(read(line).item, maps, errors)
-        if sound is None:
-            notices = []
-            encoded = _encode(held, columns, notices, errors)
-        else:
-            encoded = sound[0]
-        for path in _unmapped_attributes(held, maps):
-            if unmapped is Unmapped.REJECT:
-                errors.append(ItemError(ErrorCode.UNMAPPED_ATTRIBUTE, path, None, "no column takes this attribute"))
-            else:
-                notices.append(Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path))
-        if errors:
-            raise TransformRefused(tuple(errors))
+        encoded = _encode(held, columns, notices, errors)
+        _tell_unmapped(_unmapped_attributes(held, maps), unmapped, notices, errors)
         return encoded, notices
 
     return to_row
@@ -137,6 +133,16 @@ def _unmapped_attributes(held: Sequence[Item | None], maps: Sequence[Map]) -> It
                 _check_shape(value, path)
                 if not is_missing(value):
                     yield path
+
+
+def _tell_unmapped(paths: Iterable[str], unmapped: Unmapped, notices: list[Notice], errors: list[ItemError]) -> None:
+    """Add what is to be said of attributes that no column takes; raises `TransformRefused` if there are any errors then."""
+    if unmapped is Unmapped.REJECT:
+        errors += [ItemError(ErrorCode.UNMAPPED_ATTRIBUTE, path, None, "no column takes this attribute") for path in paths]
+    else:
+        notices += [Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path) for path in paths]
+    if errors:
+        raise TransformRefused(tuple(errors))
 
 
 def _check_shape(value: object, path: str) -> None:

@@ -10,18 +10,21 @@ Attribute, column, conversion, and what a missing attribute means. `compile.py` 
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections.abc import Mapping, Sequence
+import pkgutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
+from functools import cache
 from types import FunctionType
 from typing import Any, Final
 
 from transforms.rules import Conversion
 from transforms.types import PgType
 
-# Raise this when a change of the conversions makes another row of the same item: a load in progress must not mix both.
-RULES_VERSION: Final = 1
+# What makes a row of an item besides its table's definition: a load in progress must not mix rows of two versions of it.
+RULE_FILES: Final = ("lines.py", "values.py", "types.py", "rules.py", "columns.py", "compile.py")
 
 
 class Missing(Enum):
@@ -114,8 +117,8 @@ class Table:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for definitions that make equal rows of every item."""
-        return hashlib.sha256(f"{RULES_VERSION} {_canonical(self)}".encode()).hexdigest()[:16]
+        """Equal for definitions that make equal rows of every item, as long as the code of the rules is the same."""
+        return hashlib.sha256(f"{_hash_of_rules()} {_canonical(self)}".encode()).hexdigest()[:16]
 
 
 class Unmapped(Enum):
@@ -123,6 +126,22 @@ class Unmapped(Enum):
 
     NOTICE = "notice"
     REJECT = "reject"
+
+
+def hash_of_code(sources: Iterable[bytes]) -> str:
+    """A hash of Python code that comments, docstrings and layout do not change."""
+    trees = [_WithoutDocstrings().visit(ast.parse(source)) for source in sources]
+    return hashlib.sha256("\0".join(map(ast.unparse, trees)).encode()).hexdigest()
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+
+@cache
+def _hash_of_rules() -> str:
+    return hash_of_code(pkgutil.get_data("transforms", name) or b"" for name in RULE_FILES)
 
 
 def _canonical(value: object) -> str:

@@ -1,5 +1,6 @@
 """The compiled way to a row. That both ways make the same of a line is asserted wherever `both_ways` is used; here is the rest."""
 
+import contextlib
 import gzip
 import sys
 from collections.abc import Callable, Sequence
@@ -8,24 +9,25 @@ from typing import Any
 
 import pytest
 from both_ways import compile_both_ways, compile_in_python
-from sound_items import ABSENT, SESSION, SOUND, changed, line_of, note, row_of
+from sound_items import ABSENT, NULL, SESSION, SOUND, T1, T2, changed, line_of, note, row_of
 
 from sample_export import write_sample_exports
 from transforms import types as wire
 from transforms.columns import compile_column, maps_of
 from transforms.compile import compile_table
 from transforms.native import plan as native
-from transforms.native.plan import Kind, Step, compile_sound_rows
+from transforms.native import sound_rows
+from transforms.native.plan import Step, compile_sound_rows
 from transforms.native.sound_rows import SoundRows
 from transforms.rejects import ItemRefused, Notice, NoticeCode
-from transforms.rules import Encoder, Text
-from transforms.table import Column, Otherwise, Table
+from transforms.rules import Encoder, Text, Timestamp
+from transforms.table import Column, LaterOf, Missing, Otherwise, Table, Unmapped
 from transforms.tables.medzen import EVENT_TYPE, SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
 BY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.source)
 
 
-def quick(columns: Sequence[Column]) -> Callable[[Any, list[Notice]], tuple[bytes, bool] | None]:
+def quick(columns: Sequence[Column]) -> Callable[[Any, list[Notice]], tuple[bytes, list[tuple[int, str]] | None] | None]:
     """The compiled way alone, of an item."""
     encode = compile_sound_rows([compile_column(column, 0) for column in columns], maps_of(columns))
     return lambda item, notices: encode(line_of(item), notices)
@@ -46,7 +48,7 @@ def test_sound_items_take_the_quick_way(table: Table) -> None:
     """And have nothing that no column takes."""
     notices: list[Notice] = []
     made = quick(table.columns)(SOUND[table.source], notices)
-    assert made == (compile_in_python(table, migration_time=0)(line_of(SOUND[table.source]))[0], True)
+    assert made == (compile_in_python(table, migration_time=0)(line_of(SOUND[table.source]))[0], None)
     assert not notices
 
 
@@ -84,7 +86,7 @@ def test_the_row_grows_wherever_it_is_full() -> None:
     columns = [Column("a", "a", Text()), Column("a", "b", Text())]
     for size in range(1_300):
         field = wire.text_field(b"x" * size)
-        assert quick(columns)({"a": {"S": "x" * size}}, []) == (field + field, True)
+        assert quick(columns)({"a": {"S": "x" * size}}, []) == (field + field, None)
 
 
 @pytest.mark.parametrize("depth", [1, 31, 32, 63, 64, 65, 66, 200, 254])
@@ -175,7 +177,7 @@ def test_a_conversion_of_one_s_own_is_called() -> None:
         return b"".join(wire.text_field(text.encode()) for text in texts)
 
     item = {"a": {"S": "x"}, "in": {"M": {"b": {"S": "quiet"}}}, "c": {"S": "y"}}
-    assert encode(item, []) == (fields("x", "QUIET", "y"), True)
+    assert encode(item, []) == (fields("x", "QUIET", "y"), None)
     assert to_row(line_of(item))[0] == fields("x", "QUIET", "y")
     assert to_row(line_of(changed(item, **{"in": {"NULL": True}})))[0] == fields("x", "NONE", "y")
     loud = changed(item, **{"in": {"M": {"b": {"S": "empty"}, "other": {"S": ""}}}})
@@ -209,7 +211,7 @@ def test_an_attribute_may_feed_two_columns_and_be_a_map_besides() -> None:
     to_row = compile_both_ways(table_of(*columns), migration_time=0)
     document = wire.jsonb_field(b'{"a":"x"}')
     assert to_row(line_of({"m": {"M": {"a": {"S": "x"}}}})) == (document + wire.text_field(b"x") * 2, [])
-    assert quick(columns)({"m": {"M": {"a": {"S": "x"}}}}, []) == (document + wire.text_field(b"x") * 2, True)
+    assert quick(columns)({"m": {"M": {"a": {"S": "x"}}}}, []) == (document + wire.text_field(b"x") * 2, None)
 
 
 def test_what_it_reads_is_given_back() -> None:
@@ -219,7 +221,7 @@ def test_what_it_reads_is_given_back() -> None:
     long = "x" * 5_000
     sound = changed(SESSION, joinUrl={"S": long}, own={"M": {"a": {"S": "empty"}}}, event={"S": "call_joined"})
     items = [sound, changed(sound, event={"S": "other"}, own=ABSENT, endTime=ABSENT), changed(sound, endTime={"S": long}, other={"S": ""})]
-    assert [made and made[1] for made in (encode(item, []) for item in items)] == [True, True, None]
+    assert [made is not None for made in (encode(item, []) for item in items)] == [True, True, False]
     objects = [long, *items, sound["own"]["M"], sound["joinUrl"], sound["id"]["S"]]
     notices: list[Notice] = []
 
@@ -239,21 +241,23 @@ def test_what_it_reads_is_given_back() -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        Step(Kind.TEXT, attribute=1),
-        Step(Kind.TEXT, attribute=-1),
-        Step(Kind.TEXT, attribute=0, other=0),
-        Step(Kind.LATER_OF, attribute=0, other=1),
-        Step(Kind.LATER_OF, attribute=0),
-        Step(Kind.CALL, attribute=1),
-        Step(Kind.CONSTANT),
-        Step(Kind.CONSTANT, attribute=0, if_missing=b""),
-        Step(Kind.ONE_OF, attribute=0, texts=["a"]),  # type: ignore[arg-type]
-        Step(Kind.UPPER_CASED, attribute=0, texts=("a",)),  # type: ignore[arg-type]
-        Step(Kind.TEXT, attribute=0, if_missing="x"),  # type: ignore[arg-type]
-        Step(Kind.TIMESTAMP, attribute=0, latest=10**13),
-        Step(Kind.TIMESTAMP, attribute=0, earliest=-1),
-        Step(11, attribute=0),  # type: ignore[arg-type]
-        Step(-1, attribute=0),  # type: ignore[arg-type]
+        Step("TEXT", attribute=1),
+        Step("TEXT", attribute=-1),
+        Step("TEXT", attribute=0, other=0),
+        Step("LATER_OF", attribute=0, other=1),
+        Step("LATER_OF", attribute=0),
+        Step("CALL", attribute=1),
+        Step("CONSTANT"),
+        Step("CONSTANT", attribute=0, if_missing=b""),
+        Step("ONE_OF", attribute=0, texts=["a"]),  # type: ignore[arg-type]
+        Step("UPPER_CASED", attribute=0, texts=("a",)),  # type: ignore[arg-type]
+        Step("TEXT", attribute=0, if_missing="x"),  # type: ignore[arg-type]
+        Step("TIMESTAMP", attribute=0, latest=10**13),
+        Step("TIMESTAMP", attribute=0, earliest=-1),
+        Step("CALL", attribute=0, other=1),
+        Step("CALL", attribute=0, other=-2),
+        Step("NUMERIC", attribute=0),
+        Step("", attribute=0),
     ],
 )
 def test_steps_that_cannot_be_are_refused(step: Step) -> None:
@@ -275,3 +279,114 @@ def test_what_is_no_line_is_refused() -> None:
     for arguments in [(), (b"",), ("", []), (b"", ()), (b"", [], 1)]:
         with pytest.raises(TypeError):
             encode(*arguments)
+
+
+def test_one_that_was_never_initialised_refuses() -> None:
+    """Nor one whose plan was refused: there is nothing for it to encode."""
+    bare = SoundRows.__new__(SoundRows)
+    with pytest.raises(TypeError, match="never initialised"):
+        bare.encode(b'{"Item":{}}', [])
+    refused = SoundRows.__new__(SoundRows)
+    with pytest.raises(ValueError, match="no such step"):
+        refused.__init__(1, ((0, "a", -1),), (Step("TEXT", attribute=1),))  # type: ignore[misc]
+    with pytest.raises(TypeError, match="never initialised"):
+        refused.encode(b'{"Item":{"a":{"S":"x"}}}', [])
+    with pytest.raises(TypeError, match="made once"):
+        refused.__init__(1, (), ())  # type: ignore[misc]
+
+
+# -- attributes that no column takes -------------------------------------------------------------------------------------------------------
+
+UNMAPPED: list[tuple[dict[str, Any], list[tuple[int, str]] | None]] = [
+    ({"a": {"S": "x"}}, None),
+    ({"b": {"S": "y"}, "a": {"S": "x"}, "c": {"M": {"d": {"L": [{"N": "1"}]}}}}, [(0, "b"), (0, "c")]),
+    ({"in": {"M": {"z": {"BOOL": True}, "a": {"S": "x"}}}, "z": {"N": "1"}}, [(1, "z"), (0, "z")]),
+    ({"b": {"NULL": True}}, []),
+    ({f"b{number}": {"S": ""} for number in range(64)}, [(0, f"b{number}") for number in range(64)]),
+]
+NOT_SURE: list[bytes] = [
+    b'{"Item":{"b":{"S":"x"},"b":{"S":"x"}}}',
+    b'{"Item":{"b":{"S":1}}}',
+    b'{"Item":{"b":{"N":"x"}}}',
+    b'{"Item":{"b":{"S":"x","S":"x"}}}',
+    b'{"Item":{"b":{"S":"\\u0000"}}}',
+    b'{"Item":{"b":{"S":"\\ud800"}}}',
+    b'{"Item":{"b":{"S":"\xff"}}}',
+    b'{"Item":{"b":{"L":[{"S":"x"},]}}}',
+    b'{"Item":{"b":1}}',
+    b'{"Item":{"b\\u0062":{"S":""}}}',
+    line_of({f"b{number}": {"S": ""} for number in range(65)}),
+]
+OF_TWO_MAPS = [Column("a", "a", Text()), Column("in.a", "b", Text())]
+
+
+@pytest.mark.parametrize(("item", "names"), UNMAPPED)
+def test_attributes_that_no_column_takes_are_named(item: dict[str, Any], names: list[tuple[int, str]] | None) -> None:
+    """With the map that they are in; one that is NULL is not there."""
+    made = quick(OF_TWO_MAPS)(item, [])
+    assert made is not None
+    assert made[1] == names
+    for unmapped in Unmapped:
+        with contextlib.suppress(ItemRefused):
+            compile_both_ways(table_of(*OF_TWO_MAPS), migration_time=0, unmapped=unmapped)(line_of(item))
+
+
+@pytest.mark.parametrize("line", NOT_SURE)
+def test_what_no_column_takes_is_read_strictly(line: bytes) -> None:
+    """The line may be no item, or a name may come twice, so Python decides."""
+    encode = compile_sound_rows([compile_column(column, 0) for column in OF_TWO_MAPS], maps_of(OF_TWO_MAPS))
+    assert encode(line, []) is None
+    for unmapped in Unmapped:
+        with contextlib.suppress(ItemRefused):
+            compile_both_ways(table_of(*OF_TWO_MAPS), migration_time=0, unmapped=unmapped)(line)
+
+
+# -- columns of two attributes that only Python knows --------------------------------------------------------------------------------------
+
+
+class Later(Timestamp):
+    """A conversion of somebody's own of a type that `LaterOf` takes."""
+
+    def encoder(self, attribute: str) -> Encoder:
+        encode = super().encoder(attribute)
+        return lambda text, notices: encode(text.removesuffix("0") + "1", notices)
+
+
+@pytest.mark.parametrize("missing", [Missing.NULL, Missing.REFUSED, Missing.MIGRATION_TIME])
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"a": {"N": T1}, "b": {"N": T2}},
+        {"a": {"N": T2}, "b": {"N": T1}},
+        {"b": {"N": T1}},
+        {"a": {"N": T1}, "b": NULL},
+        {},
+        {"a": {"N": "x"}},
+    ],
+)
+def test_the_later_of_two_times_of_one_s_own(times: dict[str, Any], missing: Missing) -> None:
+    """The rest of the row stays quick."""
+    columns = [Column("c", "c", Text()), Column(LaterOf("a", "b"), "t", Later(), missing)]
+    item = {"c": {"S": "x"}, **times}
+    refused = times == {"a": {"N": "x"}} or (not times and missing is Missing.REFUSED)
+    assert (quick(columns)(item, []) is None) == refused
+    with pytest.raises(ItemRefused) if refused else contextlib.nullcontext():
+        compile_both_ways(table_of(*columns), migration_time=0)(line_of(item))
+
+
+# -- the sources that it was built of ------------------------------------------------------------------------------------------------------
+
+
+def test_it_tells_the_files_it_was_built_of() -> None:
+    """All that are there, so that a change of any is noticed."""
+    files = {path.name for path in Path(native.__file__).parent.glob("*.[ch]")}
+    assert {source.partition(":")[0] for source in sound_rows.SOURCES.split()} == files
+    assert native._is_built_of_these(sound_rows.SOURCES)
+
+
+def test_one_that_was_built_of_other_files_is_not_used() -> None:
+    """An installed ddb2pg has none of the files beside it, and nothing to compare."""
+    name, _, digest = sound_rows.SOURCES.split()[0].partition(":")
+    assert not native._is_built_of_these(f"{name}:{digest[:-1]}x")
+    assert native._is_built_of_these(f"absent.h:{digest}")
+    assert native._is_built_of_these("")

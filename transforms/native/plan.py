@@ -6,52 +6,49 @@ compiler when ddb2pg was installed), the way in Python does all.
 
 from __future__ import annotations
 
+import hashlib
+import pkgutil
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from typing import Final, NamedTuple
 
 import orjson
 
-from transforms.columns import CompiledColumn, Map
+from transforms.columns import CompiledColumn, EachRefused, Map
 from transforms.rejects import Notice, NoticeCode, ValueRefused
 from transforms.rules import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
 from transforms.table import Missing
 
-# That of sound_rows.c: one that was built of another source is not used.
-_VERSION: Final = 1
+
+def _is_built_of_these(sources: str) -> bool:
+    """Whether each of these files, `name:hash name:hash`, that is beside this one is as it was; an installed ddb2pg has none of them."""
+    for source in sources.split():
+        name, _, digest = source.partition(":")
+        try:
+            content = pkgutil.get_data("transforms.native", name)
+        except OSError:
+            continue
+        if content is not None and hashlib.sha256(content).hexdigest() != digest:
+            return False
+    return True
+
 
 try:
     from transforms.native import sound_rows
 except ImportError:
     IS_BUILT = False
 else:
-    IS_BUILT = sound_rows.VERSION == _VERSION
+    # One that was built long ago says nothing.
+    IS_BUILT = hasattr(sound_rows, "SOURCES") and _is_built_of_these(sound_rows.SOURCES)
 
-EncodeSound = Callable[[bytes, list[Notice]], tuple[bytes, bool] | None]
+EncodeSound = Callable[[bytes, list[Notice]], tuple[bytes, list[tuple[int, str]] | None] | None]
 """See `SoundRows.encode`."""
-ValueToField = Callable[[bytes | None, list[Notice]], bytes | None]
-"""An attribute value's JSON, or None where it is missing, to its field; None where Python must see the whole line."""
+ValuesToField = Callable[[bytes | None, bytes | None, list[Notice]], bytes | None]
+"""The JSON of one or two attribute values, or None where one is missing, to a field; None where Python must see the whole line."""
 
 # Of 13 digits, which are all that a step reads, fractions apart.
 _MOST_MILLISECONDS: Final = 10**13 - 1
 # Not those derived from them, which may do otherwise.
 _KNOWN: Final = (Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid)
-
-
-class Kind(IntEnum):
-    """What a step does, in the order of `Kind` in steps.h."""
-
-    CONSTANT = 0
-    CALL = 1
-    UUID = 2
-    TEXT = 3
-    UUID_AS_TEXT = 4
-    ONE_OF = 5
-    UPPER_CASED = 6
-    BOOLEAN = 7
-    TIMESTAMP = 8
-    LATER_OF = 9
-    JSONB = 10
 
 
 class Attribute(NamedTuple):
@@ -63,16 +60,16 @@ class Attribute(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One column. `attribute` and `other` are numbers of attributes, or -1."""
+    """One column. `kind` is a name of `EACH_KIND` in steps.h; `attribute` and `other` are numbers of attributes, or -1."""
 
-    kind: Kind
+    kind: str
     attribute: int = -1
     other: int = -1
     if_missing: bytes | None = None
     missing_notice: Notice | None = None
     notice: Notice | None = None
     texts: tuple[bytes, ...] = ()
-    to_field: ValueToField | None = None
+    to_field: ValuesToField | None = None
     earliest: int = 0
     latest: int = 0
 
@@ -90,40 +87,38 @@ def compile_sound_rows(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -
         attributes.setdefault(place, Attribute(*place))
         return list(attributes).index(place)
 
-    steps = [_step(column, [number_of(path) for path in column.definition.paths]) for column in columns]
-    known = tuple(step for step in steps if step is not None)
-    return sound_rows.SoundRows(len(maps), tuple(attributes.values()), known).encode if len(known) == len(steps) else never_sure
+    steps = tuple(_step(column, [number_of(path) for path in column.definition.paths]) for column in columns)
+    return sound_rows.SoundRows(len(maps), tuple(attributes.values()), steps).encode
 
 
 def never_sure(_line: bytes, _notices: list[Notice]) -> None:
     return None
 
 
-def _step(column: CompiledColumn, attributes: Sequence[int]) -> Step | None:
-    """None where only Python can do it."""
+def _step(column: CompiledColumn, attributes: Sequence[int]) -> Step:
     if not attributes:
-        return Step(Kind.CONSTANT, if_missing=column.to_field({}, []))
-    found = _of_conversion(column.definition.conversion, str(column.attribute))
-    if found is None:
-        return Step(Kind.CALL, attributes[0], to_field=_of_one_value(column)) if len(attributes) == 1 else None
-    found = found._replace(attribute=attributes[0])
-    if len(attributes) == 2:
-        found = found._replace(kind=Kind.LATER_OF, other=attributes[1])
+        return Step("CONSTANT", if_missing=column.to_field({}, []))
+    attribute, other = attributes if len(attributes) == 2 else (attributes[0], -1)
+    known = _of_conversion(column.definition.conversion, str(column.attribute))
+    if known is None:
+        return Step("CALL", attribute, other, to_field=_of_values(column))
+    step = known._replace(kind=known.kind if other < 0 else "LATER_OF", attribute=attribute, other=other)
     if column.definition.missing is Missing.REFUSED:
-        return found
+        return step
     notices: list[Notice] = []
     field = column.if_missing(notices)
-    return found._replace(if_missing=field, missing_notice=next(iter(notices), None))
+    return step._replace(if_missing=field, missing_notice=next(iter(notices), None))
 
 
-def _of_one_value(column: CompiledColumn) -> ValueToField:
-    """The column's own function, of its attribute alone."""
-    name = str(column.attribute).rpartition(".")[2]
+def _of_values(column: CompiledColumn) -> ValuesToField:
+    """The column's own function, of its attributes alone."""
+    names = [path.rpartition(".")[2] for path in column.definition.paths]
 
-    def to_field(json: bytes | None, notices: list[Notice]) -> bytes | None:
+    def to_field(json: bytes | None, other: bytes | None, notices: list[Notice]) -> bytes | None:
         try:
-            return column.to_field({} if json is None else {name: orjson.loads(json)}, notices)
-        except (orjson.JSONDecodeError, ValueRefused):
+            holder = {name: orjson.loads(value) for name, value in zip(names, (json, other), strict=False) if value is not None}
+            return column.to_field(holder, notices)
+        except (orjson.JSONDecodeError, ValueRefused, EachRefused):
             return None
 
     return to_field
@@ -135,21 +130,21 @@ def _of_conversion(conversion: Conversion, path: str) -> Step | None:  # noqa: P
         return None
     match conversion:
         case Uuid(tags=("S",)):
-            return Step(Kind.UUID, notice=Notice(NoticeCode.EMPTY_UUID_AS_NULL, path) if conversion.empty_as_null else None)
+            return Step("UUID", notice=Notice(NoticeCode.EMPTY_UUID_AS_NULL, path) if conversion.empty_as_null else None)
         case Text(expected=None, tags=("S",)):
-            return Step(Kind.TEXT)
+            return Step("TEXT")
         case Text(expected=expected, otherwise=NoticeCode() as otherwise, tags=("S",)) if expected is is_uuid:
-            return Step(Kind.UUID_AS_TEXT, notice=Notice(otherwise, path))
+            return Step("UUID_AS_TEXT", notice=Notice(otherwise, path))
         case OneOf(tags=("S",)):
-            return Step(Kind.ONE_OF, texts=_utf8(conversion.values))
+            return Step("ONE_OF", texts=_utf8(conversion.values))
         case UpperCased(tags=("S",)):
-            return Step(Kind.UPPER_CASED, texts=_utf8(conversion.known), notice=Notice(conversion.otherwise, path))
+            return Step("UPPER_CASED", texts=_utf8(conversion.known), notice=Notice(conversion.otherwise, path))
         case Boolean(tags=("BOOL",)):
-            return Step(Kind.BOOLEAN)
+            return Step("BOOLEAN")
         case Timestamp(tags=("N",)):
-            return Step(Kind.TIMESTAMP, earliest=max(conversion.earliest, 0), latest=min(conversion.latest, _MOST_MILLISECONDS))
+            return Step("TIMESTAMP", earliest=max(conversion.earliest, 0), latest=min(conversion.latest, _MOST_MILLISECONDS))
         case Jsonb():
-            return Step(Kind.JSONB)
+            return Step("JSONB")
     return None
 
 

@@ -1,16 +1,21 @@
-/* Rows of sound items, the quick way: what `__init__.py` describes as steps, done from a line of a data file to a row's fields, in one pass
+/* Rows of sound items, the quick way: what `plan.py` describes as steps, done from a line of a data file to a row's fields, in one pass
    and without an object in between.
 
    It refuses nothing. Of a line that it does not know to be sound, or that is written in a rare way (a timestamp with an exponent, a name
    with an escape), it says "not sure", and the way in Python decides. So each rule about what is refused, and with which words, stands in
    Python alone; here stands only what the row of a sound item is, and tests hold that it is the same row to the byte.
 
-   The layout of fields is PostgreSQL's binary COPY format: https://www.postgresql.org/docs/current/sql-copy.html */
+   The layout of fields is PostgreSQL's binary COPY format: https://www.postgresql.org/docs/current/sql-copy.html
+
+   It relies on the interpreter's lock: `spare` is shared by all who encode with one SoundRows. The module does not claim otherwise
+   (no Py_mod_gil, no Py_mod_multiple_interpreters), so a free-threaded Python turns its lock on for it. */
 
 #include "steps.h"
 
-/* That of __init__.py: raise both when the steps, or the row that a step makes, change. */
-#define VERSION 1
+/* The files that it was built of, as `name:hash name:hash`, which setup.py says; `plan.py` compares them with those beside it. */
+#ifndef SOURCES
+#define SOURCES ""
+#endif
 
 typedef struct {
     Py_ssize_t map, opens; /* the map that it is in; the map that it is, or -1 */
@@ -21,13 +26,23 @@ typedef struct {
 } Attribute;
 
 #define BUCKETS 64
+/* Items with more of them go the way in Python: each name is compared with those before it. */
+#define MOST_UNMAPPED 64
+
+/* An attribute that no column takes. */
+typedef struct {
+    Py_ssize_t map;
+    Text name;
+    bool is_null;
+} Unmapped;
 
 /* What one item needs, kept for the next. */
 typedef struct {
     Row row; /* fields in the order of the item's attributes */
     Made *made;
     bool *is_seen; /* by attribute */
-    bool all_mapped;
+    Unmapped *unmapped;
+    size_t unmapped_count;
 } Work;
 
 typedef struct {
@@ -38,6 +53,7 @@ typedef struct {
     Py_ssize_t *uses;
     Py_ssize_t buckets[BUCKETS]; /* the first attribute of each, or -1 */
     Py_ssize_t step_count, attribute_count, map_count;
+    bool is_ready;
     Work spare; /* while nobody uses it; `made` is NULL while somebody does */
 } SoundRows;
 
@@ -72,7 +88,28 @@ static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader,
     }
     TRY(close_value(reader));
     const Text json = {value, (size_t)(reader->at - value)};
-    for (Py_ssize_t use = 0; use < attribute->use_count; use++) work->made[attribute->uses[use]].json = json;
+    for (Py_ssize_t use = 0; use < attribute->use_count; use++) {
+        Made *made = &work->made[attribute->uses[use]];
+        if (self->steps[attribute->uses[use]].attribute == number) made->json = json;
+        else made->other = json;
+    }
+    return DONE;
+}
+
+/* The value of an attribute that no column takes: written to see that it is sound, and not kept. */
+static Outcome read_unmapped(Work *work, Reader *reader, Py_ssize_t map, Text name) {
+    Text tag;
+    if (work->unmapped_count == MOST_UNMAPPED) return NOT_SURE;
+    for (size_t index = 0; index < work->unmapped_count; index++) {
+        const Unmapped *other = &work->unmapped[index];
+        if (other->map == map && other->name.size == name.size && memcmp(other->name.bytes, name.bytes, name.size) == 0) return NOT_SURE;
+    }
+    size_t size = work->row.size;
+    TRY(open_value(reader, &tag));
+    TRY(put_content(&work->row, reader, tag, 0));
+    TRY(close_value(reader));
+    work->row.size = size;
+    work->unmapped[work->unmapped_count++] = (Unmapped){map, name, is(tag, "NULL")};
     return DONE;
 }
 
@@ -98,8 +135,7 @@ static Outcome read_members(const SoundRows *self, Work *work, Reader *reader, P
         TRY(expect(reader, ':'));
         Py_ssize_t number = find_attribute(self, map, name);
         if (number < 0) {
-            work->all_mapped = false;
-            TRY(skip_value(reader));
+            TRY(read_unmapped(work, reader, map, name));
             continue;
         }
         if (work->is_seen[number]) return NOT_SURE;
@@ -123,11 +159,15 @@ static Outcome read_line(const SoundRows *self, Work *work, Reader reader) {
 
 /* -- the row --------------------------------------------------------------------------------------------------------------------------- */
 
+static PyObject *bytes_or_none(Text text) {
+    return text.bytes ? PyBytes_FromStringAndSize((const char *)text.bytes, (Py_ssize_t)text.size) : Py_NewRef(Py_None);
+}
+
 static Outcome call_column(Row *row, const Step *step, const Made *made, PyObject *notices) {
-    PyObject *json = made->is_made ? PyBytes_FromStringAndSize((const char *)made->json.bytes, (Py_ssize_t)made->json.size) : Py_NewRef(Py_None);
-    if (json == NULL) return FAILED;
-    PyObject *field = PyObject_CallFunctionObjArgs(step->to_field, json, notices, NULL);
-    Py_DECREF(json);
+    PyObject *json = bytes_or_none(made->json), *other = bytes_or_none(made->other);
+    PyObject *field = json && other ? PyObject_CallFunctionObjArgs(step->to_field, json, other, notices, NULL) : NULL;
+    Py_XDECREF(json);
+    Py_XDECREF(other);
     if (field == NULL) return FAILED;
     Outcome outcome = PyBytes_CheckExact(field) ? put_field(row, field) : NOT_SURE;
     Py_DECREF(field);
@@ -170,10 +210,24 @@ static Outcome make_row(const SoundRows *self, Work *work, Reader reader, PyObje
     return DONE;
 }
 
+/* (map, name) of each attribute that no column takes, but for those that are NULL, which is as if they were not there. */
+static PyObject *unmapped_names(const Work *work) {
+    PyObject *names = PyList_New(0);
+    for (size_t index = 0; names != NULL && index < work->unmapped_count; index++) {
+        const Unmapped *unmapped = &work->unmapped[index];
+        if (unmapped->is_null) continue;
+        PyObject *name = Py_BuildValue("ns#", unmapped->map, unmapped->name.bytes, (Py_ssize_t)unmapped->name.size);
+        if (name == NULL || PyList_Append(names, name)) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
 static void free_work(Work *work) {
     PyMem_Free(work->row.bytes);
     PyMem_Free(work->made);
     PyMem_Free(work->is_seen);
+    PyMem_Free(work->unmapped);
     *work = (Work){0};
 }
 
@@ -185,34 +239,44 @@ static Outcome take_work(SoundRows *self, Work *work) {
     if (work->made == NULL) {
         work->made = PyMem_New(Made, steps);
         work->is_seen = PyMem_New(bool, attributes);
+        work->unmapped = PyMem_New(Unmapped, MOST_UNMAPPED);
     }
-    if (work->made == NULL || work->is_seen == NULL) {
+    if (work->made == NULL || work->is_seen == NULL || work->unmapped == NULL) {
         PyErr_NoMemory();
         return FAILED;
     }
     memset(work->made, 0, steps * sizeof(Made));
     memset(work->is_seen, 0, attributes * sizeof(bool));
     work->row.size = 0;
-    work->all_mapped = true;
+    work->unmapped_count = 0;
     return DONE;
 }
 
 static PyObject *encode(PyObject *object, PyObject *const *arguments, Py_ssize_t count) {
     SoundRows *self = (SoundRows *)object;
+    if (!self->is_ready) {
+        PyErr_SetString(PyExc_TypeError, "this SoundRows was never initialised");
+        return NULL;
+    }
     if (count != 2 || !PyBytes_CheckExact(arguments[0]) || !PyList_CheckExact(arguments[1])) {
         PyErr_SetString(PyExc_TypeError, "encode takes a line (bytes) and a list for notices");
         return NULL;
     }
     const unsigned char *line = (const unsigned char *)PyBytes_AS_STRING(arguments[0]);
     Reader reader = {line, line + PyBytes_GET_SIZE(arguments[0])};
-    PyObject *fields = NULL, *result = NULL;
+    PyObject *fields = NULL, *unmapped = Py_None, *result = NULL;
     Work work;
     Outcome outcome = take_work(self, &work);
     if (outcome == DONE) outcome = make_row(self, &work, reader, arguments[1], &fields);
-    if (outcome == DONE) result = PyTuple_Pack(2, fields, work.all_mapped ? Py_True : Py_False);
+    if (outcome == DONE && work.unmapped_count > 0) {
+        unmapped = unmapped_names(&work);
+        if (unmapped == NULL) outcome = FAILED;
+    }
+    if (outcome == DONE) result = PyTuple_Pack(2, fields, unmapped);
     else if (outcome == NOT_SURE) result = Py_NewRef(Py_None);
     Py_XDECREF(fields);
-    if (self->spare.made == NULL && work.made != NULL && work.is_seen != NULL) self->spare = work;
+    if (unmapped != Py_None) Py_XDECREF(unmapped);
+    if (self->spare.made == NULL && work.made != NULL && work.is_seen != NULL && work.unmapped != NULL) self->spare = work;
     else free_work(&work);
     return result;
 }
@@ -229,14 +293,23 @@ static bool is_tuple_of_bytes(PyObject *object) {
     return true;
 }
 
+static Kind kind_named(const char *name) {
+    int kind = 0;
+    while (kind < KINDS && strcmp(KIND_NAMES[kind], name) != 0) kind++;
+    return (Kind)kind;
+}
+
 static int take_step(PyObject *tuple, Step *step, const SoundRows *self) {
-    if (!PyArg_ParseTuple(tuple, "innOOOOOLL:step", &step->kind, &step->attribute, &step->other, &step->if_missing, &step->missing_notice,
+    const char *kind;
+    if (!PyArg_ParseTuple(tuple, "snnOOOOOLL:step", &kind, &step->attribute, &step->other, &step->if_missing, &step->missing_notice,
                           &step->notice, &step->texts, &step->to_field, &step->earliest, &step->latest)) return -1;
-    bool is_sound = step->kind >= 0 && step->kind < KINDS && is_bytes_or_none(step->if_missing);
+    step->kind = kind_named(kind);
+    bool is_sound = step->kind < KINDS && is_bytes_or_none(step->if_missing);
     if (step->kind == CONSTANT) is_sound = is_sound && step->if_missing != Py_None && step->attribute == -1;
     else is_sound = is_sound && step->attribute >= 0 && step->attribute < self->attribute_count;
-    if (step->kind == LATER_OF) is_sound = is_sound && step->other >= 0 && step->other < self->attribute_count;
-    else is_sound = is_sound && step->other == -1;
+    if (step->kind == LATER_OF) is_sound = is_sound && step->other >= 0;
+    else if (step->kind != CALL) is_sound = is_sound && step->other == -1;
+    is_sound = is_sound && step->other >= -1 && step->other < self->attribute_count;
     is_sound = is_sound && step->earliest >= 0 && step->latest <= MOST_MILLISECONDS;
     if (step->kind == ONE_OF || step->kind == UPPER_CASED) is_sound = is_sound && is_tuple_of_bytes(step->texts);
     if (!is_sound) PyErr_SetString(PyExc_ValueError, "no such step");
@@ -273,7 +346,7 @@ static void prepare(SoundRows *self) {
 static int initialise(PyObject *object, PyObject *arguments, PyObject *names) {
     SoundRows *self = (SoundRows *)object;
     PyObject *attributes, *steps;
-    if (self->plan != NULL || (names != NULL && PyDict_GET_SIZE(names))) {
+    if (self->steps != NULL || (names != NULL && PyDict_GET_SIZE(names))) {
         PyErr_SetString(PyExc_TypeError, "SoundRows is made once, of positional arguments");
         return -1;
     }
@@ -293,6 +366,7 @@ static int initialise(PyObject *object, PyObject *arguments, PyObject *names) {
         if (take_step(PyTuple_GET_ITEM(steps, self->step_count), &self->steps[self->step_count], self)) return -1;
     }
     prepare(self);
+    self->is_ready = true;
     return 0;
 }
 
@@ -303,7 +377,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
 
 static int clear(PyObject *object) {
     SoundRows *self = (SoundRows *)object;
-    self->step_count = self->attribute_count = 0;
+    self->is_ready = false;
     Py_CLEAR(self->plan);
     return 0;
 }
@@ -320,7 +394,7 @@ static void deallocate(PyObject *object) {
 }
 
 static PyMethodDef methods[] = {
-    {"encode", (PyCFunction)(void (*)(void))encode, METH_FASTCALL, "The fields of a line's row, and whether each attribute has a column."},
+    {"encode", (PyCFunction)(void (*)(void))encode, METH_FASTCALL, "The fields of a line's row, and the attributes that no column takes."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -349,7 +423,7 @@ PyMODINIT_FUNC PyInit_sound_rows(void) {
     if (PyType_Ready(&SoundRowsType)) return NULL;
     PyObject *made = PyModule_Create(&module);
     if (made == NULL) return NULL;
-    if (PyModule_AddIntConstant(made, "VERSION", VERSION) || PyModule_AddObjectRef(made, "SoundRows", (PyObject *)&SoundRowsType)) {
+    if (PyModule_AddStringConstant(made, "SOURCES", SOURCES) || PyModule_AddObjectRef(made, "SoundRows", (PyObject *)&SoundRowsType)) {
         Py_DECREF(made);
         return NULL;
     }

@@ -1,18 +1,23 @@
 /* One step: the field of a column, from the content of its attribute's value. */
 
 #pragma once
-#include "json.h"
+#include "values.h"
 
-/* In the order of `Kind` in __init__.py. */
-typedef enum { CONSTANT, CALL, UUID, TEXT, UUID_AS_TEXT, ONE_OF, UPPER_CASED, BOOLEAN, TIMESTAMP, LATER_OF, JSONB, KINDS } Kind;
+/* What a step does. `plan.py` names it, so that a number stands nowhere else. */
+#define EACH_KIND(KIND)                                                                                                                \
+    KIND(CONSTANT) KIND(CALL) KIND(UUID) KIND(TEXT) KIND(UUID_AS_TEXT) KIND(ONE_OF) KIND(UPPER_CASED) KIND(BOOLEAN) KIND(TIMESTAMP)   \
+    KIND(LATER_OF) KIND(JSONB)
+#define AS_MEMBER(kind) kind,
+typedef enum { EACH_KIND(AS_MEMBER) KINDS } Kind;
+extern const char *const KIND_NAMES[KINDS];
 
 typedef struct {
-    int kind;
-    Py_ssize_t attribute, other;           /* numbers of attributes; `other` is that of LATER_OF */
+    Kind kind;
+    Py_ssize_t attribute, other;           /* numbers of attributes; `other` is that of LATER_OF, or of a CALL of two */
     PyObject *if_missing, *missing_notice; /* bytes or None: not sure; a notice or None */
     PyObject *notice;                      /* of what is stored though it is not as expected; None: nothing to say, or not sure */
     PyObject *texts;                       /* a tuple of bytes; ONE_OF: those that there are; UPPER_CASED: those that are known */
-    PyObject *to_field;                    /* CALL: (the value's JSON or None, notices) -> field, or None: not sure */
+    PyObject *to_field;                    /* CALL: (JSON or None, JSON of `other` or None, notices) -> field, or None: not sure */
     long long earliest, latest;            /* milliseconds */
 } Step;
 
@@ -22,79 +27,8 @@ typedef struct {
     size_t begin, size;   /* in the row */
     PyObject *notice;     /* borrowed of the step, or NULL */
     int64_t microseconds; /* LATER_OF: the later one so far */
-    Text json;            /* CALL: the value */
+    Text json, other;     /* CALL: the values, or without bytes */
 } Made;
 
-static Outcome put_uuid(Row *row, const Step *step, Made *made, Reader *reader) {
-    Text text;
-    unsigned char uuid[16];
-    TRY(read_plain(reader, &text));
-    if (text.size == 0 && step->notice != Py_None) {
-        made->notice = step->notice;
-        return put(row, "\xff\xff\xff\xff", 4);
-    }
-    if (!read_uuid(text, uuid)) return NOT_SURE;
-    TRY(put(row, "\0\0\0\x10", 4));
-    return put(row, uuid, sizeof uuid);
-}
-
-static bool is_one_of(PyObject *texts, Text text) {
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(texts); index++) {
-        PyObject *one = PyTuple_GET_ITEM(texts, index);
-        if ((size_t)PyBytes_GET_SIZE(one) == text.size && memcmp(PyBytes_AS_STRING(one), text.bytes, text.size) == 0) return true;
-    }
-    return false;
-}
-
-/* A text, with what is special in some kinds of it. */
-static Outcome put_text(Row *row, const Step *step, Made *made, Reader *reader) {
-    unsigned char uuid[16];
-    size_t begin = row->size;
-    TRY(put(row, "\0\0\0\0", 4));
-    TRY(put_string(row, reader, false));
-    TRY(set_length_since(row, begin));
-    Text text = {row->bytes + begin + 4, row->size - begin - 4};
-    switch (step->kind) {
-        case ONE_OF: return is_one_of(step->texts, text) ? DONE : NOT_SURE;
-        case UUID_AS_TEXT:
-            if (!read_uuid(text, uuid)) made->notice = step->notice;
-            return DONE;
-        case UPPER_CASED:
-            if (text.size == 0) return NOT_SURE;
-            for (unsigned char *at = row->bytes + begin + 4; at < row->bytes + row->size; at++) {
-                if (*at >= 'a' && *at <= 'z') *at -= 0x20;
-            }
-            if (!is_one_of(step->texts, text)) made->notice = step->notice;
-            return DONE;
-        default: return DONE;
-    }
-}
-
-static Outcome put_boolean_field(Row *row, Reader *reader) {
-    if (expect_word(reader, "true") == DONE) return put(row, "\0\0\0\1\1", 5);
-    TRY(expect_word(reader, "false"));
-    return put(row, "\0\0\0\1\0", 5);
-}
-
-static Outcome do_step(Row *row, const Step *step, Made *made, Reader *reader, Text tag) {
-    int64_t microseconds;
-    switch (step->kind) {
-        case CALL: return skip_value(reader);
-        case JSONB: {
-            size_t begin = row->size;
-            TRY(put(row, "\0\0\0\0\1", 5)); /* the length, when it is known, and the version */
-            TRY(put_content(row, reader, tag, 0));
-            return set_length_since(row, begin);
-        }
-        case TIMESTAMP:
-        case LATER_OF:
-            if (!is(tag, "N")) return NOT_SURE;
-            TRY(read_microseconds(reader, step->earliest, step->latest, &microseconds));
-            if (step->kind == TIMESTAMP) return put_timestamptz(row, microseconds);
-            if (!made->is_made || microseconds > made->microseconds) made->microseconds = microseconds;
-            return DONE;
-        case BOOLEAN: return is(tag, "BOOL") ? put_boolean_field(row, reader) : NOT_SURE;
-        case UUID: return is(tag, "S") ? put_uuid(row, step, made, reader) : NOT_SURE;
-        default: return is(tag, "S") ? put_text(row, step, made, reader) : NOT_SURE;
-    }
-}
+/* The field of a column whose attribute's value has this tag; of LATER_OF the later time so far, of CALL nothing yet. */
+Outcome do_step(Row *row, const Step *step, Made *made, Reader *reader, Text tag);
