@@ -8,26 +8,34 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import re
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Final
 
 from pipeline.commands.command_objects import ExitCode
 from pipeline.commands.parser import make_parser
 from pipeline.console import PlainConsole
-from pipeline.engines.farewell import INTERRUPTED, RESUME, told_to_end
-from pipeline.engines.garbage import leave_it_at_the_end
+from pipeline.engines.ending import INTERRUPTED, RESUME, told_to_end
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
 from pipeline.logs import configure_logging
 from pipeline.places import StorageFailed
+
+_COLLECT_EVERY: Final = 50_000  # new objects
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
     arguments, beam_arguments = make_parser().parse_known_args(argv)
     configure_logging(arguments.log_level)
-    leave_it_at_the_end()
+    # Beam brings some hundred thousand objects, and all of them stay: to go through them again and again while it is imported, and once
+    # more at the end, takes half a second.
+    gc.set_threshold(_COLLECT_EVERY)
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     console = PlainConsole()
     try:
         with told_to_end():

@@ -7,8 +7,6 @@ import pkgutil
 import pipeline
 
 for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
-    if module.name == "pipeline.engines.worker_imports":
-        continue  # which silences the process that imports it
     importlib.import_module(module.name)
 gc.collect()
 gc.freeze()  # so that no fork goes through, and copies, what all have

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from pipeline.commands.command_objects import ExitCode, aws_settings, find_database, print_json, refuse_leftovers, submission_of
 from pipeline.console import PlainConsole
-from pipeline.engines.garbage import importing_beam
 from pipeline.errors import Refused
 from pipeline.job.begun_loads import CheckOptions
 from pipeline.outcome import check_terminal
@@ -23,8 +22,7 @@ from transforms.table import Unmapped
 
 def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/commands/validate.py`."""
-    with importing_beam():
-        from pipeline.commands.validate import ValidateOptions, emit_script, validate  # noqa: PLC0415
+    from pipeline.commands.validate import ValidateOptions, emit_script, validate  # noqa: PLC0415
 
     if arguments.json:
         console = PlainConsole(stderr=True)
@@ -64,8 +62,7 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
 
 def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
     """See `pipeline/commands/rollback.py`."""
-    with importing_beam():
-        from pipeline.commands.rollback import RollbackOptions, roll_back  # noqa: PLC0415
+    from pipeline.commands.rollback import RollbackOptions, roll_back  # noqa: PLC0415
 
     if arguments.json:
         console = PlainConsole(stderr=True)

@@ -13,8 +13,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.engines.beam_arguments import option_names
-from pipeline.engines.submission import Submission
+from pipeline.engines.arguments import Submission, option_names
 from pipeline.errors import Refused
 from pipeline.places.place import AwsSettings
 from pipeline.places.storage import OutputFolder

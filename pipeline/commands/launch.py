@@ -15,8 +15,7 @@ from rich.console import Console
 
 from pipeline.commands.migrate import MigrateOptions, begin, committed_before, splits_to_do
 from pipeline.commands.run_id import new_run_id
-from pipeline.engines.engine import send_pipeline
-from pipeline.engines.submission import RemoteJob
+from pipeline.engines.run import RemoteJob, send_pipeline
 from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.equation import prove
 from pipeline.job.gate import pass_gate

@@ -11,10 +11,8 @@ from functools import partial
 from rich.console import Console
 
 from pipeline.commands.run_id import new_run_id
-from pipeline.engines.beam_arguments import option_names
-from pipeline.engines.garbage import importing_beam
+from pipeline.engines.arguments import WorkerLimit, option_names
 from pipeline.engines.runners import planned_workers, prepare_workers, worker_count, worker_limit
-from pipeline.engines.submission import WorkerLimit
 from pipeline.errors import Refused
 from pipeline.job.begun_loads import BegunLoad, CheckOptions
 from pipeline.job.equation import prove
@@ -132,7 +130,7 @@ def begin(options: MigrateOptions, run_id: str, console: Console) -> tuple[list[
     print_warnings(console, checked.findings)
     prepared, database = _prepare(options, checked.planned, run_id)
     largest = max((one.export.usual_items(one.export.items) for one in prepared if one.plan.load.finished_at is None), default=0)
-    prepare_workers(options.beam_arguments, largest, options.split_size.most)
+    prepare_workers(options.beam_arguments, largest, options.split_size.most, "pipeline.job.graph")
     return prepared, database, checked.findings
 
 
@@ -188,9 +186,8 @@ def _run_load(
     prepared: BegunLoad, splits: Sequence[Split], loaded_before: int, options: MigrateOptions, run_folder: OutputFolder, console: Console
 ) -> None:
     """The job. Beam takes a second to import, and a load that is finished does without."""
-    with importing_beam():
-        from pipeline.engines.engine import run_pipeline  # noqa: PLC0415
-        from pipeline.job.graph import define_pipeline  # noqa: PLC0415
+    from pipeline.engines.run import run_pipeline  # noqa: PLC0415
+    from pipeline.job.graph import define_pipeline  # noqa: PLC0415
 
     plan = prepared.plan
     items = sum(split.items for split in splits)

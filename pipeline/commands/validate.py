@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.commands.run_id import new_run_id
-from pipeline.engines.engine import run_pipeline
+from pipeline.engines.run import run_pipeline
 from pipeline.engines.runners import worker_count
 from pipeline.errors import Refused
 from pipeline.job.begun_loads import BegunLoad, CheckOptions, find_begun_loads

@@ -1,23 +1,22 @@
 """Which runner a command's job goes to, and what follows from that before there is a job.
 
-`--runner=DirectRunner`, and no runner at all, mean this machine, see `engine.py`. Beam reads its options, and takes a second to be
-imported: a command that was given none of them does not ask it.
+`--runner=DirectRunner`, and no runner at all, mean this machine, see `run.py`. Beam takes a second to be imported: it is asked for what its
+own parser alone knows, and a command that was given none of its options does not ask it.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from pipeline.engines import dataflow_submission
-from pipeline.engines.beam_arguments import given_number, is_given, option_names
-from pipeline.engines.dataflow_connections import connections_each, planned_connections
-from pipeline.engines.dataflow_options import TEMPLATE
-from pipeline.engines.fork_server import get_ready
-from pipeline.engines.submission import Submission, WorkerLimit
+from pipeline.engines.arguments import USUAL_LIMIT, Submission, WorkerLimit, given_number, given_values, is_given, option_names
+from pipeline.engines.dataflow import TEMPLATE, connections_each, planned_connections, ready_for_dataflow
+from pipeline.engines.forked_workers import prepare
 from pipeline.errors import Refused
 
 # Starting worker processes takes a second or two; below this many items one process is done sooner.
@@ -45,16 +44,17 @@ class Runner:
     """`--direct_num_workers`, where it is given; 0 means one a processor."""
 
 
-_USUAL: Final = Runner(RunnerKind.LOCAL)
-
-
 def runner_of(beam_arguments: Sequence[str]) -> Runner:
-    """Where a job with these arguments runs."""
-    if not beam_arguments:
-        return _USUAL
-    from pipeline.engines.beam_options import read_runner  # noqa: PLC0415 - Beam takes long to import
-
-    return read_runner(tuple(beam_arguments))
+    """Where a job with these arguments runs. `[local]` and `[auto]` are Flink within Beam's own job server, and no cluster."""
+    name = (given_values(beam_arguments, "runner") or ["DirectRunner"])[-1].lower()
+    master = (given_values(beam_arguments, "flink_master") or ["[auto]"])[-1]
+    if name == "directrunner":
+        return Runner(RunnerKind.LOCAL, workers=given_number(beam_arguments, "direct_num_workers"))
+    if name == "dataflowrunner":
+        return Runner(RunnerKind.DATAFLOW)
+    if name == "flinkrunner" and not master.startswith("["):
+        return Runner(RunnerKind.FLINK, flink_master=master)
+    return Runner(RunnerKind.OTHER)
 
 
 def is_dataflow(beam_arguments: Sequence[str]) -> bool:
@@ -93,10 +93,10 @@ def planned_workers(beam_arguments: Sequence[str], items: int, splits: int) -> i
     return runner.workers or os.cpu_count() or 1
 
 
-def prepare_workers(beam_arguments: Sequence[str], items: int, splits: int) -> None:
-    """Have worker processes at hand for a load of this size, if it is worth any; returns at once."""
+def prepare_workers(beam_arguments: Sequence[str], items: int, splits: int, *modules: str) -> None:
+    """Have worker processes with these modules at hand for a load of this size, if it is worth any; returns at once."""
     if runner_of(beam_arguments).kind is RunnerKind.LOCAL and (planned_workers(beam_arguments, items, splits) or 1) > 1:
-        get_ready()
+        prepare(modules)
 
 
 def worker_limit(beam_arguments: Sequence[str]) -> WorkerLimit:
@@ -107,7 +107,7 @@ def worker_limit(beam_arguments: Sequence[str]) -> WorkerLimit:
         case RunnerKind.FLINK:
             return WorkerLimit("parallelism")
         case _:
-            return WorkerLimit("direct_num_workers")
+            return USUAL_LIMIT
 
 
 def _cores() -> int:
@@ -135,8 +135,6 @@ def unknown_arguments(arguments: Sequence[str]) -> list[str]:
     """
     if not arguments:
         return []
-    from pipeline.engines.beam_options import is_in_memory, unknown_to_beam  # noqa: PLC0415 - Beam takes long to import
-
     of_beams_s3 = sorted({argument.partition("=")[0] for argument in arguments if argument.startswith("--s3_")})
     if of_beams_s3:
         # Beam shows its options in logs and keeps them with the job.
@@ -147,10 +145,10 @@ def unknown_arguments(arguments: Sequence[str]) -> list[str]:
         raise Refused([message])
     if runner_of(arguments).kind is not RunnerKind.LOCAL:
         return []
-    if not is_in_memory(arguments):
+    if set(given_values(arguments, "direct_running_mode")) - {"in_memory"}:
         # Its log would quote items, and --direct_num_workers has processes of its own.
         raise Refused(["--direct_running_mode is not for choosing; --direct_num_workers=N starts N worker processes"])
-    return unknown_to_beam(arguments)
+    return list(_unknown_to_beam(tuple(arguments)))
 
 
 def ready_to_run(given: Submission, *, has_shared_folders: bool, database: str | None, is_url_given: bool) -> Submission:
@@ -160,20 +158,24 @@ def ready_to_run(given: Submission, *, has_shared_folders: bool, database: str |
     """
     runner = runner_of(given.beam_arguments)
     if runner.kind is RunnerKind.DATAFLOW:
-        from pipeline.engines.beam_options import unknown_to_beam  # noqa: PLC0415 - Beam takes long to import
-
-        unknown = option_names(unknown_to_beam(given.beam_arguments))
-        return dataflow_submission.made_ready(given, unknown, has_shared_folders=has_shared_folders, database=database)
+        unknown = option_names(_unknown_to_beam(tuple(given.beam_arguments)))
+        return ready_for_dataflow(given, unknown, has_shared_folders=has_shared_folders, database=database)
     if runner.flink_master is None:
         return given
-    from pipeline.engines import flink_cluster as cluster  # noqa: PLC0415 - so do libraries for HTTP
-    from pipeline.engines import flink_submission as submission  # noqa: PLC0415
-    from pipeline.engines.beam_options import FLINK_VERSIONS  # noqa: PLC0415 - Beam takes long to import
+    from apache_beam.options.pipeline_options import FlinkRunnerOptions  # noqa: PLC0415 - Beam takes long to import
 
-    return submission.made_ready(
-        given,
-        cluster.look_at_cluster(runner.flink_master),
-        FLINK_VERSIONS,
-        has_shared_folders=has_shared_folders,
-        is_url_given=is_url_given,
-    )
+    from pipeline.engines.flink import look_at_cluster, ready_for_flink  # noqa: PLC0415 - so do libraries for HTTP
+
+    cluster, versions = look_at_cluster(runner.flink_master), FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+    return ready_for_flink(given, cluster, versions, has_shared_folders=has_shared_folders, is_url_given=is_url_given)
+
+
+@functools.cache
+def _unknown_to_beam(arguments: tuple[str, ...]) -> Sequence[str]:
+    """The arguments that no options of Beam take."""
+    from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415 - Beam takes long to import
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    for options in (PipelineOptions, *PipelineOptions.__subclasses__()):
+        options._add_argparse_args(parser)  # noqa: SLF001 - Beam's own way of adding to a parser, under this name for its subclasses
+    return parser.parse_known_args(list(arguments))[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.engines.beam_arguments import option_names
+from pipeline.engines.arguments import option_names
 from pipeline.errors import Refused
 from pipeline.job.loading import LoadPlan
 from pipeline.ledger.loads import Load, is_ledger_ours, ledger_exists, version_problems

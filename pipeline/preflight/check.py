@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.engines.submission import WorkerLimit
+from pipeline.engines.arguments import WorkerLimit
 from pipeline.errors import Refused
 from pipeline.places import Storage
 from pipeline.places.storage import OutputFolder

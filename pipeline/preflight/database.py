@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.filesize import decimal
 
-from pipeline.engines.submission import USUAL_LIMIT, WorkerLimit
+from pipeline.engines.arguments import USUAL_LIMIT, WorkerLimit
 from pipeline.ledger.loads import is_ledger_ours, ledger_exists
 from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
 from pipeline.target.link import Link, Pooling

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.commands.migrate import ExportArgument, MigrateOptions, migrate
-from pipeline.engines.submission import USUAL_LIMIT, WorkerLimit
+from pipeline.engines.arguments import USUAL_LIMIT, WorkerLimit
 from pipeline.errors import Refused
 from pipeline.job.threshold import UNLIMITED
 from pipeline.places import LOCAL_AND_AWS, Storage

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines.flink_cluster import FlinkCluster, host_of, is_cluster, look_at_cluster, url_of
-from pipeline.engines.flink_submission import FlinkJob, made_ready
-from pipeline.engines.submission import Submission
+from pipeline.engines.arguments import Submission
+from pipeline.engines.flink import FlinkCluster, FlinkJob, host_of, look_at_cluster, ready_for_flink, url_of
+from pipeline.engines.runners import RunnerKind, runner_of
 from pipeline.errors import Refused
 from pipeline.places.storage import OutputFolder
 from pipeline.source.given import ExportArgument
 
-HERE = FlinkCluster("http://localhost:8081", "1.19", (2, 2), is_here=True, begins_again=True, told={"job_endpoint": "localhost:1"})
-ELSEWHERE = FlinkCluster("http://flink:8081", "1.19", (2, 2), is_here=False, begins_again=True, told={"job_endpoint": "flink:1"})
+HERE = FlinkCluster("http://localhost:8081", "1.19", (2, 2), is_here=True, begins_again=True, job_options={"job_endpoint": "localhost:1"})
+ELSEWHERE = FlinkCluster("http://flink:8081", "1.19", (2, 2), is_here=False, begins_again=True, job_options={"job_endpoint": "flink:1"})
 IN_S3 = Submission([], [ExportArgument(None, "s3://bucket/export")], OutputFolder("s3://bucket/out"))
 ON_DISK = Submission([], [ExportArgument("table", "export")], OutputFolder("out"))
 
 
 def ready(given: Submission, cluster: FlinkCluster, *, shared: bool = False, url: bool = False) -> Submission:
-    return made_ready(given, cluster, ["1.19", "2.2"], has_shared_folders=shared, is_url_given=url)
+    return ready_for_flink(given, cluster, ["1.19", "2.2"], has_shared_folders=shared, is_url_given=url)
 
 
 @pytest.mark.parametrize(("cluster", "shared"), [(HERE, False), (ELSEWHERE, True)])
@@ -50,7 +50,7 @@ def test_folders_of_this_machine_are_refused_for_workers_on_others() -> None:
 
 def test_a_flink_that_beam_has_no_job_server_for_is_refused_by_its_version() -> None:
     """Unless there is a job server of another Beam's."""
-    old = FlinkCluster("http://flink:8081", "1.15", (2, 2), is_here=True, begins_again=True, told={})
+    old = FlinkCluster("http://flink:8081", "1.15", (2, 2), is_here=True, begins_again=True, job_options={})
 
     with pytest.raises(Refused, match=r"Flink 1\.15.*1\.19, 2\.2"):
         ready(IN_S3, old)
@@ -58,7 +58,7 @@ def test_a_flink_that_beam_has_no_job_server_for_is_refused_by_its_version() -> 
 
 
 def test_a_flink_that_gives_up_at_once_is_warned_of() -> None:
-    hopeless = FlinkCluster("http://flink:8081", "1.19", (2, 2), is_here=True, begins_again=False, told={"job_endpoint": "flink:1"})
+    hopeless = FlinkCluster("http://flink:8081", "1.19", (2, 2), is_here=True, begins_again=False, job_options={"job_endpoint": "flink:1"})
 
     [warning] = ready(IN_S3, hopeless).warnings
 
@@ -73,7 +73,7 @@ def test_nobody_answering_is_a_refusal() -> None:
 
 def test_addresses() -> None:
     """As people write them, and as Flink does."""
-    assert not is_cluster("[local]")
+    assert runner_of(["--runner=FlinkRunner", "--flink_master=[local]"]).kind is RunnerKind.OTHER
     assert url_of("flink:8081") == "http://flink:8081"
     assert url_of("https://flink/") == "https://flink"
     assert host_of("pekko.tcp://flink@10.0.0.7:41233/user/rpc/taskmanager_0") == "10.0.0.7"

@@ -13,8 +13,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from pipeline.engines.dataflow_options import with_defaults
-from pipeline.engines.engine import run_pipeline, send_pipeline
+from pipeline.engines.dataflow import with_dataflow_defaults
+from pipeline.engines.run import run_pipeline, send_pipeline
 from pipeline.errors import Interrupted, Stopped
 from tests.dataflow_service import IMAGE, DataflowService, options_without_service
 
@@ -60,7 +60,7 @@ def failing(root: beam.Pipeline) -> None:
 
 
 def run(service: DataflowService, folder: Path, define=nothing) -> None:
-    run_pipeline(define, with_defaults(service.options(folder)), 1, "ddb2pg-20261123T120000.000-a1b2c3-medzen-video-sessions")
+    run_pipeline(define, with_dataflow_defaults(service.options(folder)), 1, "ddb2pg-20261123T120000.000-a1b2c3-medzen-video-sessions")
 
 
 def test_a_job_is_waited_for(service: DataflowService, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_job_is_waited_for(service: DataflowService, tmp_path: Path) -> None:
 
 def test_a_template_holds_the_settings_that_a_job_needs(tmp_path: Path) -> None:
     """Our image and nothing staged beside it, one thread a process, a machine of a known size, batch, and no main session."""
-    options = with_defaults([*options_without_service(tmp_path), "--dataflow_endpoint=http://localhost:1", "--max_num_workers=3"])
+    options = with_dataflow_defaults([*options_without_service(tmp_path), "--dataflow_endpoint=http://localhost:1", "--max_num_workers=3"])
 
     sent = send_pipeline(nothing, [*options, f"--template_location={tmp_path / 'job.json'}"], "ddb2pg-table")
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.engines.beam_arguments import given_values
-from pipeline.engines.dataflow_connections import connections_each, planned_connections
-from pipeline.engines.dataflow_job import DataflowJob, job_name
-from pipeline.engines.dataflow_options import with_defaults
-from pipeline.engines.dataflow_submission import made_ready
+from pipeline.engines.arguments import Submission, given_values
+from pipeline.engines.dataflow import (
+    DataflowJob,
+    connections_each,
+    dataflow_name,
+    planned_connections,
+    ready_for_dataflow,
+    with_dataflow_defaults,
+)
 from pipeline.engines.runners import planned_workers, ready_to_run, worker_limit
-from pipeline.engines.submission import Submission
 from pipeline.errors import Refused
 from pipeline.places.storage import OutputFolder
 from pipeline.preflight.database import Limit, connection_findings, limit_findings
@@ -127,7 +130,7 @@ def test_options_that_make_no_sense_for_a_load_are_refused(argument: str) -> Non
     ],
 )
 def test_connections_are_machines_times_processes_times_threads(more: list[str], each: int | None, connections: int | None) -> None:
-    arguments = with_defaults([*SOUND, *more])
+    arguments = with_dataflow_defaults([*SOUND, *more])
 
     assert connections_each(arguments) == each
     assert planned_connections(arguments) == connections
@@ -135,7 +138,7 @@ def test_connections_are_machines_times_processes_times_threads(more: list[str],
 
 
 def test_too_many_connections_are_a_problem_with_the_number_that_would_do() -> None:
-    limit = worker_limit(with_defaults([*SOUND, "--machine_type=n2-standard-8"]))
+    limit = worker_limit(with_dataflow_defaults([*SOUND, "--machine_type=n2-standard-8"]))
 
     [finding] = limit_findings([Limit("the server", 60, 20)], 80, limit)
 
@@ -149,7 +152,7 @@ def test_no_limit_at_all_is_a_warning_with_one_to_set(database: Database, monkey
     monkeypatch.setenv("OF_TEST", database.url)
     reference = DatabaseReference("env:OF_TEST")
     link = look_at_link(reference, 2)
-    limit = worker_limit(with_defaults(SOUND))
+    limit = worker_limit(with_dataflow_defaults(SOUND))
     with Session(reference) as session:
         [finding] = session.transact(lambda cursor: list(connection_findings(cursor, link, None, limit)))
 
@@ -159,7 +162,7 @@ def test_no_limit_at_all_is_a_warning_with_one_to_set(database: Database, monkey
 
 @pytest.mark.parametrize("name", ["ddb2pg-20261123T1.5-a1-MedZen.video_sessions", "x--"])
 def test_names_are_those_that_dataflow_takes(name: str) -> None:
-    assert job_name(name) in ("ddb2pg-20261123t1-5-a1-medzen-video-sessions", "x")
+    assert dataflow_name(name) in ("ddb2pg-20261123t1-5-a1-medzen-video-sessions", "x")
 
 
 def test_errors_that_are_bugs_here_are_not_told_as_the_service_s() -> None:
@@ -174,7 +177,7 @@ def test_the_runner_needs_packages_of_google(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
     with pytest.raises(Refused, match=r"pip install 'ddb2pg\[gcp\]'"):
-        made_ready(Submission(SOUND, [], OutputFolder("s3://b/o")), [], has_shared_folders=False, database=SECRET)
+        ready_for_dataflow(Submission(SOUND, [], OutputFolder("s3://b/o")), [], has_shared_folders=False, database=SECRET)
 
 
 def test_values_are_read_in_both_spellings() -> None:

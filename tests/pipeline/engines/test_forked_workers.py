@@ -1,13 +1,19 @@
-"""The process that workers are forked from says nothing of its own."""
+"""The process that workers are forked from says nothing of its own, and does not look for garbage in their place."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import apache_beam as beam
+
+from pipeline.engines.run import run_pipeline
+
+ROOT = Path(__file__).parents[3]
 # As Beam without the packages of Google: a warning to the root logger, which nobody has told where to.
 _LOUD = """
 import logging, pathlib, sys, warnings
@@ -17,15 +23,15 @@ print("and words", file=sys.stderr)
 pathlib.Path(__file__).with_suffix(".imported").touch()
 """
 _PROGRAM = """
-import multiprocessing
-from pipeline.engines import fork_server
+import sys
+from pipeline.engines.forked_workers import prepare
 
 if __name__ == "__main__":
-    multiprocessing.get_context("forkserver").set_forkserver_preload([*fork_server.PRELOADED, "loud"])
-    context = fork_server.get_ready()
+    context = prepare(["loud"])
     process = context.Process(target=print, args=[type(context).__name__])
     process.start()
     process.join()
+    sys.stderr.write("its own words")
 """
 
 
@@ -45,4 +51,21 @@ def test_what_is_said_at_imports_before_workers_are_forked_stays_unsaid(tmp_path
     )
 
     assert (tmp_path / "loud.imported").exists()
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "ForkServerContext", "")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "ForkServerContext", "its own words")
+
+
+def test_a_worker_collects_its_own_garbage(tmp_path: Path) -> None:
+    """But not among what was imported before it was forked."""
+
+    def define(root: beam.Pipeline) -> None:
+        note = partial(_note, told=tmp_path / "told")
+        _ = root | beam.Create([1], reshuffle=False) | beam.Reshuffle() | beam.Map(note)
+
+    run_pipeline(define, [], 2, "ddb2pg-garbage")
+
+    enabled, imported = (tmp_path / "told").read_text().split()
+    assert (enabled, int(imported) > 100_000) == ("True", True)
+
+
+def _note(_element: int, told: Path) -> None:
+    told.write_text(f"{gc.isenabled()} {gc.get_freeze_count()}")

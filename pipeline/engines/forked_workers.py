@@ -1,0 +1,137 @@
+"""Worker processes of this machine, forked from one process that has imported Beam. It leans on what is private to Beam and to Python.
+
+Beam's own way, `SubprocessSDKEnvironment`, starts a new Python for each worker, and again for each table's pipeline; each imports Beam,
+which takes a second of CPU.
+
+`ForkedWorkerHandler` does as Beam's `SubprocessSdkWorkerHandler`; `ending.py` listens to its words ("Worker subprocess exited ...", in a
+thread named run_worker). Should a new Beam not take it: give FnApiRunner Beam's own environment, and remove this file.
+
+Beam is imported within functions only, so that a command can have the other process begin to import it before it does so itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.context import ForkServerContext, SpawnContext
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from apache_beam.transforms.environments import Environment
+
+_BEAM: Final = "apache_beam.runners.worker.sdk_worker_main"
+_FORKING: Final = multiprocessing.get_context("forkserver")
+_SPAWNING: Final = multiprocessing.get_context("spawn")
+_starting: Final = threading.Lock()
+
+
+def prepare(modules: Iterable[str] = ()) -> ForkServerContext | SpawnContext:
+    """Begin to import Beam, these modules, and what of ours this process has imported, in another process; returns at once.
+
+    Gives what starts processes that have them.
+    """
+    ours = [name for name in sys.modules if name.startswith(("pipeline.", "transforms.")) and not name.endswith("__main__")]
+    with _starting, _no_standard_error():  # what libraries say when they are imported is said, or silenced, by this process
+        _FORKING.set_forkserver_preload([_BEAM, *ours, *modules])
+        try:
+            multiprocessing.forkserver.ensure_running()
+        except OSError:
+            # Its socket is a temporary file, whose path may be too long for a socket.
+            return _SPAWNING
+        return _FORKING
+
+
+@contextmanager
+def _no_standard_error() -> Iterator[None]:
+    """A process that is started within has none."""
+    ours = os.dup(2)
+    try:
+        _silence()
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
+
+
+def _silence() -> None:
+    """From now on standard error of this process goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def _be_a_worker(environment: Mapping[str, str]) -> None:
+    """What such a process does: what Beam's own worker does, in this environment."""
+    # What Beam writes there may quote items; its log comes to the command's process anyhow.
+    _silence()
+    os.environ.clear()
+    os.environ.update(environment)
+    from apache_beam.runners.worker import sdk_worker_main
+
+    # What is imported lives as long as the worker: no need to go through it, and so to copy it, at every collection.
+    gc.freeze()
+    sdk_worker_main.main([])
+
+
+@functools.cache
+def worker_environment() -> Environment:
+    """Beam's name for such workers, which it knows from now on."""
+    # ruff: noqa: PLC0415
+    import grpc
+    from apache_beam.portability import python_urns
+    from apache_beam.portability.api import beam_fn_api_pb2_grpc, endpoints_pb2
+    from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
+    from apache_beam.runners.portability.local_job_service import BeamFnLoggingServicer
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+    from apache_beam.utils import thread_pool_executor
+    from google.protobuf import json_format, text_format
+
+    def descriptor(address: str) -> str:
+        return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=address)))
+
+    @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
+    class ForkedWorkerHandler(GrpcWorkerHandler):
+        """One worker process, from its start to its end."""
+
+        def __init__(self, _payload: bytes, *arguments: object) -> None:
+            super().__init__(*arguments)
+
+        def start_worker(self) -> None:
+            """Called by Beam, once."""
+            self.worker_thread = threading.Thread(name="run_worker", target=self._run)
+            self.worker_thread.start()
+
+        def stop_worker(self) -> None:
+            """Called by Beam, after it told the worker to end."""
+            self.worker_thread.join()
+
+        def _run(self) -> None:
+            log = grpc.server(thread_pool_executor.shared_unbounded_instance())
+            port = log.add_insecure_port("localhost:0")
+            beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(BeamFnLoggingServicer(), log)
+            log.start()
+            environment = {
+                **os.environ,
+                "CONTROL_API_SERVICE_DESCRIPTOR": descriptor(self.control_address),
+                "LOGGING_API_SERVICE_DESCRIPTOR": descriptor(f"localhost:{port}"),
+                "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
+                "WORKER_ID": self.worker_id,
+            }
+            try:
+                process = prepare().Process(target=_be_a_worker, args=(environment,), daemon=True)
+                process.start()
+                process.join()
+                if process.exitcode:
+                    message = f"Worker subprocess exited with return code {process.exitcode}"
+                    raise RuntimeError(message)
+            finally:
+                log.stop(0)
+
+    return SubprocessSDKEnvironment.from_command_string(command_string="forked")
