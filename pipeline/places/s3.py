@@ -109,13 +109,10 @@ class S3Place:
             tries += 1
             try:
                 return cast("dict[str, Any]", getattr(self._client(uri), operation)(**arguments, **owner))
-            except (ClientError, BotoCoreError) as error:
+            except (ClientError, BotoCoreError, RecursionError) as error:
                 cause = _cause_of(error, uri, is_writing=is_writing)
                 if tries == _ASKS or not isinstance(cause, _PassingFailure):
                     raise cause from None
-            except RecursionError:
-                # botocore follows a redirect that does not name its region for ever.
-                raise StorageFailed(f"{uri}: {_ELSEWHERE}") from None
             _wait(tries)
 
     def _client(self, uri: str) -> Any:
@@ -305,8 +302,11 @@ class _PassingFailure(StorageFailed):
     """One that may be over in a moment: asking again is worth while."""
 
 
-def _cause_of(error: ClientError | BotoCoreError, uri: str, *, is_writing: bool) -> Exception:
+def _cause_of(error: Exception, uri: str, *, is_writing: bool) -> Exception:
     """What to raise in place of botocore's error: `FileNotFoundError`, `ChangedFile`, or `StorageFailed` with what to do."""
+    # botocore follows a redirect that does not name its region until the stack is full; what it sends may wrap that.
+    if isinstance(error, RecursionError) or isinstance(getattr(error, "kwargs", {}).get("error"), RecursionError):
+        return StorageFailed(f"{uri}: {_ELSEWHERE}")
     code = error_code(error)
     if code in ("NoSuchKey", "404"):
         return FileNotFoundError(2, "there is no such object", uri)
@@ -319,7 +319,7 @@ def _cause_of(error: ClientError | BotoCoreError, uri: str, *, is_writing: bool)
     return (_PassingFailure if is_passing else StorageFailed)(f"{uri}: {sentence.format(bucket=_split(uri)[0], code=code)}")
 
 
-def _sentence(code: str, error: ClientError | BotoCoreError) -> str:
+def _sentence(code: str, error: Exception) -> str:
     if code.startswith("KMS") or (_SENTENCES.get(code) == _DENIED and "kms" in str(error).lower()):
         return _NO_KEY
     if not code:

@@ -27,7 +27,7 @@ _LOOKED_UP: Final[dict[DatabaseReference, str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReference:
-    """A reference as `pipeline/secrets/` knows them; the region is for an AWS secret that is given by its name."""
+    """A reference as `pipeline/places/secrets.py` knows them; the region is for an AWS secret that is given by its name."""
 
     text: str
     aws_region: str | None = None
