@@ -71,8 +71,7 @@ setup(
     package_data={
         "transforms.native": ["*.pyi", "*.h"],
         "pipeline.sql": ["*.sql"],
-        "pipeline.outcome": ["*.json"],
-        "pipeline.outcome.page": ["template/*"],
+        "pipeline.outcome": ["*.json", "template/*"],
     },
     install_requires=BASE,
     extras_require={"embedded": EMBEDDED, "gcp": GCP, "test": TEST},

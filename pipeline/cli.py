@@ -16,12 +16,12 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.commands.command_objects import ExitCode
 from pipeline.commands.parser import make_parser
 from pipeline.console import PlainConsole
 from pipeline.engines.ending import INTERRUPTED, RESUME, told_to_end
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
 from pipeline.logs import configure_logging
+from pipeline.outcome.verdict import ExitCode
 from pipeline.places import StorageFailed
 
 _COLLECT_EVERY: Final = 50_000  # new objects

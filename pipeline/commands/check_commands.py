@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.commands.command_objects import ExitCode, aws_settings, find_database, print_json, refuse_leftovers, submission_of
+from pipeline.commands.command_objects import aws_settings, find_database, refuse_leftovers, submission_of
 from pipeline.console import PlainConsole
 from pipeline.errors import Refused
 from pipeline.job.begun_loads import CheckOptions
-from pipeline.outcome import check_terminal
-from pipeline.outcome.files import print_report, write_report
+from pipeline.outcome.report import end_run
+from pipeline.outcome.verdict import ExitCode
 from pipeline.places import Storage
-from pipeline.records.kinds import RecordKind
 from transforms.table import Unmapped
 
 # -- validate ------------------------------------------------------------------------------------------------------------------------------
@@ -30,31 +31,18 @@ def run_validate(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     if arguments.emit_sql:
         if arguments.repair or arguments.show_values or arguments.requests:
             raise Refused(["--emit_sql writes a script and compares nothing; leave out --repair, --show_values and --requests"])
-        check_terminal.print_emitted(console, arguments.emit_sql, emit_script(options.check, arguments.emit_sql))
+        _print_emitted(console, arguments.emit_sql, emit_script(options.check, arguments.emit_sql))
         return ExitCode.DONE
-    validated = validate(options, console)
-    results, requests = validated.tables, validated.requests
-    if not all(result.is_whole for result in results):
-        exit_code = ExitCode.FAILED
-    else:
-        is_all_well = (
-            all(result.is_equal for result in results)
-            and not any(check.is_failed for check in validated.checks)
-            and all(request.is_as_expected for request in requests or ())
-        )
-        exit_code = ExitCode.DONE if is_all_well else ExitCode.DIFFERENCES
-    check_terminal.print_validation_summary(console, results)
-    check_terminal.print_sql_checks(console, validated.checks)
-    write_report(validated.run_folder, exit_code, results, validated.facts, checks=validated.checks, requests=requests)
+    return end_run(console, *validate(options, console), as_json=arguments.json)
+
+
+def _print_emitted(console: Console, path: Path, rows: int) -> None:
+    """Where the script is, and what it is."""
+    console.print(f"checks         {path}")
     console.print(
-        f"mismatches     {validated.run_folder / RecordKind.MISMATCHES}"
-        if any(result.mismatches for result in results)
-        else "no mismatches"
+        f"  IT HOLDS PATIENT DATA: the values of {rows:,} rows; only you can read it, delete it when it has been run", style="bold yellow"
     )
-    print_report(console, validated.run_folder)
-    if arguments.json:
-        print_json(results if requests is None else {"tables": results, "requests": requests})
-    return exit_code
+    console.print(f'run it         psql "$DATABASE_URL" -q -f {shlex.quote(str(path))}')
 
 
 # -- rollback ------------------------------------------------------------------------------------------------------------------------------
@@ -67,23 +55,7 @@ def run_rollback(arguments: argparse.Namespace, beam_arguments: Sequence[str], c
     if arguments.json:
         console = PlainConsole(stderr=True)
     options = RollbackOptions(_check_options(arguments, beam_arguments), is_dry=not arguments.yes)
-    run_folder, results, facts = roll_back(options, console)
-    if any(result.problems for result in results):
-        exit_code = ExitCode.FAILED
-    else:
-        exit_code = ExitCode.DIFFERENCES if any(result.kept for result in results) else ExitCode.DONE
-    write_report(run_folder, exit_code, results, facts)
-    console.print(
-        f"discrepancies  {run_folder / RecordKind.DISCREPANCIES}" if any(result.kept for result in results) else "no discrepancies"
-    )
-    print_report(console, run_folder)
-    if all(result.is_finished for result in results):
-        console.print("all of it is rolled back: there is nothing left to do")
-    elif not arguments.yes:
-        console.print("nothing was deleted: the same command with --yes does it", style="bold yellow")
-    if arguments.json:
-        print_json(results)
-    return exit_code
+    return end_run(console, *roll_back(options, console), as_json=arguments.json)
 
 
 # -- of both -------------------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
@@ -22,16 +21,6 @@ from pipeline.target import embedded
 from pipeline.target.database_url import DatabaseReference, keep_given_url
 
 _DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
-
-
-class ExitCode(IntEnum):
-    """What the shell is told."""
-
-    DONE = 0
-    FAILED = 1
-    REFUSED = 2
-    DEAD_LETTERS = 3
-    DIFFERENCES = 3
 
 
 def print_json(facts: object) -> None:

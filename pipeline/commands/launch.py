@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
 
-from pipeline.commands.migrate import MigrateOptions, begin, committed_before, splits_to_do
+from pipeline.commands.migrate import MigrateOptions, begin, committed_before, held_against_export, splits_to_do
 from pipeline.commands.run_id import new_run_id
 from pipeline.engines.run import RemoteJob, send_pipeline
 from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.equation import prove
-from pipeline.job.gate import pass_gate
 from pipeline.job.graph import define_pipeline
 from pipeline.ledger.totals import Totals
-from pipeline.outcome.check_terminal import print_gate
-from pipeline.outcome.result import TableResult
-from pipeline.outcome.terminal import print_not_begun, print_result
+from pipeline.outcome.outcome import Outcome
+from pipeline.outcome.terminal import print_not_begun, print_outcome
 from pipeline.places.output import OutputFolder, make_folder
-from pipeline.records.kinds import RecordKind
 from pipeline.target.session import Session
 
 
@@ -33,7 +30,7 @@ from pipeline.target.session import Session
 class Launched:
     """What came of a launch."""
 
-    results: Sequence[TableResult]
+    outcomes: Sequence[Outcome]
     """Of the tables that earlier launches loaded; the last may not go on if the launch ended there."""
     sent: str | None
     """The table whose job was sent."""
@@ -48,19 +45,19 @@ def launch(options: MigrateOptions, console: Console) -> Launched:
     prepared, _, _ = begin(options, run_id, console)
     run_folder = options.output / run_id
     make_folder(run_folder)
-    results: list[TableResult] = []
+    outcomes: list[Outcome] = []
     for number, load in enumerate(prepared):
         left = [one.plan.table.source for one in prepared[number + 1 :]]
         with Session(options.database) as session:
             done = session.transact(partial(committed_before, plan=load.plan))
         if not _is_loaded(load, done):
-            return Launched(results, load.plan.table.source, _send(load, options, done, run_folder), left)
-        result = _proved(load, options, run_folder, console)
-        results.append(result)
-        if not result.may_go_on:
+            return Launched(outcomes, load.plan.table.source, _send(load, options, done, run_folder), left)
+        outcomes.append(_proved(load, options, run_folder, console))
+        print_outcome(console, outcomes[-1], "migrate")
+        if not outcomes[-1].may_go_on:
             print_not_begun(console, left)
-            return Launched(results, None, None, left)
-    return Launched(results, None, None, [])
+            return Launched(outcomes, None, None, left)
+    return Launched(outcomes, None, None, [])
 
 
 def _is_loaded(load: BegunLoad, done: dict[str, Totals]) -> bool:
@@ -76,14 +73,10 @@ def _send(load: BegunLoad, options: MigrateOptions, done: dict[str, Totals], run
     return send_pipeline(define, options.beam_arguments, f"ddb2pg-{plan.table.source}-{plan.load.migration_microseconds}")
 
 
-def _proved(load: BegunLoad, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> TableResult:
+def _proved(load: BegunLoad, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> Outcome:
     started = time.monotonic()
     with Session(options.database) as session:
-        result = session.transact(
+        outcome = session.transact(
             lambda cursor: prove(cursor, load.plan, load.export, None, load.export.items, time.monotonic() - started),
         )
-    print_result(console, result)
-    if result.is_proved and options.gate is not None:
-        result = replace(result, gate=pass_gate(load, result, options.gate, options.check, run_folder, console))
-        print_gate(console, result.gate, run_folder / RecordKind.MISMATCHES)
-    return result
+    return held_against_export(load, outcome, options, run_folder, console)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -22,19 +22,16 @@ from pipeline.job.loading import LoadPlan
 from pipeline.job.threshold import USUAL, Threshold
 from pipeline.ledger.loads import Load, Validated, create_ledger, find_load, start_load
 from pipeline.ledger.totals import Totals, file_totals, load_totals
-from pipeline.outcome.check_rows import gate_rows
-from pipeline.outcome.check_terminal import print_gate
+from pipeline.outcome.outcome import Outcome, Run
 from pipeline.outcome.progress import shown_progress
-from pipeline.outcome.result import TableResult
-from pipeline.outcome.run_facts import RunFacts, attributes_of
-from pipeline.outcome.terminal import print_not_begun, print_result
+from pipeline.outcome.terminal import print_outcome
 from pipeline.places import Storage
 from pipeline.places.output import OutputFolder, make_folder
 from pipeline.preflight.check import check, table_findings
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.findings import Finding, problems_in
 from pipeline.preflight.terminal import print_warnings
-from pipeline.records.kinds import RecordFormat, RecordKind
+from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits
 from pipeline.source.given import ExportArgument
 from pipeline.source.manifest import Export
@@ -95,8 +92,8 @@ class MigrateOptions:
         }
 
 
-def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, list[TableResult], RunFacts]:
-    """Load all exports; returns the run's folder, the results, the last of which may not go on if the run ended there, and the facts.
+def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, Run]:
+    """Load all exports; returns the run's folder, and what came of it: it ends at the first table that may not go on.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
     preflight are printed; `ddb2pg preflight` shows the facts, too.
@@ -105,20 +102,24 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, li
     prepared, database, findings = begin(options, run_id, console)
     run_folder = options.output / run_id
     make_folder(run_folder)
-    results = []
-    for table in prepared:
-        result = _load_table(table, options, run_folder, console)
-        print_result(console, result)
-        if result.is_proved and options.gate is not None:
-            result = replace(result, gate=pass_gate(table, result, options.gate, options.check, run_folder, console))
-            print_gate(console, result.gate, run_folder / RecordKind.MISMATCHES)
-        results.append(result)
-        if not result.may_go_on:
-            print_not_begun(console, [table.plan.table.source for table in prepared[len(results) :]])
+    tables = [load.plan.table for load in prepared]
+    outcomes = []
+    for load in prepared:
+        outcomes.append(_load_table(load, options, run_folder, console))
+        print_outcome(console, outcomes[-1], "migrate")
+        if not outcomes[-1].may_go_on:
             break
-    checks = {"preflight": [finding.as_check for finding in findings], "gates": gate_rows(results)}
-    attributes = attributes_of([table.plan.table for table in prepared])
-    return run_folder, results, RunFacts("migrate", started_at, database, options.settings, attributes, checks)
+    return run_folder, Run(
+        command="migrate",
+        run_id=run_id,
+        started_at=started_at,
+        database=database,
+        settings=options.settings,
+        attributes={table.source: table.paths for table in tables},
+        outcomes=tuple(outcomes),
+        checks={"preflight": [finding.as_check for finding in findings]},
+        not_begun=tuple(table.source for table in tables[len(outcomes) :]),
+    )
 
 
 def begin(options: MigrateOptions, run_id: str, console: Console) -> tuple[list[BegunLoad], DatabaseFacts, Sequence[Finding]]:
@@ -169,7 +170,7 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> TableResult:
+def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> Outcome:
     plan = prepared.plan
     started = time.monotonic()
     with Session(options.database) as session:
@@ -179,7 +180,17 @@ def _load_table(prepared: BegunLoad, options: MigrateOptions, run_folder: Output
         if splits:
             session.close()  # the workers load, and may need every connection there is
             _run_load(prepared, splits, loaded_before, options, run_folder, console)
-        return session.transact(lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started))
+        outcome = session.transact(
+            lambda cursor: prove(cursor, plan, prepared.export, run_folder, loaded_before, time.monotonic() - started)
+        )
+    return held_against_export(prepared, outcome, options, run_folder, console)
+
+
+def held_against_export(load: BegunLoad, outcome: Outcome, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> Outcome:
+    """The outcome with what the gate found, if it is asked for and the load is proved. Raises `Stopped`."""
+    if outcome.problems or options.gate is None:
+        return outcome
+    return pass_gate(load, outcome, options.gate, options.check, run_folder, console)
 
 
 def _run_load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,7 @@ from pipeline.job.loading import LoadPlan
 from pipeline.job.replay_loader import ReplayLoader
 from pipeline.job.replay_loads import GivenLoad, find_plans, gather
 from pipeline.ledger.totals import Totals, load_totals
-from pipeline.outcome.replay_result import ReplayResult
-from pipeline.outcome.run_facts import RunFacts, read_facts
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin_run
 from pipeline.places import Storage
 from pipeline.places.output import OutputFolder, make_folder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records, form_of
@@ -52,8 +52,8 @@ class ReplayOptions:
         return {"output": str(self.output), "dead_letter_format": self.dead_letter_format}
 
 
-def replay(options: ReplayOptions) -> tuple[OutputFolder, list[ReplayResult], RunFacts]:
-    """Bring in what can be; returns the run's folder, the results, one a load, and the facts.
+def replay(options: ReplayOptions) -> tuple[OutputFolder, Run]:
+    """Bring in what can be; returns the run's folder, and what came of it, an outcome a load.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when it ended early: the same command goes on.
     """
@@ -64,18 +64,18 @@ def replay(options: ReplayOptions) -> tuple[OutputFolder, list[ReplayResult], Ru
         plans = session.transact(
             lambda cursor: find_plans(cursor, loads.values(), options.tables, run_id, options.database, options.storage)
         )
-        facts = read_facts(COMMAND, started_at, session, options.settings, [plan.table for plan in plans.values()])
+        run = begin_run(COMMAND, run_id, started_at, session, options.settings, [plan.table for plan in plans.values()])
         run_folder = options.output / run_id
         make_folder(run_folder)
         replays = {key: _LoadReplay(plan, session, run_folder, options.dead_letter_format) for key, plan in plans.items()}
         for key, one in replays.items():
             for batch in _batches(key, read_items(loads[key].uris, options.storage)):
                 one.bring_in(batch)
-        results = [
+        outcomes = [
             session.transact(lambda cursor, key=key, one=one: one.conclude(cursor, loads[key]))  # type: ignore[misc]
             for key, one in replays.items()
         ]
-        return run_folder, results, facts
+        return run_folder, run.with_outcomes(outcomes)
 
 
 def _batches(load: LoadKey, items: Iterator[GivenItem | str]) -> Iterator[list[GivenItem]]:
@@ -119,7 +119,7 @@ class _LoadReplay:
         self._write(RecordKind.DEAD_LETTERS, batch.dead_letters)
         self._write(RecordKind.NOTICES, batch.notices)
 
-    def conclude(self, cursor: Cursor, given: GivenLoad) -> ReplayResult:
+    def conclude(self, cursor: Cursor, given: GivenLoad) -> Outcome:
         """Close the files, and hold what was done against what was given, the ledger and the target."""
         for kind in OF_A_LOAD:
             self._write(kind, (), is_last=True)
@@ -127,20 +127,30 @@ class _LoadReplay:
         cursor.execute("SET LOCAL statement_timeout = 0")
         totals = load_totals(cursor, self._plan.load.load_id)
         target_rows = count_rows(cursor, self._plan.target)
-        return ReplayResult(
+        load = self._plan.load
+        loaded = f"export {load.export_id}: {totals.items:,} items loaded = {totals.rows:,} rows + {totals.dead_letters:,} dead letters"
+        unread = load.manifest_items - totals.items
+        return Outcome(
             source_table=self._plan.table.source,
-            target_table=self._plan.load.target_table,
-            export_id=self._plan.load.export_id,
-            given=given.items,
-            rows=self._rows,
-            rows_before=self._rows_before,
-            dead_letters=self._dead_letters,
-            dead_letter_codes=dict(self._codes.most_common()),
-            totals=totals,
-            manifest_items=self._plan.load.manifest_items,
-            target_rows=target_rows,
-            seconds=time.monotonic() - self._started,
+            target_table=load.target_table,
+            export_id=load.export_id,
+            counted="dead letter",
+            total=given.items,
+            total_words="given",
+            seen=self._rows + self._rows_before + self._dead_letters,
+            seen_words="tried",
+            parts=(
+                Part("rows", "rows now", self._rows, PartKind.GOOD),
+                Part("rows_before", "rows before", self._rows_before, PartKind.BEFORE),
+                Part("dead_letters", "refused again", self._dead_letters, PartKind.REVIEW),
+            ),
             problems=tuple(self._problems(given, totals, target_rows)),
+            warnings=(f"{unread:,} items are not loaded yet: run migrate again to go on",) if unread > 0 else (),
+            checks=(Check("load", Verdict.FACT, loaded),),
+            tallies={"totals": dataclasses.asdict(totals), "dead_letter_codes": dict(self._codes.most_common())},
+            target_rows=target_rows,
+            done_now=self._rows,
+            seconds=time.monotonic() - self._started,
         )
 
     def _problems(self, given: GivenLoad, totals: Totals, target_rows: int) -> Iterator[str]:

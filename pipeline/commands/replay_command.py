@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.commands.arguments import add_aws, add_command, add_database, add_output
-from pipeline.commands.command_objects import ExitCode, aws_settings, find_database, output_folder, print_json, refuse_leftovers
+from pipeline.commands.command_objects import aws_settings, find_database, output_folder, refuse_leftovers
 from pipeline.console import PlainConsole
 from pipeline.errors import Refused
-from pipeline.outcome.files import print_report, write_report
-from pipeline.outcome.replay_result import print_replay
+from pipeline.outcome.report import end_run
+from pipeline.outcome.terminal import print_outcome
+from pipeline.outcome.verdict import ExitCode
 from pipeline.places import Storage
 from pipeline.records.kinds import RecordFormat
 from pipeline.records.reading import find_dead_letters
@@ -62,18 +63,7 @@ def run_replay(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
         raise Refused([sentence])
     if not files.is_whole_run:
         console.print("warning: the run did not come to its end, so these may not be all of its dead letters", style="bold yellow")
-    run_folder, results, facts = replay(
-        ReplayOptions(files, storage, database, output_folder(arguments), tables, arguments.dead_letter_format)
-    )
-    if any(result.problems for result in results):
-        exit_code = ExitCode.FAILED
-    else:
-        exit_code = ExitCode.DEAD_LETTERS if any(result.dead_letters for result in results) else ExitCode.DONE
-    print_replay(console, results)
-    write_report(run_folder, exit_code, results, facts)
-    left = f"dead letters   {run_folder / 'dead_letters'}" if exit_code is ExitCode.DEAD_LETTERS else "none of them is a dead letter now"
-    console.print(left)
-    print_report(console, run_folder)
-    if arguments.json:
-        print_json(results)
-    return exit_code
+    run_folder, run = replay(ReplayOptions(files, storage, database, output_folder(arguments), tables, arguments.dead_letter_format))
+    for outcome in run.outcomes:
+        print_outcome(console, outcome, run.command)
+    return end_run(console, run_folder, run, as_json=arguments.json)

@@ -33,10 +33,9 @@ from pipeline.ledger.rollbacks import (
     rollback_totals,
 )
 from pipeline.ledger.totals import Totals, refused_files
-from pipeline.outcome.check_results import RollbackResult
-from pipeline.outcome.check_terminal import print_rollback
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin_run
 from pipeline.outcome.progress import shown_progress
-from pipeline.outcome.run_facts import RunFacts, read_facts
+from pipeline.outcome.terminal import print_outcome
 from pipeline.places.output import OutputFolder, make_folder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.kinds import RecordKind
@@ -48,6 +47,10 @@ from pipeline.target.target import Reference, Target, count_rows, find_reference
 from transforms.table import Table
 
 _REPLAYED_FILE: Final = "replayed"
+_HIDDEN: Final = (
+    "row security applies to this role: rows that it hides count as gone here, and with --yes are left for good (not_seen); "
+    "roll back as the table's owner, or as a role with BYPASSRLS, instead"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +77,37 @@ class _Job:
     console: Console
 
 
-def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder, list[RollbackResult], RunFacts]:
-    """Take back all loads, or look what that would do; returns the run's folder, the results and the facts.
+def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder, Run]:
+    """Take back all loads, or look what that would do; returns the run's folder, and what came of it.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
     run_id, started_at = new_run_id(), datetime.now(UTC)
     begun = find_begun_loads(options.check, run_id, _find_load, _problems)
     with Session(options.check.database) as session:
-        facts = read_facts("rollback", started_at, session, options.settings, [load.plan.table for load in begun])
+        run = begin_run("rollback", run_id, started_at, session, options.settings, [load.plan.table for load in begun])
     run_folder = options.check.output / run_id
     make_folder(run_folder)
     if not options.is_dry:
         with Session(options.check.database) as session:
             # All of them first: from here on no run of migrate goes on with any.
             session.transact(lambda cursor: begin_rollbacks(cursor, [load.plan.load.load_id for load in begun]))
-    results = []
+    outcomes = []
     # Rows of a later table may refer to those of an earlier one.
     for load in reversed(begun):
         with Session(options.check.database) as session:
             references = tuple(session.transact(lambda cursor, load=load: find_references(cursor, load.plan.target)))  # type: ignore[misc]
         job = _Job(load, options, references, run_folder / RecordKind.DISCREPANCIES / load.plan.table.source, console)
-        results.append(_roll_back_table(job))
-        print_rollback(console, results[-1])
-    return run_folder, results, facts
+        outcomes.append(_roll_back_table(job))
+        print_outcome(console, outcomes[-1], "rollback", is_dry=_is_to_do(job))
+    # Of loads that are closed already there is nothing that would be done.
+    is_dry = options.is_dry and any(load.plan.load.rolled_back_at is None for load in begun)
+    return run_folder, run.with_outcomes(outcomes, is_dry=is_dry)
+
+
+def _is_to_do(job: _Job) -> bool:
+    """Whether this is a look at what a run would do."""
+    return job.options.is_dry and job.load.plan.load.rolled_back_at is None
 
 
 def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
@@ -128,7 +138,7 @@ def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iter
             )
 
 
-def _roll_back_table(job: _Job) -> RollbackResult:
+def _roll_back_table(job: _Job) -> Outcome:
     load, database = job.load, job.options.check.database
     load_id = load.plan.load.load_id
     started = time.monotonic()
@@ -192,7 +202,7 @@ def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
         run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plan.load_plan.job_name)
 
 
-def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTotals, started: float) -> RollbackResult:
+def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTotals, started: float) -> Outcome:
     """Add up what is in the ledger, and close the load if all of it is done."""
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
@@ -211,12 +221,13 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
         deleted += found.deletable
         gone += found.gone
         kept = _summed(kept, {MismatchKind.DIFFERENT.value: different + len(found.changed)})
-        if not problems and deleted + gone + sum(kept.values()) != totals.rows:
-            problems.append(f"of {totals.rows:,} rows not all were looked at; run the same command again")
     elif not problems and totals.open_items:
         problems.append(f"{totals.open_items:,} dead letters that were brought in later are not rolled back; run the same command again")
     elif not problems and totals.open_chunks:
         problems.append(f"{totals.open_chunks:,} of {totals.chunks:,} chunks are not rolled back; run the same command again")
+    looked_at = deleted + gone + sum(kept.values())
+    if not problems and looked_at != totals.rows:
+        problems.append(f"of {totals.rows:,} rows {looked_at:,} were looked at; run the same command again")
     _tell_replayed(cursor, job, plan, found)
     written = count_records(job.folder)
     if not problems and written != sum(kept.values()):
@@ -224,23 +235,52 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
     is_finished = load.rolled_back_at is not None
     if not plan.is_dry and not problems:
         is_finished = finish_rollback(cursor, load.load_id)
-    return RollbackResult(
+    is_to_do = plan.is_dry and not is_finished
+    target_rows = count_rows(cursor, plan.load_plan.target)
+    sees_all_rows = not plan.load_plan.target.has_row_security
+    warnings = [] if sees_all_rows or is_finished else [_HIDDEN]
+    if is_finished and target_rows:
+        warnings.append(f"the load is closed, but the table still holds {target_rows:,} rows, which keep another load out")
+    elif is_finished and not sees_all_rows:
+        warnings.append("the load is closed, and the table is empty, as far as this role sees: row security hides rows from it")
+    return Outcome(
         source_table=plan.load_plan.table.source,
         target_table=load.target_table,
         export_id=load.export_id,
-        is_dry=plan.is_dry,
-        loaded_rows=totals.rows,
-        deleted=deleted,
-        deleted_now=deleted - before.deleted,
-        gone=gone,
-        kept=kept,
-        is_finished=is_finished,
-        target_rows=count_rows(cursor, plan.load_plan.target),
-        referring=tuple(_qualified(job.references)),
-        sees_all_rows=not plan.load_plan.target.has_row_security,
-        seconds=time.monotonic() - started,
+        counted="row",
+        total=totals.rows,
+        total_words="loaded",
+        seen=looked_at,
+        seen_words="looked at",
+        parts=tuple(_parts(deleted, before.deleted, gone, sum(kept.values()), is_to_do=is_to_do)),
         problems=tuple(problems),
+        warnings=tuple(warnings),
+        checks=tuple(_checks(job, is_to_do=is_to_do, is_emptied=is_finished and not warnings)),
+        tallies={"kept": kept},
+        target_rows=target_rows,
+        done_now=deleted - before.deleted,
+        seconds=time.monotonic() - started,
     )
+
+
+def _parts(deleted: int, deleted_before: int, gone: int, kept: int, *, is_to_do: bool) -> Iterator[Part]:
+    """What became of the rows, or would."""
+    if is_to_do:
+        yield Part("to_delete", "would be deleted", deleted - deleted_before, PartKind.GOOD)
+        if deleted_before:
+            yield Part("deleted", "are deleted already", deleted_before, PartKind.BEFORE)
+    else:
+        yield Part("deleted", "deleted", deleted, PartKind.GOOD)
+    yield Part("gone", "gone before", gone, PartKind.BEFORE)
+    yield Part("kept", "would be left" if is_to_do else "left", kept, PartKind.DIFFERENT)
+
+
+def _checks(job: _Job, *, is_to_do: bool, is_emptied: bool) -> Iterator[Check]:
+    if is_to_do and job.references:
+        names = ", ".join(_qualified(job.references))
+        yield Check("references", Verdict.FACT, f"not looked at: rows that {names} refer to then may have to be left, too")
+    if is_emptied:
+        yield Check("load", Verdict.FACT, "the load is closed, and the table is empty")
 
 
 def _tell_replayed(cursor: Cursor, job: _Job, plan: RollbackPlan, found: FoundReplayed) -> None:

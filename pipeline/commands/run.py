@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
 from pipeline.commands.command_objects import (
-    ExitCode,
     aws_settings,
     export_arguments,
     find_database,
@@ -20,12 +19,12 @@ from pipeline.commands.command_objects import (
 )
 from pipeline.console import PlainConsole
 from pipeline.errors import Refused
-from pipeline.ledger.loads import Validated, all_loads, ledger_exists, refuse_other_version
-from pipeline.ledger.rollbacks import rollback_totals
-from pipeline.ledger.totals import code_counts, load_totals
-from pipeline.outcome import terminal
-from pipeline.outcome.files import print_report, rewrite_page, write_report
-from pipeline.outcome.result import LoadStatus, TableResult
+from pipeline.job.equation import outcome_so_far
+from pipeline.ledger.loads import Load, Validated, all_loads, ledger_exists, refuse_other_version
+from pipeline.outcome.outcome import Outcome
+from pipeline.outcome.report import end_run, rewrite_page, table_to_json
+from pipeline.outcome.terminal import print_outcome
+from pipeline.outcome.verdict import ExitCode
 from pipeline.places import Storage, StorageFailed
 from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import MOST_SPLITS, ChunkSize, SplitSize
@@ -47,13 +46,7 @@ def run_migrate(arguments: argparse.Namespace, beam_arguments: Sequence[str], co
     options, psql = _migrate_options(arguments, beam_arguments)
     if _is_launch(arguments, beam_arguments):
         return _run_launch(options, console)
-    run_folder, results, facts = migrate(options, console)
-    exit_code = _exit_code_of(results)
-    terminal.print_summary(console, results)
-    write_report(run_folder, exit_code, results, facts)
-    has_dead_letters = any(result.totals.dead_letters for result in results)
-    console.print(f"dead letters   {run_folder / 'dead_letters'}" if has_dead_letters else "no dead letters")
-    print_report(console, run_folder)
+    exit_code = end_run(console, *migrate(options, console))
     if psql:
         console.print(f"look at it     {psql}")
     return exit_code
@@ -111,21 +104,28 @@ def _run_launch(options: MigrateOptions, console: Console) -> ExitCode:
 
     launched = launch(options, console)
     if launched.sent is not None:
-        terminal.print_sent(console, launched.sent, launched.job.whereabouts() if launched.job else "", launched.left)
+        _print_sent(console, launched.sent, launched.job.whereabouts() if launched.job else "", launched.left)
         return ExitCode.DONE
-    if not all(result.may_go_on for result in launched.results):
+    if not all(outcome.may_go_on for outcome in launched.outcomes):
         return ExitCode.FAILED
     if is_left_alone(options.beam_arguments):
         # The launcher of a template fails without a job, so it may as well say why.
-        raise Refused([f"no job is left to be sent: {terminal.CONCLUDE}"])
-    console.print(f"no job is left to be sent: {terminal.CONCLUDE}")
+        raise Refused([f"no job is left to be sent: {_CONCLUDE}"])
+    console.print(f"no job is left to be sent: {_CONCLUDE}")
     return ExitCode.DONE
 
 
-def _exit_code_of(results: Sequence[TableResult]) -> ExitCode:
-    if not all(result.may_go_on for result in results):
-        return ExitCode.FAILED
-    return ExitCode.DEAD_LETTERS if any(result.totals.dead_letters for result in results) else ExitCode.DONE
+_CONCLUDE: Final = (
+    "every table is loaded; to prove it all and to have the report, give the same command without --no_wait in a place that waits "
+    "(--runner may be left out: only what has dead letters or notices is read again)"
+)
+
+
+def _print_sent(console: Console, table: str, whereabouts: str, left: Sequence[str]) -> None:
+    """The job of a table, which nobody waits for."""
+    console.print(f"{table}: sent; {whereabouts}")
+    following = f"sends the next table (left: {', '.join(left)})" if left else "says what is left to do"
+    console.print(f"when it has ended, give the same command again: it proves this table and {following}")
 
 
 # -- preflight -----------------------------------------------------------------------------------------------------------------------------
@@ -210,34 +210,27 @@ def run_status(arguments: argparse.Namespace, beam_arguments: Sequence[str], con
     with Session(database) as session:
         loads = session.transact(_read_loads)
     if arguments.json:
-        print_json(loads)
-    elif loads:
-        terminal.print_status(console, loads)
-    else:
+        print_json([{"load": load, **table_to_json(outcome)} for load, outcome in loads])
+    elif not loads:
         console.print("no load was ever started in this database")
+    else:
+        for _, outcome in loads:
+            print_outcome(console, outcome, "status")
     return ExitCode.DONE
 
 
-def _read_loads(cursor: Cursor) -> list[LoadStatus]:
+def _read_loads(cursor: Cursor) -> list[tuple[Load, Outcome]]:
     if not ledger_exists(cursor):
         return []
     refuse_other_version(cursor)
-    return [
-        LoadStatus(
-            load,
-            load_totals(cursor, load.load_id),
-            *code_counts(cursor, load.load_id),
-            rollback_totals(cursor, load.load_id) if load.rollback_started_at else None,
-        )
-        for load in all_loads(cursor)
-    ]
+    return [(load, outcome_so_far(cursor, load)) for load in all_loads(cursor)]
 
 
 # -- report --------------------------------------------------------------------------------------------------------------------------------
 
 
 def run_report(arguments: argparse.Namespace, beam_arguments: Sequence[str], console: Console) -> ExitCode:
-    """See `pipeline/outcome/files.py`."""
+    """See `pipeline/outcome/report.py`."""
     refuse_leftovers(beam_arguments)
     page = rewrite_page(reached_folder(arguments, arguments.run_folder), arguments.page, show_values=arguments.show_values)
     console.print(f"page           {page}")

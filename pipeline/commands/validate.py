@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,15 +23,12 @@ from pipeline.job.graph import define_check
 from pipeline.ledger.comparisons import compared_items
 from pipeline.ledger.loads import Load, Validated, find_load, note_validated
 from pipeline.ledger.totals import Totals
-from pipeline.outcome.check_results import SqlCheck, ValidationResult
-from pipeline.outcome.check_rows import validation_rows
-from pipeline.outcome.check_terminal import print_validation
+from pipeline.outcome.outcome import Outcome, Run, begin_run
 from pipeline.outcome.progress import shown_progress
-from pipeline.outcome.run_facts import RunFacts, read_facts
+from pipeline.outcome.terminal import print_outcome
 from pipeline.places.output import OutputFolder, make_folder
 from pipeline.postcheck.requests.check import check_requests, send_requests
 from pipeline.postcheck.requests.request import Request
-from pipeline.postcheck.requests.result import RequestResult
 from pipeline.postcheck.requests.terminal import print_request
 from pipeline.postcheck.sql_checks import pick_spot_checks, refuse_script_file, run_script, write_script
 from pipeline.records.kinds import RecordKind
@@ -63,47 +60,33 @@ class ValidateOptions:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """What a run of `validate` found; `requests` is None where none were asked for."""
-
-    run_folder: OutputFolder
-    tables: list[ValidationResult]
-    checks: list[SqlCheck]
-    requests: list[RequestResult] | None
-    facts: RunFacts
-
-
-def validate(options: ValidateOptions, console: Console) -> Validation:
-    """Compare all exports, run the SQL checks, then send the requests.
+def validate(options: ValidateOptions, console: Console) -> tuple[OutputFolder, Run]:
+    """Compare all exports, run the SQL checks, then send the requests; returns the run's folder, and what came of it.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
     run_id, started_at = new_run_id(), datetime.now(UTC)
     begun, requests = _find_all(options, run_id)
-    with Session(options.check.database) as session:
-        facts = read_facts("validate", started_at, session, options.settings, [load.plan.table for load in begun])
+    database = options.check.database
+    with Session(database) as session:
+        run = begin_run("validate", run_id, started_at, session, options.settings, [load.plan.table for load in begun])
     run_folder = options.check.output / run_id
     make_folder(run_folder)
-    results = []
+    outcomes = []
     for load in begun:
         plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)
-        results.append(validate_table(load, plan, options.check, run_folder, console))
-        print_validation(console, results[-1])
-        if results[-1].is_whole and results[-1].is_equal and results[-1].sees_all_rows:
-            with Session(options.check.database) as session:
+        outcome = validate_table(load, plan, options.check, run_folder, console)
+        outcomes.append(outcome)
+        print_outcome(console, outcome, "validate")
+        if outcome.may_go_on and not outcome.warnings:
+            with Session(database) as session:
                 session.transact(lambda cursor, load=load: note_validated(cursor, load.plan.load.load_id, Validated.FULL))  # type: ignore[misc]
-    whole = [load for load, result in zip(begun, results, strict=True) if result.is_whole]
-    checks = run_script(options.check.database, map(pick_spot_checks, whole))
+    whole = [load for load, outcome in zip(begun, outcomes, strict=True) if not outcome.problems]
     targets = {None, *(load.plan.load.target_table for load in begun)}
-    database, tell = options.check.database, partial(print_request, console)
-    return Validation(
-        run_folder,
-        results,
-        [check for check in checks if check.table in targets],
-        None if requests is None else send_requests(requests, database, tell),
-        replace(facts, checks={"comparison": validation_rows(results)}),
-    )
+    checks = {"sql": [check for check in run_script(database, map(pick_spot_checks, whole)) if check.table in targets]}
+    if requests is not None:
+        checks["requests"] = [result.as_check for result in send_requests(requests, database, partial(print_request, console))]
+    return run_folder, run.with_outcomes(outcomes, checks=checks)
 
 
 def _find_all(options: ValidateOptions, run_id: str) -> tuple[list[BegunLoad], list[Request] | None]:
@@ -140,9 +123,7 @@ def _problems(_cursor: Cursor, table: Table, target: Target, load: Load, *, repa
         yield f"{table.target}: --repair inserts rows, but this role may not; let its owner GRANT INSERT ON {table.target}"
 
 
-def validate_table(
-    load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: OutputFolder, console: Console
-) -> ValidationResult:
+def validate_table(load: BegunLoad, plan: ValidationPlan, options: CheckOptions, run_folder: OutputFolder, console: Console) -> Outcome:
     """Compare one table, and add up what was found."""
     folder = run_folder / RecordKind.MISMATCHES / load.plan.table.source
     started = time.monotonic()

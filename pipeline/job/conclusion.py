@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pipeline.job.begun_loads import BegunLoad
@@ -20,9 +20,10 @@ from pipeline.ledger.comparisons import (
 from pipeline.ledger.keys import ItemKey
 from pipeline.ledger.replays import count_all_replayed, replayed_mismatches
 from pipeline.ledger.totals import load_totals, refused_files
-from pipeline.outcome.check_results import ValidationResult
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict
 from pipeline.places.output import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
+from pipeline.records.kinds import KINDS
 from pipeline.records.lines import row_record
 from pipeline.source.chunks import ItemAddress
 from pipeline.target.mismatch import MismatchKind
@@ -33,9 +34,15 @@ MOST_ROWS: Final = 1_000
 _ROWS_FILE: Final = "rows-of-the-target"
 _REPLAYED_FILE: Final = "replayed"
 _BATCH: Final = 10_000
+_WITHOUT_EQUAL_ROW: Final = (MismatchKind.NOT_LOADED, MismatchKind.MISSING, MismatchKind.DIFFERENT)
+_OF_ITEMS: Final = (*_WITHOUT_EQUAL_ROW, MismatchKind.REPAIRED)
+_OF_ROWS: Final = (MismatchKind.DEAD_LETTER_IN_TARGET, MismatchKind.ROW_WITHOUT_ITEM)
+HIDDEN: Final = (
+    "row security applies to this role, so it may not see all rows; validate as the table's owner, or as a role with BYPASSRLS, to see them"
+)
 
 
-def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: OutputFolder, seconds: float) -> ValidationResult:
+def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: OutputFolder, seconds: float) -> Outcome:
     """Add up what is in the ledger, look at the target as a whole, and see that all records are in the files."""
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
@@ -55,22 +62,56 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: ValidationPlan, folder: Outp
     replayed = count_all_replayed(cursor, load.plan.load.load_id)
     if not problems and written != expected:
         problems.append(f"{folder}: holds {written:,} records, but {expected:,} were found; run the same command again")
-    return ValidationResult(
+    dead_letters = load_totals(cursor, load.plan.load.load_id).dead_letters
+    equal = compared.found - compared.kinds.get(MismatchKind.DIFFERENT, 0) + replayed - len(of_replayed)
+    different = sum(mismatches[kind] for kind in _WITHOUT_EQUAL_ROW)
+    if not problems and equal + different + dead_letters != compared.items:
+        problems.append(
+            f"of {compared.items:,} items {equal:,} are equal, {different:,} missing or different, {dead_letters:,} dead letters: "
+            "was the load changed while it was compared? Run the same command again"
+        )
+    parts = [
+        Part("equal", "equal rows", equal, PartKind.GOOD),
+        # Told by the run that loaded them.
+        Part("dead_letters", "dead letters", dead_letters, PartKind.BEFORE),
+        Part("different", "missing or different", different, PartKind.DIFFERENT),
+    ]
+    if compared.items < load.export.items:
+        parts.append(Part("lost", "not compared", load.export.items - compared.items, PartKind.LOST))
+    checks = (
+        Check(
+            "every item was compared",
+            Verdict.FAIL if problems else Verdict.PASS,
+            f"{compared.items:,} of {load.export.items:,} items were compared",
+        ),
+        _check("every item's row is there and equal", f"{equal:,} rows are as the export makes them", mismatches, _OF_ITEMS, problems),
+        _check("every row has its item", f"{target_rows:,} rows in the target", mismatches, _OF_ROWS, problems),
+    )
+    return Outcome(
         source_table=load.plan.table.source,
         target_table=load.plan.load.target_table,
         export_id=load.export.export_id,
-        manifest_items=load.export.items,
-        compared_items=compared.items,
-        dead_letters=load_totals(cursor, load.plan.load.load_id).dead_letters,
-        equal_rows=compared.found - compared.kinds.get(MismatchKind.DIFFERENT, 0) + replayed - len(of_replayed),
-        target_rows=target_rows,
-        mismatches=dict(mismatches),
-        columns=compared.columns,
-        listed_rows_without_item=listed,
-        sees_all_rows=not load.plan.target.has_row_security,
-        seconds=seconds,
+        counted="item",
+        total=load.export.items,
+        total_words="in the manifest" if load.export.has_manifest else "counted in the data files",
+        seen=compared.items,
+        seen_words="compared",
+        parts=tuple(parts),
         problems=tuple(problems),
+        warnings=(f"{HIDDEN}: those that it hides count as missing, or are not seen at all",) if load.plan.target.has_row_security else (),
+        checks=checks,
+        tallies={"mismatches": dict(mismatches), "columns": compared.columns, "listed": {MismatchKind.ROW_WITHOUT_ITEM.value: listed}},
+        target_rows=target_rows,
+        done_now=compared.items,
+        seconds=seconds,
     )
+
+
+def _check(name: str, sound: str, mismatches: Mapping[str, int], kinds: Sequence[MismatchKind], problems: Sequence[str]) -> Check:
+    """Whether there are no mismatches of these kinds."""
+    found = [f"{mismatches[kind]:,} {KINDS[kind].words} ({kind})" for kind in kinds if mismatches.get(kind)]
+    is_sound = not problems and not any(mismatches.get(kind) for kind in kinds if kind is not MismatchKind.REPAIRED)
+    return Check(name, Verdict.PASS if is_sound else Verdict.FAIL, "; ".join([sound, *found]))
 
 
 def _tell_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemKey, MismatchKind]], folder: OutputFolder) -> None:

@@ -7,29 +7,30 @@ and what the ledger says is really there: the rows in the target, the dead lette
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeline.job.loading import LoadPlan
 from pipeline.ledger.history import loading_runs
-from pipeline.ledger.loads import finish_load
-from pipeline.ledger.rollbacks import has_rollback_begun
+from pipeline.ledger.loads import Load, Validated, finish_load
+from pipeline.ledger.rollbacks import has_rollback_begun, rollback_totals
 from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, refused_files
-from pipeline.outcome.result import TableResult
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict
 from pipeline.places.output import OutputFolder
 from pipeline.preflight.exports import BEGIN_ANEW
 from pipeline.records.files import count_records
 from pipeline.records.kinds import RecordKind
+from pipeline.source.bare import is_bare
 from pipeline.source.manifest import Export
 from pipeline.target.session import Cursor
 from pipeline.target.target import count_rows
 
 _MOST_PROBLEMS: Final = 20  # of one table, in words; the rest as a number
+NO_MANIFEST: Final = "there is no manifest: every item of these files is accounted for, but nothing proves that they are all of the table"
 
 
-def prove(
-    cursor: Cursor, plan: LoadPlan, export: Export, run_folder: OutputFolder | None, loaded_before: int, seconds: float
-) -> TableResult:
+def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: OutputFolder | None, loaded_before: int, seconds: float) -> Outcome:
     """The equation, per file and for the table, from the ledger, the target, and the files of this run.
 
     Without a folder those are not looked at, as when other runs wrote them, and the load is not called finished.
@@ -53,21 +54,32 @@ def prove(
     if not problems and run_folder is not None:
         finish_load(cursor, plan.load)
     dead_letter_codes, notice_codes = code_counts(cursor, plan.load.load_id)
-    return TableResult(
+    return Outcome(
         source_table=plan.table.source,
         target_table=plan.load.target_table,
         export_id=export.export_id,
-        manifest_items=export.items,
-        has_manifest=export.has_manifest,
-        totals=totals,
-        target_rows=target_rows,
-        dead_letter_codes=dead_letter_codes,
-        notice_codes=notice_codes,
-        loaded_now=totals.items - loaded_before,
-        seconds=seconds,
+        counted="item",
+        total=export.items,
+        total_words="in the manifest" if export.has_manifest else "counted in the data files",
+        seen=totals.items,
+        seen_words="read",
+        parts=tuple(parts_of_load(totals, export.items)),
         problems=tuple(_shortened(problems)),
+        warnings=() if export.has_manifest else (NO_MANIFEST,),
+        tallies={"totals": dataclasses.asdict(totals), "dead_letter_codes": dead_letter_codes, "notice_codes": notice_codes},
+        target_rows=target_rows,
+        done_now=totals.items - loaded_before,
+        seconds=seconds,
         runs=loading_runs(cursor, plan.load.load_id),
     )
+
+
+def parts_of_load(totals: Totals, items: int, lost_words: str = "not accounted for") -> Iterator[Part]:
+    """What became of so many items."""
+    yield Part("rows", "rows", totals.rows, PartKind.GOOD)
+    yield Part("dead_letters", "dead letters", totals.dead_letters, PartKind.REVIEW)
+    if totals.items < items:
+        yield Part("lost", lost_words, items - totals.items, PartKind.LOST)
 
 
 def _problems_of_records(plan: LoadPlan, totals: Totals, run_folder: OutputFolder) -> Iterator[str]:
@@ -91,3 +103,54 @@ def _shortened(problems: Sequence[str]) -> Iterator[str]:
     yield from problems[:_MOST_PROBLEMS]
     if len(problems) > _MOST_PROBLEMS:
         yield f"... and {len(problems) - _MOST_PROBLEMS:,} more like these"
+
+
+# -- what the ledger alone knows -----------------------------------------------------------------------------------------------------------
+
+_VALIDATED: Final = {Validated.QUICK: "a sample of rows", Validated.FULL: "every row"}
+
+
+def outcome_so_far(cursor: Cursor, load: Load) -> Outcome:
+    """What became of a load up to now, whether it is finished or not; the target is not looked at."""
+    totals = load_totals(cursor, load.load_id)
+    dead_letter_codes, notice_codes = code_counts(cursor, load.load_id)
+    state, is_at_its_end = _state_of(load)
+    is_whole = is_at_its_end and totals.items == load.manifest_items
+    manifest = " (no manifest)" if is_bare(load.export_id) else ""
+    lines = [f"export {load.export_id}{manifest}, load {load.load_id}, begun {load.started_at:%Y-%m-%d %H:%M} UTC"]
+    if totals.notices:
+        lines.append(f"{totals.notices:,} notices")
+    if load.rollback_started_at:
+        taken_back = rollback_totals(cursor, load.load_id)
+        lines.append(
+            f"of {taken_back.rows:,} rows {taken_back.deleted:,} deleted, {taken_back.gone:,} gone before, {taken_back.kept:,} left"
+        )
+    if is_whole:
+        lines.append(state)
+    return Outcome(
+        source_table=load.source_table,
+        target_table=load.target_table,
+        export_id=load.export_id,
+        counted="item",
+        total=load.manifest_items,
+        total_words="counted in the data files" if manifest else "in the manifest",
+        seen=totals.items,
+        seen_words="read",
+        parts=tuple(parts_of_load(totals, load.manifest_items, "not loaded")),
+        problems=() if is_whole else (state,),
+        checks=tuple(Check("load", Verdict.FACT, line) for line in lines),
+        tallies={"totals": dataclasses.asdict(totals), "dead_letter_codes": dead_letter_codes, "notice_codes": notice_codes},
+        done_now=totals.items,
+    )
+
+
+def _state_of(load: Load) -> tuple[str, bool]:
+    """In words, and whether nothing is left to do."""
+    if load.rolled_back_at:
+        return f"rolled back {load.rolled_back_at:%Y-%m-%d %H:%M} UTC", True
+    if load.rollback_started_at:
+        return "rollback begun: run rollback --yes again to finish it", False
+    if not load.finished_at:
+        return "unfinished: run migrate again to go on", False
+    validated = f", {_VALIDATED[load.validated]} compared {load.validated_at:%Y-%m-%d %H:%M} UTC" if load.validated else ", not validated"
+    return f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC{validated}", True

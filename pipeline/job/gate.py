@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,14 +12,14 @@ from rich.console import Console
 
 from pipeline.job.begun_loads import BegunLoad, CheckOptions, has_key_of_items
 from pipeline.job.compare_chunk import ValidationPlan, mismatches_of
+from pipeline.job.conclusion import HIDDEN
 from pipeline.job.loading import CommittedChunks, LoadPlan, convert_chunk
 from pipeline.ledger.loads import Validated, note_validated
-from pipeline.outcome.check_results import GateResult
-from pipeline.outcome.result import TableResult
+from pipeline.outcome.outcome import Check, Outcome, Verdict
 from pipeline.places import StorageFailed
 from pipeline.places.output import OutputFolder
 from pipeline.records.files import RecordFiles
-from pipeline.records.kinds import RecordKind
+from pipeline.records.kinds import KINDS, RecordKind
 from pipeline.records.lines import mismatch_batch
 from pipeline.source.chunks import Chunk, plan_splits
 from pipeline.source.data_file import DataFileRefused, read_lines
@@ -32,52 +32,87 @@ from transforms.compile import compile_table
 MOST_FILES: Final = 20
 SAMPLE: Final = 2_000
 _NO_SEED: Final = 0
+_NAMES: Final = {
+    Validated.QUICK: "a sample of rows is equal, and there are no others",
+    Validated.FULL: "every item's row is equal",
+}
+_WAYS_OUT: Final = (
+    "see {folder}; `ddb2pg validate` compares every item. Fix the rows, or what changes them, and run the same command again; "
+    "--validate=none goes on without"
+)
 
 
 def pass_gate(
-    load: BegunLoad, result: TableResult, asked: Validated, options: CheckOptions, run_folder: OutputFolder, console: Console
-) -> GateResult:
-    """Compare a proved load with its export as thoroughly as is asked, unless an earlier run did; what holds is noted in the ledger.
+    load: BegunLoad, outcome: Outcome, asked: Validated, options: CheckOptions, run_folder: OutputFolder, console: Console
+) -> Outcome:
+    """Compare a proved load with its export as thoroughly as is asked, unless an earlier run did: the outcome with what that found.
 
-    Mismatches go to the files that `validate` writes. Raises `Stopped`.
+    What is equal is noted in the ledger; mismatches go to the files that `validate` writes. Raises `Stopped`.
     """
+    name = _NAMES[asked]
     if not has_key_of_items(load.plan.target, load.plan.table):
-        return GateResult(asked, 0, {}, {}, sees_all_rows=True, is_comparable=False)
+        detail = "rows are not compared: the primary key does not tell of which item they are"
+        return replace(outcome, checks=(Check(name, Verdict.WARNING, detail),))
     if load.plan.load.is_validated(asked):
-        return GateResult(asked, 0, {}, {}, sees_all_rows=True, is_of_before=True)
-    is_full = asked is Validated.FULL
-    gate = _compare_all(load, options, run_folder, console) if is_full else _compare_sample(load, result, run_folder)
-    if gate.holds and gate.sees_all_rows:
+        return replace(outcome, checks=(Check(name, Verdict.PASS, "compared with the export by an earlier run"),))
+    compared = _compare_all(load, options, run_folder, console) if asked is Validated.FULL else _compare_sample(load, outcome, run_folder)
+    sees_all_rows = not load.plan.target.has_row_security
+    if compared.is_equal and sees_all_rows:
         with Session(options.database) as session:
             session.transact(lambda cursor: note_validated(cursor, load.plan.load.load_id, asked))
-    return gate
+    checks = [_check(name, compared, run_folder)]
+    if not sees_all_rows:
+        checks.append(Check("this role sees all rows", Verdict.WARNING, HIDDEN))
+    tallies = {**outcome.tallies, "mismatches": compared.mismatches, "columns": compared.columns}
+    return replace(outcome, checks=tuple(checks), tallies=tallies)
 
 
-def _compare_all(load: BegunLoad, options: CheckOptions, run_folder: OutputFolder, console: Console) -> GateResult:
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a comparison found: how many mismatches by kind, how many rows that differ in a column, and why it is not whole."""
+
+    items: int
+    mismatches: Mapping[str, int]
+    columns: Mapping[str, int]
+    problems: Sequence[str]
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.mismatches and not self.problems
+
+
+def _check(name: str, compared: _Compared, run_folder: OutputFolder) -> Check:
+    detail = f"{compared.items:,} items were compared with the target: {'equal' if compared.is_equal else 'NOT equal'}"
+    if compared.is_equal:
+        return Check(name, Verdict.PASS, detail)
+    found = [f"{count:,} {KINDS[MismatchKind(kind)].words} ({kind})" for kind, count in compared.mismatches.items()]
+    return Check(
+        name, Verdict.FAIL, "; ".join([detail, *found, *compared.problems, _WAYS_OUT.format(folder=run_folder / RecordKind.MISMATCHES)])
+    )
+
+
+def _compare_all(load: BegunLoad, options: CheckOptions, run_folder: OutputFolder, console: Console) -> _Compared:
     from pipeline.commands.validate import validate_table  # noqa: PLC0415 - its job takes long to import
 
     found = validate_table(load, ValidationPlan(load.plan), options, run_folder, console)
-    mismatches = _seen(found.mismatches, sees_all_rows=found.sees_all_rows)
-    return GateResult(Validated.FULL, found.compared_items, mismatches, found.columns, found.sees_all_rows, problems=found.problems)
-
-
-def _seen(mismatches: Mapping[str, int], *, sees_all_rows: bool) -> dict[str, int]:
-    """Without the rows that row security may only hide: the role that loaded them need not see them."""
-    return {kind: count for kind, count in mismatches.items() if count and (sees_all_rows or kind != MismatchKind.MISSING)}
+    # Rows that row security may only hide do not count: the role that loaded them need not see them.
+    unseen = MismatchKind.MISSING if load.plan.target.has_row_security else None
+    mismatches = {kind: count for kind, count in found.tallies["mismatches"].items() if count and kind != unseen}
+    return _Compared(found.seen, mismatches, found.tallies["columns"], found.problems)
 
 
 # -- a sample ------------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Compared:
+class _ComparedChunk:
     """The sample of one data file."""
 
     chunk: Chunk
     mismatches: tuple[Mismatch, ...]
 
 
-def _compare_sample(load: BegunLoad, result: TableResult, run_folder: OutputFolder) -> GateResult:
+def _compare_sample(load: BegunLoad, outcome: Outcome, run_folder: OutputFolder) -> _Compared:
     """The number of all rows, and the content of those from the beginnings of data files spread over the export."""
     plan = load.plan
     files = RecordFiles(run_folder / RecordKind.MISMATCHES / plan.table.source)
@@ -85,7 +120,7 @@ def _compare_sample(load: BegunLoad, result: TableResult, run_folder: OutputFold
     items = 0
     sees_all_rows = not plan.target.has_row_security
     try:
-        for compared in _compared(load):
+        for compared in _compared_chunks(load):
             items += len(compared.chunk.lines)
             told = [one for one in compared.mismatches if sees_all_rows or one.kind is not MismatchKind.MISSING]
             kinds.update(one.kind.value for one in told)
@@ -93,13 +128,13 @@ def _compare_sample(load: BegunLoad, result: TableResult, run_folder: OutputFold
             files.write(mismatch_batch(plan.origin, compared.chunk, plan.table.key, told))
     except (DataFileRefused, StorageFailed) as failed:
         problems.append(str(failed))
-    more = result.target_rows - result.totals.rows
+    more = outcome.target_rows - outcome.count("rows")
     if more > 0:
         kinds[MismatchKind.ROW_WITHOUT_ITEM.value] = more
-    return GateResult(Validated.QUICK, items, kinds, columns, sees_all_rows, problems=tuple(problems))
+    return _Compared(items, kinds, columns, problems)
 
 
-def _compared(load: BegunLoad) -> Iterator[_Compared]:
+def _compared_chunks(load: BegunLoad) -> Iterator[_ComparedChunk]:
     """The first lines of each sampled data file. Raises `DataFileRefused`, `StorageFailed`, `Stopped`."""
     plan = load.plan
     to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
@@ -117,7 +152,7 @@ def _compared(load: BegunLoad) -> Iterator[_Compared]:
             loaded = convert_chunk(chunk, to_row).loaded_rows
             rows = loaded.only(number for number in loaded.item_numbers if number not in refused)
             found = session.transact(lambda cursor, rows=rows: compare_rows(cursor, plan.target, plan.table, rows, _NO_SEED))  # type: ignore[misc]
-            yield _Compared(chunk, tuple(mismatches_of(found)))
+            yield _ComparedChunk(chunk, tuple(mismatches_of(found)))
 
 
 def _beginning(data_file: DataFile, lines: int, plan: LoadPlan) -> Chunk:

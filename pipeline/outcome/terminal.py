@@ -1,120 +1,129 @@
-"""What a person reads on the terminal. No value of an item is in it."""
+"""What a person reads of a run on the terminal. No value of an item is in it; names are shown as `PlainConsole` shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
-from pipeline.ledger.loads import Load, Validated
-from pipeline.outcome.result import LoadStatus, TableResult
-from pipeline.outcome.verdict import NO_MANIFEST
-from pipeline.source.bare import is_bare
+from pipeline.console import printable
+from pipeline.outcome.outcome import Check, Outcome, Run, Verdict
+from pipeline.outcome.verdict import TALLIES, CommandWords, advice, counted_in_words, heading_of, verdict, words_of
 
-CONCLUDE: Final = (
-    "every table is loaded; to prove it all and to have the report, give the same command without --no_wait in a place that waits "
-    "(--runner may be left out: only what has dead letters or notices is read again)"
-)
-_VALIDATED: Final = {Validated.QUICK: "a sample of rows", Validated.FULL: "every row"}
+_STYLES: Final = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.WARNING: "bold yellow"}
+_SHOWN_EARLIER: Final = frozenset({"preflight", "requests"})
+"""Checks of a run that were printed as they were made."""
 
 
-def print_result(console: Console, result: TableResult) -> None:
-    """One table, as soon as it is done."""
-    totals = result.totals
-    rate = f", {result.loaded_now / result.seconds:,.0f} items/s" if result.seconds else ""
-    if result.loaded_now:
-        did = f"{result.loaded_now:,} items loaded in {result.seconds:.1f} s{rate}"
-    else:
-        did = "nothing to do: all of it was loaded before" if result.is_proved else "nothing was loaded"
-    console.print(f"{result.source_table} -> {result.target_table}: {did}", highlight=False)
-    if result.is_proved:
-        counted = "in the manifest" if result.has_manifest else "counted in the data files"
-        console.print(
-            f"  {result.manifest_items:,} items {counted} = {totals.items:,} read = "
-            f"{totals.rows:,} rows + {totals.dead_letters:,} dead letters",
-            highlight=False,
-        )
-        if not result.has_manifest:
-            console.print(f"  {NO_MANIFEST}", style="bold yellow", highlight=False)
-    for problem in result.problems:
-        console.print(f"  NOT PROVED: {problem}", style="bold red", highlight=False, markup=False)
+def print_outcome(console: Console, outcome: Outcome, command: str, *, is_dry: bool = False) -> None:
+    """A table, as soon as it is done."""
+    words = words_of(command, is_dry=is_dry)
+    _print(console, f"{outcome.source_table} -> {outcome.target_table}: {_done(outcome, words, is_dry=is_dry)}")
+    _print(console, f"  {_equation(outcome)}")
+    for name in words.tallies:
+        for code, count in outcome.tallies.get(name, {}).items():
+            _print(console, f"  {TALLIES[name].line(code, count)}")
+    for warning in outcome.warnings:
+        _print(console, f"  {warning}", _STYLES[Verdict.WARNING])
+    for check in outcome.checks:
+        _print_check(console, check, words)
+    for problem in outcome.problems:
+        _print(console, f"  {words.problem}: {problem}", _STYLES[Verdict.FAIL])
+
+
+def _done(outcome: Outcome, words: CommandWords, *, is_dry: bool) -> str:
+    counted = counted_in_words(outcome.done_now, outcome.counted)
+    if not outcome.done_now:
+        return f"{counted} {words.done}" if outcome.problems else words.nothing_done
+    if is_dry or not outcome.seconds:
+        return f"{counted} {words.done}"
+    return f"{counted} {words.done} in {outcome.seconds:.1f} s, {outcome.done_now / outcome.seconds:,.0f} {outcome.counted}s/s"
+
+
+def _equation(outcome: Outcome) -> str:
+    """`50 items in the manifest = 50 read = 47 rows + 3 dead letters`; where it does not hold, without saying that it does."""
+    parts = [f"{part.count:,} {part.words}" for part in outcome.parts]
+    given = f"{counted_in_words(outcome.total, outcome.counted)} {outcome.total_words}"
+    seen = f"{outcome.seen:,} {outcome.seen_words}"
+    if outcome.problems:
+        return f"of {given} {seen}: {', '.join(parts)}"
+    return f"{given} = {seen} = {' + '.join(parts)}"
+
+
+def _print_check(console: Console, check: Check, words: CommandWords) -> None:
+    match check.verdict:
+        case Verdict.FAIL:
+            _print(console, f"  {words.failed_check}: {check.detail}", _STYLES[Verdict.FAIL])
+        case Verdict.WARNING:
+            _print(console, f"  {check.detail}", _STYLES[Verdict.WARNING])
+        case _:
+            _print(console, f"  {check.detail}")
+
+
+def print_run(console: Console, run: Run) -> None:
+    """The end of a run: all tables beside each other, what is counted by code, the checks, and what to do next."""
+    print_not_begun(console, run.not_begun)
+    words = words_of(run.command, is_dry=run.is_dry)
+    if run.outcomes:
+        _print(console, f"\n{verdict(run).sentence}", "bold")
+        console.print(_summary(run, words))
+    for name in words.summed:
+        _print_tally(console, name, run.outcomes)
+    for name, checks in run.checks.items():
+        if name not in _SHOWN_EARLIER:
+            print_checks(console, heading_of(name), checks)
+    next_step = advice(run)
+    if next_step:
+        _print(console, next_step, _STYLES[Verdict.WARNING])
 
 
 def print_not_begun(console: Console, tables: Sequence[str]) -> None:
     """The tables that wait for the one that may not go on."""
     if tables:
-        console.print(f"not begun: {', '.join(tables)}", highlight=False, markup=False)
+        _print(console, f"not begun: {', '.join(tables)}")
 
 
-def print_sent(console: Console, table: str, whereabouts: str, left: Sequence[str]) -> None:
-    """The job of a table, which nobody waits for."""
-    console.print(f"{table}: sent; {whereabouts}", highlight=False, markup=False)
-    following = f"sends the next table (left: {', '.join(left)})" if left else "says what is left to do"
-    console.print(f"when it has ended, give the same command again: it proves this table and {following}", highlight=False, markup=False)
-
-
-def print_summary(console: Console, results: Sequence[TableResult]) -> None:
-    """All tables, with what was refused and noted."""
-    grid = Grid(title=_verdict(results))
+def _summary(run: Run, words: CommandWords) -> Grid:
+    parts = {part.name: part.words for outcome in run.outcomes for part in outcome.parts}
+    grid = Grid()
     grid.add_column("table")
-    for heading in ("items", "rows", "dead letters", "notices"):
+    for heading in (f"{run.outcomes[0].counted}s", *parts.values(), *(["notices"] if words.has_notices else [])):
         grid.add_column(heading, justify="right")
-    for result in results:
-        totals = result.totals
-        figures = (result.manifest_items, totals.rows, totals.dead_letters, totals.notices)
-        grid.add_row(result.source_table, *(f"{figure:,}" for figure in figures))
-    console.print(grid)
-    for name in ("dead_letter_codes", "notice_codes"):
-        _print_codes(console, name, results)
+    for outcome in run.outcomes:
+        figures = [outcome.total, *(outcome.count(name) for name in parts)]
+        if words.has_notices:
+            figures.append(outcome.tallies["totals"]["notices"])
+        grid.add_row(outcome.source_table, *(f"{figure:,}" for figure in figures))
+    return grid
 
 
-def _verdict(results: Sequence[TableResult]) -> str:
-    if not all(result.is_proved for result in results):
-        return "NOT every item is accounted for"
-    return "Every item is accounted for" + ("" if all(result.may_go_on for result in results) else ", but NOT as its export has it")
-
-
-def _print_codes(console: Console, name: str, results: Iterable[TableResult]) -> None:
-    rows = [(result.source_table, code, count) for result in results for code, count in getattr(result, name).items()]
+def _print_tally(console: Console, name: str, outcomes: Sequence[Outcome]) -> None:
+    rows = [(outcome.source_table, code, count) for outcome in outcomes for code, count in outcome.tallies.get(name, {}).items()]
     if not rows:
         return
-    grid = Grid(title={"dead_letter_codes": "Dead letters by code", "notice_codes": "Notices by code"}[name])
+    grid = Grid(title=TALLIES[name].heading)
     grid.add_column("table")
     grid.add_column("code")
-    grid.add_column("items" if name == "dead_letter_codes" else "notices", justify="right")
+    grid.add_column(TALLIES[name].counted, justify="right")
     for table, code, count in rows:
         grid.add_row(table, code, f"{count:,}")
     console.print(grid)
 
 
-def print_status(console: Console, loads: Iterable[LoadStatus]) -> None:
-    """The loads of a ledger."""
-    for status in loads:
-        load, totals = status.load, status.totals
-        state = _state_of(load)
-        share = 100 * totals.items / load.manifest_items if load.manifest_items else 100
-        console.print(f"{load.source_table} -> {load.target_table}: {state}")
-        manifest = " (no manifest)" if is_bare(load.export_id) else ""
-        console.print(f"  export {load.export_id}{manifest}, load {load.load_id}, begun {load.started_at:%Y-%m-%d %H:%M} UTC")
-        console.print(
-            f"  {totals.items:,} of {load.manifest_items:,} items ({share:.0f} %) = "
-            f"{totals.rows:,} rows + {totals.dead_letters:,} dead letters; {totals.notices:,} notices"
-        )
-        for code, count in status.dead_letter_codes.items():
-            console.print(f"    {code}: {count:,}")
-        if status.rollback:
-            gone = status.rollback
-            console.print(f"  of {gone.rows:,} rows {gone.deleted:,} deleted, {gone.gone:,} gone before, {gone.kept:,} left")
+def print_checks(console: Console, heading: str, checks: Sequence[Check]) -> None:
+    """A list of checks, each with its verdict."""
+    failed = sum(check.verdict is Verdict.FAIL for check in checks)
+    grid = Grid(title=f"{heading}: {f'{failed} FAILED' if failed else 'none failed'}")
+    for column in ("check", "table", "verdict", "detail"):
+        grid.add_column(column, overflow="fold")
+    for check in checks:
+        verdict_text = Text(check.verdict.upper(), _STYLES.get(check.verdict, ""))
+        grid.add_row(check.name, *map(Text, (printable(check.table or ""),)), verdict_text, Text(printable(check.detail)))
+    console.print(grid)
 
 
-def _state_of(load: Load) -> str:
-    if load.rolled_back_at:
-        return f"rolled back {load.rolled_back_at:%Y-%m-%d %H:%M} UTC"
-    if load.rollback_started_at:
-        return "rollback begun: run rollback --yes again to finish it"
-    if not load.finished_at:
-        return "unfinished: run migrate again to go on"
-    validated = f", {_VALIDATED[load.validated]} compared {load.validated_at:%Y-%m-%d %H:%M} UTC" if load.validated else ", not validated"
-    return f"finished {load.finished_at:%Y-%m-%d %H:%M} UTC{validated}"
+def _print(console: Console, line: str, style: str | None = None) -> None:
+    console.print("\n".join(map(printable, line.split("\n"))), style=style, highlight=False, markup=False)

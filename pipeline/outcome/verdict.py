@@ -1,46 +1,40 @@
-"""What came of a run, in words, for the top of the report."""
+"""How a run ended: its exit code and the sentence that says so. What differs between commands is the table at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Final
 
-from pipeline.outcome.check_results import RollbackResult, SqlCheck, ValidationResult
-from pipeline.outcome.kind_words import KIND_WORDS
-from pipeline.outcome.replay_result import ReplayResult
-from pipeline.outcome.result import TableResult
-from pipeline.target.mismatch import MismatchKind
-
-NO_MANIFEST: Final = "there is no manifest: every item of these files is accounted for, but nothing proves that they are all of the table"
+from pipeline.outcome.outcome import Outcome, Run, failed
+from pipeline.records.kinds import KINDS, RecordKind
 
 
-_STOPPED: Final = "Tables after it were not begun. What is committed stays: mend what is named, run the same command again."
+class ExitCode(IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    FAILED = 1
+    REFUSED = 2
+    REVIEW = 3
+    """At its end, and there is something to look at: dead letters, differences, rows that are left."""
 
 
-class Asked(Protocol):
-    """What became of a request of the application."""
+class End(StrEnum):
+    """How a run can end; of several that hold, the first."""
 
-    @property
-    def name(self) -> str:
-        """As the file has it."""
-
-    @property
-    def is_as_expected(self) -> bool:
-        """Whether every answer was."""
-
-
-class Concluded(Protocol):
-    """A result that may not be at its end."""
-
-    @property
-    def source_table(self) -> str:
-        """Of which table."""
-
-    @property
-    def problems(self) -> Sequence[str]:
-        """Why."""
+    PROBLEM = "problem"
+    """A table is not at its end."""
+    CHECK_FAILED = "check_failed"
+    """A check of a table failed."""
+    REVIEW = "review"
+    """A part of a table is to be looked at."""
+    RUN_CHECK_FAILED = "run_check_failed"
+    """A check of the run failed."""
+    LIMITED = "limited"
+    """All is well, as far as can be seen: there are warnings."""
+    GOOD = "good"
 
 
 class State(StrEnum):
@@ -55,7 +49,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunVerdict:
     """The sentence, and what more there is to say."""
 
     state: State
@@ -63,102 +57,254 @@ class Verdict:
     details: tuple[str, ...] = ()
 
 
-def verdict_of(exit_code: int, results: Sequence[object], checks: Sequence[SqlCheck] = (), requests: Sequence[Asked] = ()) -> Verdict:
-    """Of the results of one command; of those of a command that is not known here, what its exit code says."""
-    loads = [result for result in results if isinstance(result, TableResult)]
-    comparisons = [result for result in results if isinstance(result, ValidationResult)]
-    rollbacks = [result for result in results if isinstance(result, RollbackResult)]
-    replays = [result for result in results if isinstance(result, ReplayResult)]
-    if loads:
-        return _of_loads(loads)
-    if comparisons:
-        return _of_comparisons(comparisons, checks, requests)
-    if rollbacks:
-        return _of_rollbacks(rollbacks)
-    if replays:
-        return _of_replays(replays)
-    return (
-        Verdict(State.GOOD, "Done") if exit_code == 0 else Verdict(State.REVIEW if exit_code == 3 else State.BAD, f"Exit code {exit_code}")
-    )
+@dataclass(frozen=True, slots=True)
+class CommandWords:
+    """What a person reads of the runs of one command."""
+
+    ends: Mapping[End, tuple[ExitCode, str]]
+    """The exit code and the sentence; an end that is not here is told as `GOOD`."""
+    done: str
+    """What was done with `Outcome.done_now`."""
+    nothing_done: str
+    """In its place, where that was nothing, and nothing is left to do."""
+    problem: str
+    """Before each problem of a table."""
+    failed_check: str = "FAILED"
+    """Before each check of a table that failed."""
+    advice: Mapping[End, str] = field(default_factory=dict)
+    """What to do next."""
+    exit_codes: Mapping[int, str] = field(default_factory=dict)
+    """In words, where it is not `EXIT_CODES`."""
+    records: RecordKind | None = None
+    """The kind of records that are to be looked at."""
+    checks: str = "Checks"
+    """The heading of the checks of its tables."""
+    tallies: Sequence[str] = ()
+    """Printed with each table."""
+    summed: Sequence[str] = ()
+    """Printed at the end, of all tables."""
+    has_notices: bool = False
 
 
-def _of_loads(results: Sequence[TableResult]) -> Verdict:
-    if not all(result.is_proved for result in results):
-        return Verdict(State.BAD, "Not every item is accounted for", (*_sentences(results), _STOPPED))
-    if not all(result.may_go_on for result in results):
-        return Verdict(State.BAD, "A table is not as its export has it", (*_of_gates(results), _STOPPED))
-    items = sum(result.totals.items for result in results)
-    dead_letters = sum(result.totals.dead_letters for result in results)
-    unproved = tuple(f"{result.source_table}: {NO_MANIFEST}" for result in results if not result.has_manifest)
-    if dead_letters:
-        what = f"{items - dead_letters:,} of {items:,} items are rows, {dead_letters:,} are dead letters to review."
-        return Verdict(State.REVIEW, "Every item is accounted for", (what, *unproved))
-    return Verdict(State.REVIEW if unproved else State.GOOD, "Every item is a row", (f"{items:,} items, {items:,} rows.", *unproved))
+@dataclass(frozen=True, slots=True)
+class TallyWords:
+    """How a tally is printed."""
+
+    heading: str
+    counted: str
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """What is said of a code, where it does not speak for itself."""
+
+    def line(self, code: str, count: int) -> str:
+        """Below a table."""
+        return f"{count:,} {self.codes[code]} ({code})" if code in self.codes else f"  {code}: {count:,}"
 
 
-def _of_gates(results: Sequence[TableResult]) -> Iterator[str]:
-    """Why those that do not hold do not."""
-    for result in results:
-        if result.gate is not None and not result.gate.holds:
-            for kind, count in result.gate.mismatches.items():
-                yield f"{result.source_table}: {count:,} {KIND_WORDS[MismatchKind(kind)]}"
-            for problem in result.gate.problems:
-                yield f"{result.source_table}: {problem}"
+TALLIES: Final = {
+    "dead_letter_codes": TallyWords("Dead letters by code", "items"),
+    "notice_codes": TallyWords("Notices by code", "notices"),
+    "columns": TallyWords("Rows that are different, by column", "rows"),
+    "kept": TallyWords(
+        "Rows that are left, by reason",
+        "rows",
+        {**{str(kind): text.words for kind, text in KINDS.items()}, "different": "rows that were changed since the load"},
+    ),
+}
+
+CHECK_HEADINGS: Final = {"sql": "SQL checks"}
+"""Of the checks of a run; else their name."""
+
+EXIT_CODES: Final = {
+    0: "nothing is left to do",
+    1: "stopped on the way; what is committed stays, run the same command again",
+    2: "refused, nothing was written",
+    3: "finished, with something to review",
+}
 
 
-def _of_comparisons(results: Sequence[ValidationResult], checks: Sequence[SqlCheck], requests: Sequence[Asked]) -> Verdict:
-    more = tuple(_of_checks(checks, requests))
-    if not all(result.is_whole for result in results):
-        return Verdict(State.BAD, "Not everything was compared", (*_sentences(results), *more))
-    items = sum(result.compared_items for result in results)
-    compared = f"{items:,} items were compared with their rows, and every row with the items."
-    hidden = tuple(f"{one.source_table}: row security hides rows from this role" for one in results if not one.sees_all_rows)
-    if not all(result.is_equal for result in results):
-        return Verdict(State.REVIEW, "There are differences", (compared, *hidden, *more))
-    if more:
-        return Verdict(State.REVIEW, "Every row is as the export makes it, but a check failed", (compared, *hidden, *more))
-    return Verdict(State.REVIEW if hidden else State.GOOD, "Every row is as the export makes it", (compared, *hidden))
+def exit_code(run: Run) -> ExitCode:
+    """0, 1 or 3: a run that is refused has no end."""
+    return _told(run)[0]
 
 
-def _of_checks(checks: Sequence[SqlCheck], requests: Sequence[Asked]) -> Iterator[str]:
-    failed = [check.check for check in checks if check.is_failed]
-    if failed:
-        yield f"SQL checks that failed: {', '.join(dict.fromkeys(failed))}"
-    unexpected = [request.name for request in requests if not request.is_as_expected]
-    if unexpected:
-        yield f"requests that were not answered as expected: {', '.join(unexpected)}"
+def verdict(run: Run) -> RunVerdict:
+    """For the top of the report."""
+    words, end = words_of(run.command, is_dry=run.is_dry), _end(run)
+    code, sentence = _told(run)
+    state = {ExitCode.DONE: State.GOOD, ExitCode.REVIEW: State.REVIEW}.get(code, State.BAD)
+    if state is State.GOOD and (end is End.LIMITED or run.is_dry):
+        state = State.REVIEW
+    details = [*_details(run), *sums_in_words(run.outcomes)]
+    details += [f"{outcome.source_table}: {warning}" for outcome in run.outcomes for warning in outcome.warnings]
+    for name, checks in run.checks.items():
+        names = dict.fromkeys(check.name for check in failed(checks))
+        if names:
+            details.append(f"{heading_of(name)} that failed: {', '.join(names)}")
+    if end in words.advice:
+        details.append(words.advice[end])
+    return RunVerdict(state, sentence, tuple(details))
 
 
-def _of_rollbacks(results: Sequence[RollbackResult]) -> Verdict:
-    loaded, deleted, gone = (sum(getattr(result, name) for result in results) for name in ("loaded_rows", "deleted", "gone"))
-    kept = sum(sum(result.kept.values()) for result in results)
-    is_look = any(result.is_dry and not result.is_finished for result in results)
-    did = "would be deleted or are deleted already" if is_look else "are deleted"
-    left = "would be left" if is_look else "are left"
-    counted = f"Of {loaded:,} rows that were loaded, {deleted:,} {did}, {gone:,} were gone before, {kept:,} {left}."
-    hidden = tuple(f"{one.source_table}: row security hides rows from this role" for one in results if not one.sees_all_rows)
-    if any(result.problems for result in results):
-        return Verdict(State.BAD, "The rollback is not at its end", (*_sentences(results), counted, *hidden))
-    if is_look:
-        return Verdict(State.REVIEW, "A look: nothing was deleted", (counted, *hidden, "The same command with --yes does it."))
-    if kept:
-        return Verdict(State.REVIEW, "The loads are rolled back, and rows are left", (counted, *hidden))
-    return Verdict(State.REVIEW if hidden else State.GOOD, "The loads are rolled back", (counted, *hidden))
+def advice(run: Run) -> str | None:
+    """What to do next."""
+    return words_of(run.command, is_dry=run.is_dry).advice.get(_end(run))
 
 
-def _of_replays(results: Sequence[ReplayResult]) -> Verdict:
-    if any(result.problems for result in results):
-        return Verdict(State.BAD, "Not every dead letter is accounted for", _sentences(results))
-    given, rows, before, refused = (sum(getattr(one, name) for one in results) for name in ("given", "rows", "rows_before", "dead_letters"))
-    counted = f"Of {given:,} dead letters, {rows:,} are rows now, {before:,} were before, {refused:,} are refused again."
-    unread = tuple(
-        f"{one.source_table}: {one.manifest_items - one.totals.items:,} items are not loaded yet: run migrate again to go on"
-        for one in results
-        if one.totals.items < one.manifest_items
-    )
-    sentence = "Some dead letters are refused again" if refused else "Every dead letter is a row"
-    return Verdict(State.REVIEW if refused or unread else State.GOOD, sentence, (counted, *unread))
+def _told(run: Run) -> tuple[ExitCode, str]:
+    ends = words_of(run.command, is_dry=run.is_dry).ends
+    return ends.get(_end(run), ends[End.GOOD])
 
 
-def _sentences(results: Sequence[Concluded]) -> tuple[str, ...]:
-    return tuple(f"{result.source_table}: {problem}" for result in results for problem in result.problems)
+def _end(run: Run) -> End:
+    if any(outcome.problems for outcome in run.outcomes):
+        return End.PROBLEM
+    if any(failed(outcome.checks) for outcome in run.outcomes):
+        return End.CHECK_FAILED
+    if any(outcome.needs_review for outcome in run.outcomes):
+        return End.REVIEW
+    if any(failed(checks) for checks in run.checks.values()):
+        return End.RUN_CHECK_FAILED
+    return End.LIMITED if any(outcome.warnings for outcome in run.outcomes) else End.GOOD
+
+
+def _details(run: Run) -> Iterator[str]:
+    """Why it is not at its end, or what is wrong."""
+    for outcome in run.outcomes:
+        yield from (f"{outcome.source_table}: {problem}" for problem in outcome.problems)
+        if not outcome.problems:
+            yield from (f"{outcome.source_table}: {check.detail}" for check in failed(outcome.checks))
+
+
+def sums_in_words(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """`Of 50 items in the manifest: 47 rows, 3 dead letters`, of all tables together."""
+    if outcomes:
+        total = sum(outcome.total for outcome in outcomes)
+        words = {part.name: part.words for outcome in outcomes for part in outcome.parts}
+        counts = {name: sum(outcome.count(name) for outcome in outcomes) for name in words}
+        parts = ", ".join(f"{count:,} {words[name]}" for name, count in counts.items())
+        yield f"Of {counted_in_words(total, outcomes[0].counted)} {outcomes[0].total_words}: {parts}."
+
+
+def counted_in_words(count: int, noun: str) -> str:
+    """`1 item`, `2 items`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def heading_of(name: str) -> str:
+    """Of a list of checks."""
+    return CHECK_HEADINGS.get(name) or name.replace("_", " ").capitalize()
+
+
+def exit_code_words(command: str, code: int, *, is_dry: bool) -> str:
+    """`3: finished, with dead letters to review`."""
+    return f"{code}: {words_of(command, is_dry=is_dry).exit_codes.get(code) or EXIT_CODES.get(code, 'not known')}"
+
+
+def words_of(command: str, *, is_dry: bool = False) -> CommandWords:
+    """Those of a command; of one that is not known, the least that can be said."""
+    return _WORDS.get(f"{command}, dry" if is_dry else command, _UNKNOWN)
+
+
+# -- what differs between commands ---------------------------------------------------------------------------------------------------------
+
+_STOPPED: Final = "Tables after it were not begun. What is committed stays: fix what is named, run the same command again."
+
+_UNKNOWN: Final = CommandWords(
+    ends={
+        End.PROBLEM: (ExitCode.FAILED, "Not at its end"),
+        End.CHECK_FAILED: (ExitCode.REVIEW, "A check failed"),
+        End.REVIEW: (ExitCode.REVIEW, "Done, with something to look at"),
+        End.RUN_CHECK_FAILED: (ExitCode.REVIEW, "A check failed"),
+        End.GOOD: (ExitCode.DONE, "Done"),
+    },
+    done="done",
+    nothing_done="nothing to do",
+    problem="NOT FINISHED",
+)
+
+_WORDS: Final[Mapping[str, CommandWords]] = {
+    "migrate": CommandWords(
+        ends={
+            End.PROBLEM: (ExitCode.FAILED, "Not every item is accounted for"),
+            End.CHECK_FAILED: (ExitCode.FAILED, "A table is not as its export has it"),
+            End.REVIEW: (ExitCode.REVIEW, "Every item is accounted for"),
+            End.GOOD: (ExitCode.DONE, "Every item is a row"),
+        },
+        done="loaded",
+        nothing_done="nothing to do: all of it was loaded before",
+        problem="NOT PROVED",
+        failed_check="NOT VALIDATED",
+        advice={End.PROBLEM: _STOPPED, End.CHECK_FAILED: _STOPPED},
+        exit_codes={0: "every item is a row", 3: "finished, with dead letters to review"},
+        records=RecordKind.DEAD_LETTERS,
+        checks="Held against the export before the next table was begun",
+        tallies=("columns",),
+        summed=("dead_letter_codes", "notice_codes"),
+        has_notices=True,
+    ),
+    "validate": CommandWords(
+        ends={
+            End.PROBLEM: (ExitCode.FAILED, "Not everything was compared"),
+            End.CHECK_FAILED: (ExitCode.REVIEW, "There are differences"),
+            End.REVIEW: (ExitCode.REVIEW, "There are differences"),
+            End.RUN_CHECK_FAILED: (ExitCode.REVIEW, "Every row is as the export makes it, but a check failed"),
+            End.LIMITED: (ExitCode.DONE, "No differences as far as this role sees: row security may hide rows from it"),
+            End.GOOD: (ExitCode.DONE, "Every row is as the export makes it"),
+        },
+        done="compared",
+        nothing_done="nothing to compare",
+        problem="NOT WHOLE",
+        failed_check="NOT EQUAL",
+        exit_codes={0: "every row is as the export makes it", 3: "finished, there are differences"},
+        records=RecordKind.MISMATCHES,
+        checks="Comparison",
+        tallies=("columns",),
+    ),
+    "rollback": CommandWords(
+        ends={
+            End.PROBLEM: (ExitCode.FAILED, "The rollback is not at its end"),
+            End.REVIEW: (ExitCode.REVIEW, "The loads are rolled back, and rows are left"),
+            End.GOOD: (ExitCode.DONE, "The loads are rolled back"),
+        },
+        done="deleted",
+        nothing_done="no row was deleted now",
+        problem="NOT FINISHED",
+        exit_codes={0: "no row is left", 1: "not at its end, run the same command again", 3: "finished, rows are left"},
+        records=RecordKind.DISCREPANCIES,
+        tallies=("kept",),
+    ),
+    "rollback, dry": CommandWords(
+        ends={
+            End.PROBLEM: (ExitCode.FAILED, "Not all of it was looked at"),
+            End.REVIEW: (ExitCode.REVIEW, "A look: nothing was deleted"),
+            End.GOOD: (ExitCode.DONE, "A look: nothing was deleted"),
+        },
+        done="would be deleted",
+        nothing_done="no row would be deleted",
+        problem="NOT FINISHED",
+        advice=dict.fromkeys((End.REVIEW, End.LIMITED, End.GOOD), "The same command with --yes does it."),
+        exit_codes={0: "no row would be left", 1: "not at its end, run the same command again", 3: "finished, rows would be left"},
+        records=RecordKind.DISCREPANCIES,
+        tallies=("kept",),
+    ),
+    "dead-letters replay": CommandWords(
+        ends={
+            End.PROBLEM: (ExitCode.FAILED, "Not every dead letter is accounted for"),
+            End.REVIEW: (ExitCode.REVIEW, "Some dead letters are refused again"),
+            End.GOOD: (ExitCode.DONE, "Every dead letter is a row"),
+        },
+        done="brought in",
+        nothing_done="no dead letter was brought in now",
+        problem="NOT PROVED",
+        exit_codes={0: "every dead letter is a row", 3: "finished, some are refused again"},
+        records=RecordKind.DEAD_LETTERS,
+        tallies=("dead_letter_codes",),
+    ),
+    "status": CommandWords(
+        ends={End.GOOD: (ExitCode.DONE, "Done"), End.PROBLEM: (ExitCode.DONE, "Done"), End.REVIEW: (ExitCode.DONE, "Done")},
+        done="loaded",
+        nothing_done="nothing is loaded",
+        problem="state",
+        tallies=("dead_letter_codes",),
+    ),
+}

@@ -19,7 +19,7 @@ from pipeline.errors import Refused
 from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.loading import CommittedChunks, check_data_file, read_split
 from pipeline.ledger.chunks import spread_rows
-from pipeline.outcome.check_results import SqlCheck
+from pipeline.outcome.outcome import Check, Verdict
 from pipeline.source.chunks import Chunk, plan_splits
 from pipeline.source.manifest import DataFile
 from pipeline.sql import read_sql
@@ -33,6 +33,7 @@ from transforms.rejects import ItemRefused
 SPOT_CHECKS: Final = 20
 """Rows of a table."""
 
+_VERDICTS: Final = {"PASS": Verdict.PASS, "FAIL": Verdict.FAIL, "WARN": Verdict.WARNING, "SKIP": Verdict.SKIP}
 _SCRIPT: Final = "validate_migration.sql"
 _PLACE: Final = "-- @expected\n"
 _END: Final = "\nROLLBACK;\n"
@@ -79,17 +80,17 @@ class SpotChecks:
         return json.dumps(content).replace("\\", "\\\\") + "\n"
 
 
-def run_script(database: DatabaseReference, spot_checks: Iterable[SpotChecks]) -> list[SqlCheck]:
+def run_script(database: DatabaseReference, spot_checks: Iterable[SpotChecks]) -> list[Check]:
     """Every check, in the script's order. Raises `Stopped`."""
     lines = "".join(one.copy_line for one in spot_checks)
     # The transaction is the session's; the rows are those of the last statement.
     statements = read_sql(_SCRIPT).partition(_PLACE)[2].removesuffix(_END)
 
-    def work(cursor: Cursor) -> list[SqlCheck]:
+    def work(cursor: Cursor) -> list[Check]:
         cursor.execute(_CREATE)
         cursor.copy_expert(_COPY, io.StringIO(lines))
         cursor.execute(statements)
-        return [SqlCheck(*row) for row in cursor.fetchall()]
+        return [Check(name, _VERDICTS[verdict], detail, table) for name, table, verdict, detail in cursor.fetchall()]
 
     with Session(database) as session:
         return session.transact(work, of_one_snapshot=True)

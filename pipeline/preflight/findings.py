@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pipeline.outcome.run_facts import CheckRow
+from pipeline.outcome.outcome import Check, Verdict
 from pipeline.target.session import Cursor
 
 
@@ -122,9 +122,10 @@ class Finding:
         return f"{self.table}: {self.sentence}" if self.table else self.sentence
 
     @property
-    def as_check(self) -> CheckRow:
+    def as_check(self) -> Check:
         """For the report of the run that it came before."""
-        return CheckRow(self.code, self.level, self.sentence, self.table)
+        verdicts = {Level.PROBLEM: Verdict.FAIL, Level.WARNING: Verdict.WARNING, Level.FACT: Verdict.FACT}
+        return Check(self.code, verdicts[self.level], self.sentence, self.table)
 
 
 def problem(code: Code, sentence: str, table: str | None = None) -> Finding:

@@ -105,3 +105,10 @@ def report_of(folder: Path) -> dict[str, Any]:
     """`report.json` of a run."""
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return report
+
+
+def parts_of(table: dict[str, Any]) -> dict[str, int]:
+    """Of a table of a report: its parts, which are its total."""
+    parts = {part["name"]: part["count"] for part in table["parts"]}
+    assert sum(parts.values()) == table["total"] == table["seen"] or table["problems"]
+    return parts

@@ -43,7 +43,7 @@ def test_all_of_it_is_loaded_once_and_nothing_is_claimed_of_the_rest(tmp_path: P
     assert "nothing to do" in again.stdout
     assert "no manifest" in again.stdout
     assert_equals_truth(root, database, run.run_folders[1], [VIDEO_SESSIONS])
-    assert [(report["has_manifest"], report["manifest_items"]) for report in _reports(run)] == [(False, 900)] * 2
+    assert [(report["total_words"], report["total"]) for report in _reports(run)] == [("counted in the data files", 900)] * 2
     status = run("status")
     assert "no manifest" in status.stdout
 
@@ -70,7 +70,7 @@ def test_an_export_says_that_it_has_its_manifest(tmp_path: Path, run: CommandLin
 
     assert finished.exit_code == 0, finished.output
     assert "no manifest" not in finished.output
-    assert [report["has_manifest"] for report in _reports(run)] == [True]
+    assert [report["total_words"] for report in _reports(run)] == ["in the manifest"]
 
 
 def test_every_refusal_is_told_at_once_and_nothing_is_written(tmp_path: Path, database: Database, run: CommandLine) -> None:

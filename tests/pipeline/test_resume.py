@@ -59,7 +59,7 @@ def test_a_finished_clean_load_is_told_without_importing_beam(tmp_path: Path, ru
 
     assert again.returncode == 0, imports
     assert "nothing to do" in stdout
-    assert "pipeline.outcome.page.page" in imports
+    assert "pipeline.outcome.page" in imports
     assert "apache_beam" not in imports
 
 

@@ -13,7 +13,7 @@ from pipeline.job.equation import prove
 from pipeline.job.gate import pass_gate
 from pipeline.job.loading import load_plainly
 from pipeline.ledger.loads import Validated, find_load
-from pipeline.outcome.check_results import GateResult
+from pipeline.outcome.outcome import Outcome, Verdict, failed
 from pipeline.source.given import find_exports
 from pipeline.source.manifest import read_export
 from pipeline.target.session import Session
@@ -47,7 +47,7 @@ class Gate:
         self._plan, splits = next(iter(plans_of(export, self._options.database)))
         list(load_plainly(splits, self._plan))
 
-    def __call__(self, asked: Validated = Validated.QUICK, *, row_security: bool = False) -> GateResult:
+    def __call__(self, asked: Validated = Validated.QUICK, *, row_security: bool = False) -> Outcome:
         """The load as the ledger has it now."""
         with Session(self._options.database) as session:
             found = session.transact(lambda cursor: find_load(cursor, self._export.export_id, f"public.{TARGET}"))
@@ -64,6 +64,10 @@ class Gate:
         self.database.execute(statement.format(target=TARGET, one=f"(SELECT min(id::text)::uuid FROM {TARGET})"))
 
 
+def is_of_before(outcome: Outcome) -> bool:
+    return [check.detail for check in outcome.checks] == ["compared with the export by an earlier run"]
+
+
 @pytest.fixture
 def gate(database: Database, faulty: Path, attempt: Attempt, tmp_path: Path) -> Gate:
     """Among its dead letters are some that PostgreSQL refused."""
@@ -74,19 +78,19 @@ def gate(database: Database, faulty: Path, attempt: Attempt, tmp_path: Path) -> 
 def test_what_is_equal_passes_and_is_not_compared_again(gate: Gate) -> None:
     """Dead letters are no mismatches. More thoroughly it is compared when that is asked for, and less thoroughly not again."""
     first = gate()
-    assert first.holds
-    assert first.compared_items == 300
+    assert not failed(first.checks)
+    assert first.checks[0].detail.startswith("300 items were compared")
     assert gate.noted == "quick"
     gate.write("UPDATE {target} SET status = status || ' ' WHERE id = {one}")
-    assert gate().is_of_before
+    assert is_of_before(gate())
     assert not gate.database.query("SELECT 1 FROM ddb2pg.compared_chunk")
 
 
 def test_equal_in_full_is_equal_at_a_glance(gate: Gate) -> None:
     gate.database.execute("UPDATE ddb2pg.load SET validated = 'quick'")
-    assert not gate(Validated.FULL).is_of_before
+    assert not is_of_before(gate(Validated.FULL))
     assert gate.noted == "full"
-    assert gate().is_of_before
+    assert is_of_before(gate())
     assert gate.noted == "full"
 
 
@@ -104,8 +108,8 @@ def test_what_is_not_equal_does_not_pass(gate: Gate, statement: str, mismatches:
 
     found = gate()
 
-    assert not found.holds
-    assert found.mismatches == mismatches
+    assert failed(found.checks)
+    assert found.tallies["mismatches"] == mismatches
     assert gate.noted is None
     assert [record["kind"] for record in records(gate.folder / "mismatches" / VIDEO_SESSIONS.source)] == list(mismatches)
 
@@ -113,7 +117,7 @@ def test_what_is_not_equal_does_not_pass(gate: Gate, statement: str, mismatches:
 def test_a_row_too_many_does_not_pass(gate: Gate) -> None:
     add_rows(gate.database, TARGET, 2)
 
-    assert gate().mismatches == {"row_without_item": 2}
+    assert gate().tallies["mismatches"] == {"row_without_item": 2}
     assert gate.noted is None
 
 
@@ -121,11 +125,11 @@ def test_where_row_security_may_hide_rows_nothing_is_noted(gate: Gate) -> None:
     """A row that is not seen does not keep the load from going on, but nobody knows whether it is there; another row does."""
     gate.write("DELETE FROM {target} WHERE id = {one}")
     found = gate(row_security=True)
-    assert found.holds
-    assert not found.sees_all_rows
+    assert not failed(found.checks)
+    assert [check.verdict for check in found.checks] == [Verdict.PASS, Verdict.WARNING]
     assert gate.noted is None
     gate.write("UPDATE {target} SET status = status || ' ' WHERE id = {one}")
-    assert gate(row_security=True).mismatches == {"different": 1}
+    assert gate(row_security=True).tallies["mismatches"] == {"different": 1}
 
 
 def test_a_data_file_that_cannot_be_read_does_not_pass(gate: Gate, faulty: Path) -> None:
@@ -136,6 +140,6 @@ def test_a_data_file_that_cannot_be_read_does_not_pass(gate: Gate, faulty: Path)
     finally:
         hidden.rename(path)
 
-    assert found.problems
-    assert not found.holds
+    assert failed(found.checks)
+    assert path.name in found.checks[0].detail
     assert gate.noted is None

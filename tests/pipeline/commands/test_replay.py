@@ -12,7 +12,7 @@ import pytest
 
 from tests.command_line import CommandLine, Finished
 from tests.handmade_export import write_export
-from tests.pipeline.planted import report_of
+from tests.pipeline.planted import parts_of, report_of
 from tests.postgres_server import Database
 from tests.truth import records
 
@@ -86,7 +86,7 @@ def test_what_is_mended_becomes_rows_and_the_rest_is_told_again(tmp_path: Path, 
     finished = replay(run, half)
 
     assert finished.exit_code == 3, finished.output
-    assert "of 8 dead letters 4 are rows now, 4 are refused again" in finished.stdout
+    assert "8 dead letters given = 8 tried = 4 rows now + 0 rows before + 4 refused again" in finished.stdout
     assert "40 items loaded = 36 rows + 4 dead letters" in finished.stdout
     assert loaded_numbers(database) == [number for number in range(ITEMS) if number % 5 or number < 20]
     second_run = run.run_folders[-1]
@@ -99,7 +99,7 @@ def test_what_is_mended_becomes_rows_and_the_rest_is_told_again(tmp_path: Path, 
     repeated = replay(run, half)
 
     assert repeated.exit_code == 3, repeated.output
-    assert "0 are rows now (4 were before), 4 are refused again" in repeated.stdout
+    assert "0 rows now + 4 rows before + 4 refused again" in repeated.stdout
     assert database.query("SELECT *, xmin::text FROM video_call_audit_log ORDER BY id") == rows
 
     rest = replay(run, mended_copy(second_run, tmp_path / "rest", with_session))
@@ -151,7 +151,7 @@ def test_the_other_commands_know_what_was_brought_in(loaded: Path, tmp_path: Pat
     assert report_of(run.run_folders[-1])["tables"][0]["dead_letter_codes"] == {"invalid_uuid": 1}
     equal = run.validate(loaded)
     assert equal.exit_code == 0, equal.output
-    assert report_of(run.run_folders[-1])["tables"][0]["equal_rows"] == ITEMS - 1
+    assert report_of(run.run_folders[-1])["tables"][0]["parts"][0]["count"] == ITEMS - 1
 
     database.execute("UPDATE video_call_audit_log SET event_type = 'X' WHERE id::text LIKE '%0005'")
     database.execute("DELETE FROM video_call_audit_log WHERE id::text LIKE '%0010'")
@@ -170,7 +170,7 @@ def test_the_other_commands_know_what_was_brought_in(loaded: Path, tmp_path: Pat
     again = run.roll_back(loaded, "--yes")
     for folder in run.run_folders[-3:]:
         result = report_of(folder)["tables"][0]
-        assert (result["loaded_rows"], result["deleted"], result["gone"], result["kept"]) == (39, 37, 1, {"different": 1})
+        assert (result["total"], *parts_of(result).values(), result["kept"]) == (39, 37, 1, 1, {"different": 1})
         assert [one["item_number"] for one in records(folder / "discrepancies" / TABLE)] == [5]
     assert again.exit_code == 3, again.output
     assert database.value("SELECT count(*) FROM video_call_audit_log") == 2
@@ -326,7 +326,7 @@ def test_the_way_of_the_docs_from_a_faulty_export_to_equal_rows(tmp_path: Path, 
     again = replay(run, loaded, "--tables", mended)
 
     assert again.exit_code == 0, again.output
-    assert "of 10 dead letters 10 are rows now" in again.stdout
+    assert "10 dead letters given = 10 tried = 10 rows now" in again.stdout
     assert "30 items loaded = 30 rows + 0 dead letters" in again.stdout
     assert database.value("SELECT count(*) FROM video_call_sessions WHERE status = 'PAUSED'") == 10
     finished = run.migrate(export)
@@ -334,4 +334,4 @@ def test_the_way_of_the_docs_from_a_faulty_export_to_equal_rows(tmp_path: Path, 
     equal = run.validate(export)
     assert "Every row is as the export makes it" in equal.stdout, equal.output
     sessions_of_report = report_of(run.run_folders[-1])["tables"][0]
-    assert (sessions_of_report["equal_rows"], sessions_of_report["dead_letters"], sessions_of_report["mismatches"]) == (30, 0, {})
+    assert (parts_of(sessions_of_report), sessions_of_report["mismatches"]) == ({"equal": 30, "dead_letters": 0, "different": 0}, {})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.outcome.files import rewrite_page
+from pipeline.outcome.report import rewrite_page
 from tests.browser import LAPTOP, PHONE, Browser
 from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run
 

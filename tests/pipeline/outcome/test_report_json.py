@@ -87,16 +87,19 @@ def test_the_verdict_and_the_checks_are_in_it(reported: Reported) -> None:
     migrated, validated = report_of(reported.migrated), report_of(reported.validated)
     assert migrated["verdict"]["sentence"] == "Every item is accounted for"
     assert migrated["verdict"]["state"] == "review"
-    assert {"server_version", "export", "primary_key"} <= {check["check"] for check in migrated["preflight"]}
+    assert {"server_version", "export", "primary_key"} <= {check["name"] for check in migrated["checks"]["preflight"]}
     assert validated["verdict"]["sentence"] == "There are differences"
-    assert [check["verdict"] for check in validated["comparison"]] == ["pass", "fail", "fail"] * 3
-    assert [(gate["verdict"], gate["table"]) for gate in migrated["gates"]] == [("pass", table) for table in TABLES]
-    assert [table["gate"]["compared_items"] for table in migrated["tables"]] == [50] * 3, (
-        "the beginning of the file, as far as its chunk goes"
-    )
-    assert {check["verdict"] for check in validated["checks"]} >= {"PASS", "FAIL"}
-    assert [(request["name"], request["failed"]) for request in validated["requests"]] == [("all is well", 0), ("nothing for strangers", 1)]
-    assert "requests that were not answered as expected: nothing for strangers" in validated["verdict"]["details"]
+    assert [check["verdict"] for table in validated["tables"] for check in table["checks"]] == ["pass", "fail", "fail"] * 3
+    for table in migrated["tables"]:
+        [gate] = table["checks"]
+        assert gate["verdict"] == "pass"
+        assert gate["detail"].startswith("50 items were compared"), "the beginning of the file, as far as its chunk goes"
+    assert {check["verdict"] for check in validated["checks"]["sql"]} >= {"pass", "fail"}
+    assert [(request["name"], request["verdict"]) for request in validated["checks"]["requests"]] == [
+        ("all is well", "pass"),
+        ("nothing for strangers", "fail"),
+    ]
+    assert "Requests that failed: nothing for strangers" in validated["verdict"]["details"]
 
 
 def test_the_database_is_named_without_its_password(reported: Reported) -> None:

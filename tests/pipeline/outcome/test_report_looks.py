@@ -12,7 +12,7 @@ import axe_core_python
 import pypdf
 import pytest
 
-from pipeline.outcome.files import rewrite_page
+from pipeline.outcome.report import rewrite_page
 from tests.browser import LAPTOP, PHONE, Browser
 from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run, report_of
 

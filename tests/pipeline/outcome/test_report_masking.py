@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.outcome.files import rewrite_page
+from pipeline.outcome.report import rewrite_page
 from pipeline.records.gather import DeadLetters
 from tests.command_line import CommandLine
 from tests.pipeline.outcome.reported import Reported, dead_letter, entries_in, error, everything_in, make_run, strings_of

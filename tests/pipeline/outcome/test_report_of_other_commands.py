@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 import pipeline.outcome
-from pipeline.outcome.page.content import page_content
+from pipeline.outcome.page import page_content
 from pipeline.records.gather import gather_records
 from tests.pipeline.outcome.reported import TABLES, Reported, TakenBack, entries_in, report_of
 from tests.truth import records
@@ -48,15 +48,18 @@ def test_the_equations_are_on_the_page(reported: Reported, taken_back: TakenBack
     given = Counter(record["source_table"] for record in reported.dead_letters())
     replayed = page_content(report_of(taken_back.replayed), gather_records(taken_back.replayed, {}), str(taken_back.replayed))
     for equation in replayed.equations:
-        assert equation.items == equation.read == given[equation.table] == equation.parts[-1].count
-        assert (equation.counted, equation.parts[-1].words, equation.holds) == ("dead letter", "refused again", True)
+        table = equation.table
+        refused = table["parts"][-1]
+        assert table["total"] == table["seen"] == given[table["source_table"]] == refused["count"]
+        assert (table["counted"], refused["words"], equation.holds) == ("dead letter", "refused again", True)
 
     loaded = {table["source_table"]: table["totals"]["rows"] for table in report_of(reported.migrated)["tables"]}
     rolled_back = page_content(report_of(taken_back.rolled_back), gather_records(taken_back.rolled_back, {}), str(taken_back.rolled_back))
     for equation in rolled_back.equations:
-        deleted, gone, left = (part.count for part in equation.parts)
-        assert equation.items == deleted + gone + left == loaded[equation.table]
-        assert left == len(list(records(taken_back.rolled_back / "discrepancies" / equation.table))) > 0
+        deleted, gone, left = (part["count"] for part in equation.table["parts"])
+        table = equation.table["source_table"]
+        assert equation.table["total"] == deleted + gone + left == loaded[table]
+        assert left == len(list(records(taken_back.rolled_back / "discrepancies" / table))) > 0
         assert gone == 2
     assert rolled_back.listing is not None
     assert rolled_back.listing.heading == "Rows that are left"

@@ -13,20 +13,17 @@ import pytest
 from setuptools import Distribution
 from setuptools.command.build_py import build_py
 
-import pipeline.outcome.page
-from pipeline.outcome.files import rewrite_page
-from pipeline.outcome.page.advice import ADVICE
-from pipeline.outcome.page.checks import check_lists
-from pipeline.outcome.page.content import page_content
-from pipeline.outcome.page.tables import BAR, Part, laid_out
-from pipeline.outcome.page.words import seconds_in_words
-from pipeline.preflight.findings import Level
+import pipeline.outcome
+from pipeline.outcome.charts import BAR, laid_out, seconds_in_words
+from pipeline.outcome.outcome import Verdict
+from pipeline.outcome.page import ADVICE, check_lists, page_content
+from pipeline.outcome.report import rewrite_page
 from pipeline.records.gather import gather_records
 from pipeline.target.mismatch import MismatchKind
 from tests.pipeline.outcome.reported import TABLES, Reported, dead_letter, error, make_run, report_of
 from transforms.rejects import ErrorCode
 
-TEMPLATE = Path(pipeline.outcome.page.__file__).parent / "template"
+TEMPLATE = Path(pipeline.outcome.__file__).parent / "template"
 
 
 class _Elements(HTMLParser):
@@ -82,7 +79,7 @@ def test_names_from_outside_are_text(run_folder: Path) -> None:
         [dead_letter(number, error(evil, "</script><b>")) for number in range(20)],
         attributes=["</script><b>"],
         settings={"output": evil, "line": "a\u2028b\u202ec\x07"},
-        checks=[{"check": evil, "verdict": evil, "detail": evil, "table": evil}],
+        checks={evil: [{"name": evil, "verdict": evil, "detail": evil, "table": evil}]},
     )
     text = _page(run)
     tags = {tag for tag, _ in _Elements(text).found}
@@ -94,29 +91,33 @@ def test_names_from_outside_are_text(run_folder: Path) -> None:
 
 
 def test_any_list_of_checks_is_shown() -> None:
-    """Whoever adds one to `report.json`, of the run or of a table."""
+    """Of the run, whatever it is about, and of a table."""
     report: dict[str, Any] = {
-        "preflight": [{"check": "a", "verdict": "fact", "detail": "x", "table": None}],
-        "requests": [
-            {"name": "anon cannot read", "failures": [], "statuses": {"401": 1}},
-            {"name": "all can read", "failures": [{"kind": "status", "sentence": "answered 500", "count": 2}, "and more"]},
-        ],
-        "settings": {"verdict": "no list"},
-        "tables": [{"source_table": "s", "sql_checks": [{"check": "count", "verdict": "FAIL", "detail": "3 missing"}], "problems": ["p"]}],
+        "command": "migrate",
+        "is_dry": False,
+        "checks": {
+            "preflight": [{"name": "a", "verdict": "fact", "detail": "x", "table": None}],
+            "requests": [
+                {"name": "anon cannot read", "verdict": "pass", "detail": "", "table": None},
+                {"name": "all can read", "verdict": "fail", "detail": "answered 500; and more", "table": None},
+            ],
+            "empty": [],
+        },
+        "tables": [{"source_table": "s", "checks": [{"name": "count", "verdict": "fail", "detail": "3 missing", "table": None}]}],
     }
     lists = {found.heading: found for found in check_lists(report)}
-    assert list(lists) == ["Preflight", "Requests", "Sql checks"]
+    assert list(lists) == ["Preflight", "Requests", "Held against the export before the next table was begun"]
     assert [check.name for check in lists["Preflight"].facts] == ["a"]
     sound, failed = lists["Requests"].rows
     assert (sound.verdict, sound.state, sound.detail) == ("pass", "good", "")
     assert (failed.verdict, failed.state, failed.detail) == ("fail", "bad", "answered 500; and more")
-    [check] = lists["Sql checks"].rows
+    [check] = lists["Held against the export before the next table was begun"].rows
     assert (check.verdict, check.state, check.detail, check.table) == ("fail", "bad", "3 missing", "s")
 
 
 def test_a_report_of_a_command_that_is_not_known_is_shown(run_folder: Path) -> None:
-    """Of its tables, what there is."""
-    run = make_run(run_folder, [], command="unheard of", verdict=None, tables=[{"source_table": "things", "deleted": 3}])
+    """With the least that can be said of it."""
+    run = make_run(run_folder, [], command="unheard of")
     assert "finished, with something to review" in _page(run)
 
 
@@ -127,12 +128,9 @@ def test_there_is_advice_for_every_code() -> None:
 
 def test_a_part_of_a_bar_is_as_long_as_it_is_large() -> None:
     """And a small one is seen all the same, at the cost of the largest."""
-    parts = list(laid_out([Part("rows", "", 999_999), Part("dead", "", 1), Part("lost", "", 0)], 1_000_000))
-    assert [part.width for part in parts] == [BAR - 6, 6, 0]
-    assert [part.start for part in parts] == [0, BAR - 6, BAR]
-    half = list(laid_out([Part("rows", "", 1), Part("dead", "", 1)], 4))
-    assert [(part.start, part.width) for part in half] == [(0, 250), (250, 250)]
-    assert [part.width for part in laid_out([Part("rows", "", 0)], 0)] == [0]
+    assert laid_out([999_999, 1, 0], 1_000_000) == [(0, BAR - 6), (BAR - 6, 6), (BAR, 0)]
+    assert laid_out([1, 1], 4) == [(0, 250), (250, 250)]
+    assert laid_out([0], 0) == [(0, 0)]
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (252, "4 min 12 s"), (7_500, "2 h 5 min")])
@@ -144,8 +142,8 @@ def test_verdicts_of_preflight_are_known_to_the_page(reported: Reported) -> None
     """A warning is shown, a fact can be opened."""
     content = page_content(report_of(reported.migrated), gather_records(reported.migrated, {}), str(reported.migrated))
     preflight, gates = content.checks
-    assert {check.verdict for check in preflight.facts} == {Level.FACT}
-    assert {check.verdict for check in preflight.rows} <= {Level.WARNING}
+    assert {check.verdict for check in preflight.facts} == {Verdict.FACT}
+    assert {check.verdict for check in preflight.rows} <= {Verdict.WARNING}
     assert [(check.state, check.table) for check in gates.rows] == [("good", table) for table in TABLES]
 
 
@@ -158,6 +156,6 @@ def test_a_package_holds_the_parts_of_the_page(monkeypatch: pytest.MonkeyPatch) 
     command = build_py(Distribution({name: said[name] for name in ("packages", "package_data")}))
     command.ensure_finalized()
     held = {Path(folder, name) for _, folder, _, names in command.data_files for name in names}
-    parts = {path.relative_to(Path.cwd()) for path in [*TEMPLATE.iterdir(), *TEMPLATE.parents[1].glob("*.json")]}
+    parts = {path.relative_to(Path.cwd()) for path in [*TEMPLATE.iterdir(), *TEMPLATE.parent.glob("*.json")]}
     assert len(parts) > 10
     assert parts <= held

@@ -1,75 +1,111 @@
-"""The words at the top of the report, for what the runs of other tests do not come to."""
+"""How runs end: the exit code and the words at the top of the report, for what the runs of other tests do not come to."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.ledger.loads import Validated
-from pipeline.ledger.totals import Totals
-from pipeline.outcome.check_results import GateResult, RollbackResult, SqlCheck, ValidationResult
-from pipeline.outcome.check_rows import gate_rows
-from pipeline.outcome.replay_result import ReplayResult
-from pipeline.outcome.result import TableResult
-from pipeline.outcome.verdict import State, verdict_of
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict
+from pipeline.outcome.verdict import State, exit_code, verdict
+from pipeline.target.target import DatabaseFacts
 
-TOTALS = Totals(10, 9, 1, 0)
-LOADED = TableResult("things", "public.thing", "01", 10, True, TOTALS, 9, {}, {}, 10, 1.0)
-COMPARED = ValidationResult("things", "public.thing", "01", 10, 10, 1, 9, 9, {}, {}, 0, True, 1.0)
-ROLLED_BACK = RollbackResult("things", "public.thing", "01", False, 9, 9, 9, 0, {}, True, 0, (), True, 1.0)
-REPLAYED = ReplayResult("things", "public.thing", "01", 1, 1, 0, 0, {}, Totals(10, 10, 0, 0), 10, 10, 1.0)
-HOLDS = GateResult(Validated.QUICK, 10, {}, {}, sees_all_rows=True)
-FAILED = replace(HOLDS, mismatches={"different": 2})
+
+def outcome(counted: str, total: int, *parts: Part) -> Outcome:
+    return Outcome("things", "public.thing", "01", counted, total, "given", total, "seen", parts)
+
+
+def good(words: str, count: int) -> Part:
+    return Part(words, words, count, PartKind.GOOD)
+
+
+DATABASE = DatabaseFacts("localhost", 5432, "things", "loader", "18")
+LOADED = outcome("item", 10, good("rows", 9), Part("dead_letters", "dead letters", 1, PartKind.REVIEW))
+COMPARED = outcome("item", 10, good("equal rows", 9), Part("dead_letters", "dead letters", 1, PartKind.BEFORE))
+DELETED = outcome("row", 9, good("deleted", 9))
+PARTLY_DELETED = outcome("row", 9, good("deleted", 8), Part("kept", "left", 1, PartKind.DIFFERENT))
+REPLAYED = outcome("dead letter", 1, good("rows now", 1))
+REFUSED_AGAIN = outcome("dead letter", 1, good("rows now", 0), Part("dead_letters", "refused again", 1, PartKind.REVIEW))
+HOLDS, FAILED = (Check("a sample is equal", verdict, "2 items whose row is another") for verdict in (Verdict.PASS, Verdict.FAIL))
+HIDDEN = ("row security hides rows from this role",)
+REPLAY = "dead-letters replay"
+
+
+def run_of(command: str, *outcomes: Outcome, is_dry: bool = False, **checks: list[Check]) -> Run:
+    return Run(command, "run", datetime.now(UTC), DATABASE, {}, {}, outcomes, checks, is_dry=is_dry)
 
 
 @pytest.mark.parametrize(
-    ("result", "state", "sentence", "detail"),
+    ("run", "code", "state", "sentence", "detail"),
     [
-        (replace(LOADED, gate=HOLDS), State.REVIEW, "Every item is accounted for", "1 are dead letters to review"),
-        (replace(LOADED, gate=FAILED), State.BAD, "A table is not as its export has it", "things: 2 items whose row is another"),
-        (replace(LOADED, problems=("p",)), State.BAD, "Not every item is accounted for", "things: p"),
-        (ROLLED_BACK, State.GOOD, "The loads are rolled back", "9 are deleted"),
-        (replace(ROLLED_BACK, sees_all_rows=False), State.REVIEW, "The loads are rolled back", "row security hides rows"),
+        (run_of("migrate", replace(LOADED, checks=(HOLDS,))), 3, State.REVIEW, "Every item is accounted for", "9 rows, 1 dead letters"),
         (
-            replace(ROLLED_BACK, deleted=8, kept={"referenced": 1}),
-            State.REVIEW,
-            "The loads are rolled back, and rows are left",
-            "1 are left",
+            run_of("migrate", replace(LOADED, checks=(FAILED,))),
+            1,
+            State.BAD,
+            "A table is not as its export has it",
+            "things: 2 items whose row is another",
         ),
-        (replace(ROLLED_BACK, is_dry=True, is_finished=False), State.REVIEW, "A look: nothing was deleted", "9 would be deleted"),
-        (replace(ROLLED_BACK, is_finished=False, problems=("p",)), State.BAD, "The rollback is not at its end", "things: p"),
-        (REPLAYED, State.GOOD, "Every dead letter is a row", "1 are rows now"),
-        (replace(REPLAYED, manifest_items=11), State.REVIEW, "Every dead letter is a row", "1 items are not loaded yet"),
-        (replace(REPLAYED, rows=0, dead_letters=1), State.REVIEW, "Some dead letters are refused again", "1 are refused again"),
-        (replace(REPLAYED, problems=("p",)), State.BAD, "Not every dead letter is accounted for", "things: p"),
+        (run_of("migrate", replace(LOADED, problems=("p",))), 1, State.BAD, "Not every item is accounted for", "things: p"),
+        (run_of("migrate", outcome("item", 9, good("rows", 9))), 0, State.GOOD, "Every item is a row", "9 rows"),
+        (run_of("validate", COMPARED), 0, State.GOOD, "Every row is as the export makes it", "1 dead letters"),
+        (run_of("validate", replace(COMPARED, checks=(FAILED,))), 3, State.REVIEW, "There are differences", "whose row is another"),
+        (
+            run_of("validate", replace(COMPARED, problems=("p",), checks=(FAILED,))),
+            1,
+            State.BAD,
+            "Not everything was compared",
+            "things: p",
+        ),
+        (
+            run_of("validate", replace(COMPARED, warnings=HIDDEN)),
+            0,
+            State.REVIEW,
+            "No differences as far as this role sees: row security may hide rows from it",
+            "things: row security hides rows",
+        ),
+        (run_of("rollback", DELETED), 0, State.GOOD, "The loads are rolled back", "9 deleted"),
+        (run_of("rollback", replace(DELETED, warnings=HIDDEN)), 0, State.REVIEW, "The loads are rolled back", "row security hides rows"),
+        (run_of("rollback", PARTLY_DELETED), 3, State.REVIEW, "The loads are rolled back, and rows are left", "1 left"),
+        (run_of("rollback", DELETED, is_dry=True), 0, State.REVIEW, "A look: nothing was deleted", "The same command with --yes does it."),
+        (run_of("rollback", PARTLY_DELETED, is_dry=True), 3, State.REVIEW, "A look: nothing was deleted", "with --yes"),
+        (run_of("rollback", replace(DELETED, problems=("p",))), 1, State.BAD, "The rollback is not at its end", "things: p"),
+        (run_of(REPLAY, REPLAYED), 0, State.GOOD, "Every dead letter is a row", "1 rows now"),
+        (
+            run_of(REPLAY, replace(REPLAYED, warnings=("1 items are not loaded yet",))),
+            0,
+            State.REVIEW,
+            "Every dead letter is a row",
+            "not loaded",
+        ),
+        (run_of(REPLAY, REFUSED_AGAIN), 3, State.REVIEW, "Some dead letters are refused again", "1 refused again"),
+        (run_of(REPLAY, replace(REPLAYED, problems=("p",))), 1, State.BAD, "Not every dead letter is accounted for", "things: p"),
     ],
 )
-def test_the_sentence_and_what_more_there_is_to_say(result: object, state: State, sentence: str, detail: str) -> None:
-    verdict = verdict_of(0, [result])
-    assert (verdict.state, verdict.sentence) == (state, sentence)
-    assert detail in " ".join(verdict.details)
+def test_the_exit_code_the_sentence_and_what_more_there_is_to_say(run: Run, code: int, state: State, sentence: str, detail: str) -> None:
+    told = verdict(run)
+    assert (exit_code(run), told.state, told.sentence) == (code, state, sentence)
+    assert detail in " ".join(told.details)
 
 
 def test_a_sql_check_that_failed_is_no_good_validation() -> None:
     """Though every row is equal; a warning is to be looked at, no more."""
-    warned, failed = (SqlCheck("counts", "public.thing", verdict, "") for verdict in ("WARN", "FAIL"))
-    assert verdict_of(0, [COMPARED], [warned]).state is State.GOOD
-    verdict = verdict_of(3, [COMPARED], [warned, failed])
-    assert (verdict.state, verdict.sentence) == (State.REVIEW, "Every row is as the export makes it, but a check failed")
-    assert "SQL checks that failed: counts" in verdict.details
+    warned, failed = (Check("counts", verdict, "", "public.thing") for verdict in (Verdict.WARNING, Verdict.FAIL))
+    assert verdict(run_of("validate", COMPARED, sql=[warned])).state is State.GOOD
+    run = run_of("validate", COMPARED, sql=[warned, failed])
+    told = verdict(run)
+    assert (exit_code(run), told.state, told.sentence) == (3, State.REVIEW, "Every row is as the export makes it, but a check failed")
+    assert "SQL checks that failed: counts" in told.details
 
 
-def test_the_gate_is_a_list_of_checks() -> None:
-    """With what was found, of those tables that came to it."""
-    gates = (
-        HOLDS,
-        FAILED,
-        replace(HOLDS, is_comparable=False),
-        replace(HOLDS, is_of_before=True),
-        replace(HOLDS, sees_all_rows=False),
-        None,
-    )
-    rows = gate_rows([replace(LOADED, gate=gate) for gate in gates])
-    assert [row.verdict for row in rows] == ["pass", "fail", "warning", "pass", "pass", "warning"]
-    assert "2 items whose row is another" in rows[1].detail
+def test_a_total_that_is_not_its_parts_is_no_outcome() -> None:
+    """Unless a problem says why: neither too few, nor too many, nor any that is lost."""
+    assert outcome("item", 10, good("rows", 10))
+    lost = Part("lost", "not accounted for", 1, PartKind.LOST)
+    for parts in ((good("rows", 9),), (good("rows", 11),), (good("rows", 9), lost)):
+        with pytest.raises(ValueError, match="things: 10 items"):
+            outcome("item", 10, *parts)
+    with pytest.raises(ValueError, match="9 read"):
+        replace(LOADED, seen=9, seen_words="read")
+    assert replace(LOADED, seen=9, parts=(good("rows", 9), lost), problems=("one file is missing",)).problems

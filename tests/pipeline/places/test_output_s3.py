@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused, Stopped
-from pipeline.outcome.files import rewrite_page
+from pipeline.outcome.report import rewrite_page
 from pipeline.places import Storage
 from pipeline.places.place import AwsSettings
 from pipeline.places.storage import OutputFolder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -80,15 +81,13 @@ def test_requests_are_sent_after_the_comparison_and_told(
     assert r"request [bold]nothing[/] for strangers \x1b[31m: GET, 1 tried" in finished.stdout
     assert len(application.said) == 2
     assert failed.exit_code == 3, failed.output
-    [told, _] = json.loads(failed.stdout)["requests"]
-    assert (told["tried"], told["failed"], told["statuses"]) == (2, 2, {"401": 2})
-    assert [(one["kind"], one["count"]) for one in told["failures"]] == [("unexpected_status", 2)]
     report = report_of(run.run_folders[-1])
+    assert json.loads(failed.stdout) == report
     assert report["exit_code"] == 3
-    assert [(one["name"], one["failed"]) for one in report["requests"]] == [
-        (told["name"], 2),
-        ("[bold]nothing[/] for strangers \x1b[31m", 0),
-    ]
+    [told, other] = report["checks"]["requests"]
+    assert (told["name"], told["verdict"]) == ("notes of the edge function", "fail")
+    assert re.fullmatch(r"POST, 2 tried in [\d.]+ s, 2 x 401: 2 NOT as expected; 2: .*\(unexpected_status\)", told["detail"])
+    assert (other["name"], other["verdict"]) == ("[bold]nothing[/] for strangers \x1b[31m", "pass")
     texts = [text_of(path) for folder in run.run_folders[1:] for path in folder.rglob("*") if path.is_file()]
     everything = "".join([*texts, finished.output, failed.output])
     hidden = [SECRET, web.url, "/functions/v1", "XK-patient-7", *(value for note in notes for value in note if len(value) > 8)]

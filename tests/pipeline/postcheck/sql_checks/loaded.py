@@ -15,7 +15,7 @@ from pipeline.commands.validate import emit_script
 from pipeline.job.begun_loads import CheckOptions, find_begun_loads
 from pipeline.job.threshold import UNLIMITED
 from pipeline.ledger.loads import find_load
-from pipeline.outcome.check_results import SqlCheck
+from pipeline.outcome.outcome import Check, Verdict
 from pipeline.places import LOCAL_AND_AWS
 from pipeline.places.storage import OutputFolder
 from pipeline.postcheck.sql_checks import SpotChecks, pick_spot_checks, run_script, write_script
@@ -33,10 +33,14 @@ Verdicts = dict[tuple[str, str | None], list[str]]
 """By check and table, in the script's order."""
 
 
-def verdicts_of(checks: list[SqlCheck]) -> Verdicts:
+WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.WARNING: "WARN", Verdict.SKIP: "SKIP"}
+"""As the script says them."""
+
+
+def verdicts_of(checks: list[Check]) -> Verdicts:
     verdicts: Verdicts = {}
     for check in checks:
-        verdicts.setdefault((check.check, check.table), []).append(check.verdict)
+        verdicts.setdefault((check.name, check.table), []).append(WORDS[check.verdict])
     return verdicts
 
 
@@ -104,7 +108,7 @@ class Loaded:
             self.picked = [pick_spot_checks(load) for load in begun]
         return self.picked
 
-    def checks(self) -> list[SqlCheck]:
+    def checks(self) -> list[Check]:
         """As validate runs them."""
         return run_script(self.reference, self.spot_checks())
 
@@ -112,7 +116,7 @@ class Loaded:
         return verdicts_of(self.checks())
 
     def details(self, check: str, table: str | None) -> list[str]:
-        return [one.detail for one in self.checks() if (one.check, one.table) == (check, table)]
+        return [one.detail for one in self.checks() if (one.name, one.table) == (check, table)]
 
 
 def copy_of(server: Server, loaded: Loaded, folder: Path) -> Loaded:
@@ -135,8 +139,9 @@ def verdicts_of_psql(finished: subprocess.CompletedProcess[str]) -> Verdicts:
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr == ""
     rows = [line.split("\t") for line in finished.stdout.splitlines()]
+    verdict_of = {words: verdict for verdict, words in WORDS.items()}
     return verdicts_of(
-        [SqlCheck(check, table or None, verdict, detail) for check, table, verdict, detail in (row for row in rows if len(row) == 4)]
+        [Check(name, verdict_of[verdict], detail, table or None) for name, table, verdict, detail in (row for row in rows if len(row) == 4)]
     )
 
 

@@ -28,9 +28,9 @@ def test_a_check_that_fails_is_in_the_exit_code_and_the_report(loaded: Loaded, t
     assert "SQL checks: 1 FAILED" in finished.stdout
     report = report_of(run.run_folders[-1])
     assert report["exit_code"] == 3
-    found = {(check["check"], check["table"]): check["verdict"] for check in report["checks"]}
-    assert found["policies", NOTES] == "FAIL"
-    assert found["spot checks", NOTES] == found["ledger", None] == "PASS"
+    found = {(check["name"], check["table"]): check["verdict"] for check in report["checks"]["sql"]}
+    assert found["policies", NOTES] == "fail"
+    assert found["spot checks", NOTES] == found["ledger", None] == "pass"
     assert not [key for key in found if key[1] == SESSIONS]
 
 

@@ -1,9 +1,11 @@
-"""`report.json`, the facts of a run for other programs, and `report.html`, the same for people. Their fields: docs/report.md."""
+"""The end of a run: the terminal, `report.json`, the same facts for people in `report.html`, and the exit code. Fields: docs/report.md."""
 
 from __future__ import annotations
 
+import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +16,9 @@ from rich.console import Console
 
 from pipeline import __version__
 from pipeline.errors import Refused, Stopped
-from pipeline.outcome.check_results import SqlCheck
-from pipeline.outcome.run_facts import RunFacts
-from pipeline.outcome.verdict import Asked, verdict_of
+from pipeline.outcome.outcome import Outcome, Run
+from pipeline.outcome.terminal import print_run
+from pipeline.outcome.verdict import ExitCode, exit_code, verdict, words_of
 from pipeline.places import StorageFailed
 from pipeline.places.output import OutputFolder, new_file, storage_of
 from pipeline.records.gather import Gathered, gather_records
@@ -28,57 +30,65 @@ SCHEMA_VERSION: Final = 1
 """Rises when a field goes or means something else; fields may be added without that."""
 
 
-def write_report(
-    run_folder: OutputFolder,
-    exit_code: int,
-    results: Sequence[object],
-    facts: RunFacts,
-    *,
-    checks: Sequence[SqlCheck] | None = None,
-    requests: Sequence[Asked] | None = None,
-) -> None:
-    """Write the report of a run into its folder; a result is a dataclass, one a table, and so is that of a SQL check or a request.
+def end_run(console: Console, run_folder: OutputFolder, run: Run, *, as_json: bool = False) -> ExitCode:
+    """Print how a run ended, and write its report; `as_json` prints that, too, for other programs. Raises `Stopped`."""
+    print_run(console, run)
+    report, gathered = _write_report(run_folder, run)
+    kind = words_of(run.command, is_dry=run.is_dry).records
+    if kind:
+        is_there = any(count.kind == kind for count in gathered.counts)
+        console.print(f"{kind.words:<15}{run_folder / kind}" if is_there else f"no {kind.words}")
+    console.print(f"report         {run_folder / JSON_NAME}")
+    console.print(f"page           {run_folder / PAGE_NAME}")
+    if as_json:
+        sys.stdout.buffer.write(report)
+    return exit_code(run)
 
-    Raises `Stopped`.
-    """
+
+def _write_report(run_folder: OutputFolder, run: Run) -> tuple[bytes, Gathered]:
     try:
-        gathered = gather_records(run_folder, facts.attributes)
+        gathered = gather_records(run_folder, run.attributes)
     except Refused as refused:
         message = "\n".join(f"{problem}; what is committed stays" for problem in refused.problems)
         raise Stopped(message) from None
-    report = {
+    content = orjson.dumps(to_json(run, gathered), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    _write_whole(run_folder, JSON_NAME, content)
+    _write_whole(run_folder, PAGE_NAME, _page(orjson.loads(content), gathered, run_folder))
+    return content, gathered
+
+
+def to_json(run: Run, gathered: Gathered) -> dict[str, Any]:
+    """The content of `report.json`, of a run that ends now."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "ddb2pg": __version__,
-        "run_id": run_folder.name,
-        "exit_code": exit_code,
-        "verdict": verdict_of(exit_code, results, checks or (), requests or ()),
-        "command": facts.command,
-        "started_at": facts.started_at,
+        "run_id": run.run_id,
+        "exit_code": exit_code(run),
+        "verdict": verdict(run),
+        "command": run.command,
+        "is_dry": run.is_dry,
+        "started_at": run.started_at,
         "finished_at": datetime.now(UTC),
         "versions": {
             "ddb2pg": __version__,
             "python": platform.python_version(),
             "beam": version("apache-beam"),
-            "postgresql": facts.database.server_version,
+            "postgresql": run.database.server_version,
         },
-        "database": facts.database,
-        "settings": facts.settings,
-        "attributes": facts.attributes,
-        **facts.checks,
-        **({} if checks is None else {"checks": checks}),
-        **({} if requests is None else {"requests": requests}),
-        "tables": results,
+        "database": run.database,
+        "settings": run.settings,
+        "attributes": run.attributes,
+        "checks": run.checks,
+        "tables": [table_to_json(outcome) for outcome in run.outcomes],
+        "not_begun": run.not_begun,
         "records": gathered.counts,
     }
-    content = orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    _write_whole(run_folder, JSON_NAME, content)
-    _write_whole(run_folder, PAGE_NAME, _page(orjson.loads(content), gathered, run_folder))
 
 
-def print_report(console: Console, run_folder: OutputFolder) -> None:
-    """Where the report of a run is."""
-    console.print(f"report         {run_folder / JSON_NAME}")
-    console.print(f"page           {run_folder / PAGE_NAME}")
+def table_to_json(outcome: Outcome) -> dict[str, Any]:
+    """A table of a report: its tallies stand beside its other fields."""
+    facts = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome) if field.name != "tallies"}
+    return facts | dict(outcome.tallies)
 
 
 def rewrite_page(run_folder: OutputFolder, page: Path | None, *, show_values: bool) -> Path | OutputFolder:
@@ -108,7 +118,7 @@ def _read_report(run_folder: OutputFolder) -> dict[str, Any]:
 
 
 def _page(report: Mapping[str, Any], gathered: Gathered, run_folder: OutputFolder) -> bytes:
-    from pipeline.outcome.page.page import render_page  # noqa: PLC0415 - its template engine takes long to import
+    from pipeline.outcome.page import render_page  # noqa: PLC0415 - its template engine takes long to import
 
     return render_page(report, gathered, str(run_folder.absolute()))
 
