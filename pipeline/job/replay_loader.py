@@ -13,7 +13,7 @@ from pipeline.job.loading import ConvertedChunk, LoadPlan, convert_lines
 from pipeline.ledger.replays import brought_in, claim_items, hash_seed, note_hashes, release_items
 from pipeline.records.lines import Rejection, dead_letter_record, notice_records
 from pipeline.source.chunks import ItemAddress
-from pipeline.target.hashes import find_hashes
+from pipeline.target.compare import find_hashes
 from pipeline.target.rows import RefusedRow, Rows
 from pipeline.target.session import Cursor, RowsRefused, Session
 from pipeline.target.write import WriteRows, ways_to_write

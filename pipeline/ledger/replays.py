@@ -15,11 +15,10 @@ from psycopg2.extras import Json
 
 from pipeline.ledger.keys import ItemKey
 from pipeline.ledger.rollbacks import hold_open
-from pipeline.target.compare import STAGED_ROWS, key_hash
-from pipeline.target.hashes import TEXT_SETTINGS, RowHashes, hashed_rows, row_hash
+from pipeline.target.compare import STAGED_ROWS, TEXT_SETTINGS, RowHashes, hashed_rows, key_hash, row_hash
 from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
+from pipeline.target.rows import ITEM
 from pipeline.target.session import Cursor
-from pipeline.target.staging import ITEM
 from pipeline.target.target import Target
 from transforms.table import Table
 

@@ -23,10 +23,10 @@ from pipeline.outcome.outcome import Check, Verdict
 from pipeline.source.chunks import Chunk, plan_splits
 from pipeline.source.manifest import DataFile
 from pipeline.sql import read_sql
+from pipeline.target.compare import SpotValue, read_values
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.rows import Rows
 from pipeline.target.session import Cursor, Session
-from pipeline.target.values import SpotValue, read_values
 from transforms.compile import EncodedRow, ToRow, compile_table
 from transforms.rejects import ItemRefused
 

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from psycopg2 import sql
 
-from pipeline.target.rows import Rows
+from pipeline.target.rows import ITEM, Rows, Staging, stage_parsed
 from pipeline.target.session import Cursor
-from pipeline.target.staging import ITEM, Staging, stage_parsed
 from pipeline.target.target import FurtherColumn, Target
 from transforms.table import Column, Table
 
 STAGED_ROWS: Final = Staging("ddb2pg_compared")
 _STAGED_KEYS: Final = Staging("ddb2pg_compared_keys")
+_STAGED_VALUES: Final = Staging("ddb2pg_values")
 
 NO_KEYS: Final = "{}"
 
@@ -115,6 +115,54 @@ def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int
     return dict(cursor.fetchall())
 
 
+# -- rows known by hashes: where no key nor value may be kept, and the export does not tell what a row was ---------------------------------
+
+
+TEXT_SETTINGS: Final = (
+    "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; "
+    "SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1"
+)
+"""What the text of a value depends on, besides the time zone, which every session of ours sets. Before any `row_hash`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowHashes:
+    """How a row is known."""
+
+    key: int
+    row: int
+
+
+def row_hash(target: Target, seed: int) -> sql.Composable:
+    """A 64-bit hash of all columns of a row of `target`, as text: some types have no hash of their own."""
+    columns = sql.SQL(", ").join(sql.SQL("target.{}").format(sql.Identifier(column.name)) for column in target.columns)
+    return sql.SQL("hashtextextended(ROW({})::text, {})").format(columns, sql.Literal(seed))
+
+
+def hashed_rows(target: Target, seed: int) -> sql.Composable:
+    """A query for the `key_hash` and the `row_hash` of every row."""
+    return sql.SQL("SELECT {} AS key_hash, {} AS row_hash FROM {} AS target").format(
+        key_hash(target, seed), row_hash(target, seed), target.identifier
+    )
+
+
+def find_hashes(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int) -> dict[int, RowHashes]:
+    """Of rows that are primary keys alone, those that are in the target, by item number. `keys` has their columns."""
+    stage_parsed(cursor, _STAGED_KEYS, keys, rows)
+    cursor.execute(
+        sql.SQL("{}; " + PLANNING + "SELECT {}, {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
+            sql.SQL(TEXT_SETTINGS),
+            ITEM,
+            key_hash(target, seed),
+            row_hash(target, seed),
+            _STAGED_KEYS.identifier,
+            target.identifier,
+            has_same_key(target),
+        )
+    )
+    return {number: RowHashes(key, row) for number, key, row in cursor.fetchall()}
+
+
 # -- values --------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -140,3 +188,20 @@ def values_of_different(cursor: Cursor, target: Target, different: Collection[tu
             if (item, column) in different:
                 found[item, column] = values[2 * place], values[2 * place + 1]
     return found
+
+
+SpotValue = str | int | None
+"""NULL; a timestamptz as microseconds since 1970-01-01 UTC; any other value as its text."""
+
+
+def read_values(cursor: Cursor, table: Table, rows: Rows) -> list[Sequence[SpotValue]]:
+    """The values of each row, in the order of its columns. The rows must be such as PostgreSQL takes."""
+    stage_parsed(cursor, _STAGED_VALUES, table, rows)
+    values = sql.SQL(", ").join(map(_value, table.columns))
+    cursor.execute(sql.SQL("SELECT {} FROM {} AS staged ORDER BY {}").format(values, _STAGED_VALUES.identifier, ITEM))
+    read: list[Sequence[SpotValue]] = cursor.fetchall()
+    return read
+
+
+def _value(column: Column) -> sql.Composable:
+    return sql.SQL(column.pg_type.as_text).format(sql.SQL("staged.{}").format(sql.Identifier(column.name)))

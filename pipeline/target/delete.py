@@ -18,14 +18,12 @@ from psycopg2 import sql
 
 from pipeline.target.compare import PLANNING, STAGED_ROWS, compare_staged_rows, has_same_key, is_different
 from pipeline.target.mismatch import Mismatch, MismatchKind
-from pipeline.target.rows import RefusedRow, Rows
+from pipeline.target.rows import ITEM, RefusedRow, Rows, do_for_each, stage_parsed
 from pipeline.target.session import Cursor
 from pipeline.target.sqlstate import code_of
-from pipeline.target.staging import ITEM, Staging, stage_parsed
 from pipeline.target.target import FurtherColumn, Reference, Target
 from transforms.table import Table
 
-_OUTCOMES: Final = Staging("ddb2pg_outcomes")
 _NO_SEED: Final = 0
 
 
@@ -39,7 +37,6 @@ class Deletion:
 
     @property
     def deleted(self) -> int:
-        """How many."""
         return len(self.deleted_items)
 
 
@@ -82,56 +79,23 @@ def delete_row_by_row(
     """Delete each equal row in a subtransaction, in the file's order, all in one statement."""
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     cursor.execute(
-        sql.SQL(
-            "CREATE UNIQUE INDEX ON {staging} ({item}); ANALYZE {staging}; "
-            "CREATE TEMP TABLE {outcomes} (item bigint, sqlstate text, violated text) ON COMMIT DROP"
-        ).format(staging=STAGED_ROWS.identifier, item=ITEM, outcomes=_OUTCOMES.own_name)
+        sql.SQL("CREATE UNIQUE INDEX ON {staging} ({item}); ANALYZE {staging}").format(staging=STAGED_ROWS.identifier, item=ITEM)
     )
     referenced = _lock_referenced(cursor, target, references)
-    is_turn = sql.SQL("staged.{} = ddb2pg_number").format(ITEM)
-    body = sql.SQL(_LOOP).format(
-        staging=STAGED_ROWS.identifier,
-        item=ITEM,
-        outcomes=_OUTCOMES.identifier,
-        delete=_delete(target, table, further, referenced, is_turn),
-    )
-    cursor.execute(sql.SQL(PLANNING + "DO {}").format(sql.Literal(body.as_string(cursor))))
-    cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {}").format(_OUTCOMES.identifier))
-    deleted, refused = set(), {}
-    for number, sqlstate, violated in cursor.fetchall():
-        if sqlstate is None:
-            deleted.add(number)
-        else:
-            refused[number] = RefusedRow(number, code_of(sqlstate, violated, ()), sqlstate, violated)
+    cursor.execute(PLANNING)
+    delete = _delete(target, table, further, referenced, sql.SQL("staged.{} = ddb2pg_number").format(ITEM))
+    reports = do_for_each(cursor, STAGED_ROWS, delete, told=sql.SQL("> 0"))
+    deleted = {report.item for report in reports if report.sqlstate is None}
+    refused = {
+        report.item: RefusedRow(report.item, code_of(report.sqlstate, report.violated, ()), report.sqlstate, report.violated)
+        for report in reports
+        if report.sqlstate is not None
+    }
     return _deletion(cursor, target, table, further, items, deleted, referenced, refused)
 
 
 WAYS_TO_DELETE: Final[Sequence[DeleteRows]] = (delete_rows, delete_row_by_row)
 """In the order in which they are tried."""
-
-# The conditions are those of `write.py`.
-_LOOP: Final = """
-DECLARE
-    ddb2pg_number bigint;
-    ddb2pg_deleted bigint;
-    ddb2pg_sqlstate text;
-    ddb2pg_violated text;
-BEGIN
-    FOR ddb2pg_number IN SELECT {item} FROM {staging} ORDER BY {item} LOOP
-        BEGIN
-            {delete};
-            GET DIAGNOSTICS ddb2pg_deleted = ROW_COUNT;
-            IF ddb2pg_deleted > 0 THEN
-                INSERT INTO {outcomes} VALUES (ddb2pg_number, NULL, NULL);
-            END IF;
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR with_check_option_violation
-                       OR program_limit_exceeded OR raise_exception THEN
-            GET STACKED DIAGNOSTICS ddb2pg_sqlstate = RETURNED_SQLSTATE, ddb2pg_violated = CONSTRAINT_NAME;
-            INSERT INTO {outcomes} VALUES (ddb2pg_number, ddb2pg_sqlstate, ddb2pg_violated);
-        END;
-    END LOOP;
-END
-"""
 
 
 def _delete(target: Target, table: Table, further: Sequence[FurtherColumn], but: set[int], condition: sql.Composable) -> sql.Composable:

@@ -14,16 +14,27 @@ The next way is for whatever the one before could not settle, which PostgreSQL s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from psycopg2 import sql
 
 from pipeline.target.compare import PLANNING, has_same_key
-from pipeline.target.rows import RefusedRow, Rows, copy_stream, fields_of
+from pipeline.target.rows import (
+    COPY_BLOCK,
+    ITEM,
+    RefusedRow,
+    Rows,
+    Staging,
+    copy_stream,
+    do_for_each,
+    fields_of,
+    names,
+    stage_parsed,
+    stage_unparsed,
+    unparsed_values,
+)
 from pipeline.target.session import Cursor, RowsRefused
 from pipeline.target.sqlstate import code_of
-from pipeline.target.staging import COPY_BLOCK, ITEM, Staging, names, stage_parsed, stage_unparsed, unparsed_values
 from pipeline.target.target import Target
 from transforms.rejects import ErrorCode
 from transforms.table import Table
@@ -32,7 +43,6 @@ WriteRows = Callable[[Cursor, Target, Table, Rows], list[RefusedRow]]
 
 _NO_ERROR: Final = "00000"
 _STAGING: Final = Staging("ddb2pg_staging")
-_REFUSED: Final = Staging("ddb2pg_refused")
 _KEYS: Final = Staging("ddb2pg_keys")
 
 
@@ -66,9 +76,8 @@ def copy_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> l
 
     A key that somebody else is just bringing in is not seen, and makes COPY raise.
     """
-    key = tuple(column for column in table.columns if column.name in target.primary_key)
-    positions = [table.columns.index(column) for column in key]
-    stage_parsed(cursor, _KEYS, replace(table, columns=key), fields_of(rows, positions))
+    positions = [table.column_names.index(name) for name in target.primary_key]
+    stage_parsed(cursor, _KEYS, table.only(target.primary_key), fields_of(rows, positions))
     cursor.execute(
         sql.SQL(PLANNING + _FIND_CONFLICTS).format(
             item=ITEM, key=names(target.primary_key), staging=_KEYS.identifier, target=target.identifier, has_key=has_same_key(target)
@@ -139,43 +148,11 @@ def insert_row_by_row(cursor: Cursor, target: Target, table: Table, rows: Rows) 
     """Insert each row in a subtransaction, in the file's order, all in one statement; refuses each row for what it violates itself."""
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     stage_unparsed(cursor, _STAGING, table, rows)
-    cursor.execute(sql.SQL("CREATE TEMP TABLE {} (item bigint, sqlstate text, violated text) ON COMMIT DROP").format(_REFUSED.own_name))
-    body = sql.SQL(_LOOP).format(
-        target=target.identifier,
-        columns=names(table.column_names),
-        values=unparsed_values(table),
-        staging=_STAGING.identifier,
-        item=ITEM,
-        refused=_REFUSED.identifier,
+    insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} AS staged WHERE staged.{} = ddb2pg_number").format(
+        target.identifier, names(table.column_names), unparsed_values(table), _STAGING.identifier, ITEM
     )
-    cursor.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(cursor))))
-    cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {} ORDER BY item").format(_REFUSED.identifier))
     return [
-        RefusedRow(number, code_of(sqlstate, violated, target.primary_key_names), sqlstate, violated)
-        for number, sqlstate, violated in cursor.fetchall()
+        RefusedRow(report.item, code_of(report.sqlstate, report.violated, target.primary_key_names), report.sqlstate, report.violated)
+        # A trigger that returns NULL keeps a row out without an error.
+        for report in do_for_each(cursor, _STAGING, insert, told=sql.SQL("= 0"))
     ]
-
-
-# The conditions are those of `sqlstate.py`; the first four stand for their whole class.
-_LOOP: Final = """
-DECLARE
-    ddb2pg_number bigint;
-    ddb2pg_inserted bigint;
-    ddb2pg_sqlstate text;
-    ddb2pg_violated text;
-BEGIN
-    FOR ddb2pg_number IN SELECT {item} FROM {staging} ORDER BY {item} LOOP
-        BEGIN
-            INSERT INTO {target} ({columns}) SELECT {values} FROM {staging} AS staged WHERE staged.{item} = ddb2pg_number;
-            GET DIAGNOSTICS ddb2pg_inserted = ROW_COUNT;
-            IF ddb2pg_inserted = 0 THEN
-                INSERT INTO {refused} VALUES (ddb2pg_number, NULL, NULL);
-            END IF;
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR with_check_option_violation
-                       OR program_limit_exceeded OR raise_exception THEN
-            GET STACKED DIAGNOSTICS ddb2pg_sqlstate = RETURNED_SQLSTATE, ddb2pg_violated = CONSTRAINT_NAME;
-            INSERT INTO {refused} VALUES (ddb2pg_number, ddb2pg_sqlstate, ddb2pg_violated);
-        END;
-    END LOOP;
-END
-"""
