@@ -16,7 +16,7 @@ from pipeline.outcome.verdict import ExitCode
 from pipeline.places import Storage
 from pipeline.records.mask import named_paths
 from pipeline.records.reading import DeadLetterFiles, find_dead_letters, read_dead_letters
-from pipeline.records.summary import Filter, Names, choose, print_dead_letter, print_summary, record_to_json, summarise
+from pipeline.records.summary import Filter, Names, print_dead_letter, print_summary, record_to_json, summarise
 from transforms.table import Table
 from transforms.tables.medzen import TABLES
 
@@ -74,7 +74,7 @@ def run_show(arguments: argparse.Namespace, beam_arguments: Sequence[str], conso
     storage, files = _find(arguments)
     wanted = Filter(arguments.table, arguments.code, arguments.attribute)
     named = _named_paths(arguments)
-    found = choose(read_dead_letters(files.uris, storage), wanted)
+    found = filter(wanted.takes, read_dead_letters(files.uris, storage))
     is_any = False
     for record in itertools.islice(found, arguments.limit):
         is_any = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -36,8 +36,10 @@ class JsonLines:
     def ending(self) -> str:
         return ".jsonl.gz"
 
-    def writer(self, stream: BinaryIO) -> JsonLinesWriter:
-        return JsonLinesWriter(stream)
+    def writer(self, stream: BinaryIO) -> igzip.IGzipFile:
+        """Takes lines; the stream stays open when it is closed."""
+        # No time in the header: the same records make the same file.
+        return igzip.IGzipFile(fileobj=stream, mode="wb", filename="", mtime=0)
 
     def read(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
         """The records of a whole file, with memory that does not grow with it."""
@@ -52,20 +54,6 @@ class JsonLines:
         return count
 
 
-class JsonLinesWriter:
-    def __init__(self, stream: BinaryIO) -> None:
-        # No time in the header: the same records make the same file.
-        self._compressed = igzip.IGzipFile(fileobj=stream, mode="wb", filename="", mtime=0)
-
-    def write(self, records: Sequence[bytes]) -> None:
-        """Add records, each a line of JSON."""
-        self._compressed.write(b"".join(records))
-
-    def close(self) -> None:
-        """Write what is still to be written; the stream stays open."""
-        self._compressed.close()
-
-
 @dataclass(frozen=True, slots=True)
 class Parquet:
     """With the schema of a kind; reading, the kind does not matter. The item stays text, as it is in the export."""
@@ -77,6 +65,7 @@ class Parquet:
         return ".parquet"
 
     def writer(self, stream: BinaryIO) -> ParquetWriter:
+        """Takes lines; the stream stays open when it is closed."""
         return ParquetWriter(stream, self.kind)
 
     def read(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
@@ -109,16 +98,14 @@ class ParquetWriter:
         self._records: list[bytes] = []
         self._bytes = 0
 
-    def write(self, records: Sequence[bytes]) -> None:
-        """Add records, each a line of JSON."""
-        for record in records:
+    def write(self, lines: bytes) -> None:
+        for record in lines.splitlines():
             self._records.append(record)
             self._bytes += len(record)
             if self._bytes >= _ROW_GROUP:
                 self._write_row_group()
 
     def close(self) -> None:
-        """Write what is still to be written; the stream stays open."""
         self._write_row_group()
         self._file.close()
 
@@ -192,7 +179,7 @@ class RecordBatch:
 @dataclass(frozen=True, slots=True)
 class _OpenFile:
     file: NewFile
-    writer: JsonLinesWriter | ParquetWriter
+    writer: igzip.IGzipFile | ParquetWriter
 
 
 class RecordFiles:
@@ -211,7 +198,7 @@ class RecordFiles:
         """Add a batch to its file; the file exists only if there is a record. Raises `Stopped` when it cannot be written."""
         try:
             if batch.records:
-                self._file(batch.split).writer.write(batch.records)
+                self._file(batch.split).writer.write(b"".join(batch.records))
             if batch.is_last and batch.split in self._open:
                 open_file = self._open[batch.split]
                 open_file.writer.close()

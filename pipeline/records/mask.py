@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
@@ -117,25 +117,6 @@ class Pattern:
     count: int
 
 
-@dataclass(slots=True)
-class _Sizes:
-    """The sizes of values with one tag and kind. Once there are too many, only the range of those not counted is known."""
-
-    counts: Counter[int | None] = field(default_factory=Counter)
-    others: int = 0
-    least: int = 0
-    greatest: int = 0
-
-    def add(self, size: int | None) -> None:
-        if size in self.counts or len(self.counts) < _MOST_COUNTED:
-            self.counts[size] += 1
-            return
-        known = size or 0
-        self.least = min(self.least, known) if self.others else known
-        self.greatest = max(self.greatest, known)
-        self.others += 1
-
-
 class Patterns:
     """Counts the shapes that the values at fault have: what most often says why, without a value.
 
@@ -145,35 +126,38 @@ class Patterns:
     """
 
     def __init__(self) -> None:
-        self._sizes: dict[tuple[str, str], _Sizes] = {}
+        self._sizes: dict[tuple[str, str], Counter[int | None]] = {}
+        self._others: dict[tuple[str, str], tuple[int, int, int]] = {}
+        """The sizes beyond `_MOST_COUNTED`: how many values, the least, the greatest."""
 
     def add(self, shape: ValueShape) -> None:
-        self._sizes.setdefault((shape.tag, shape.kind), _Sizes()).add(shape.size)
+        key = shape.tag, shape.kind
+        sizes = self._sizes.setdefault(key, Counter())
+        if shape.size in sizes or len(sizes) < _MOST_COUNTED:
+            sizes[shape.size] += 1
+        else:
+            size = shape.size or 0
+            count, least, greatest = self._others.get(key, (0, size, size))
+            self._others[key] = count + 1, min(least, size), max(greatest, size)
 
     def most_common(self) -> list[Pattern]:
         """All patterns, the most frequent first."""
-        found = [pattern for (tag, kind), sizes in self._sizes.items() for pattern in _patterns(tag, kind, sizes)]
-        return sorted(found, key=lambda pattern: (-pattern.count, pattern.shape))
+        patterns = [pattern for tag, kind in self._sizes for pattern in self._of_kind(tag, kind)]
+        return sorted(patterns, key=lambda pattern: (-pattern.count, pattern.shape))
 
-
-def _patterns(tag: str, kind: str, sizes: _Sizes) -> Iterator[Pattern]:
-    """One for each size if there are few, else one for the size that nearly all have, and one with the range of the others."""
-    told = sizes.counts.most_common(_MOST_SIZES)
-    total = sizes.counts.total() + sizes.others
-    if sizes.others or len(sizes.counts) > _MOST_SIZES:
-        told = [(size, count) for size, count in told[:1] if count >= _MOST_OF_THEM * total]
-    for size, count in told:
-        yield Pattern(_in_words(ValueShape(tag, size, kind)), count)
-    rest = [size for size in sizes.counts if size not in dict(told) and size is not None]
-    if sizes.others:
-        rest += [sizes.least, sizes.greatest]
-    if rest:
-        several = f"{tag}({min(rest)} to {max(rest)}){' ' if kind else ''}{kind}"
-        yield Pattern(several, total - sum(count for _, count in told))
-
-
-def _in_words(shape: ValueShape) -> str:
-    return "empty string" if (shape.tag, shape.size) == ("S", 0) else str(shape)
+    def _of_kind(self, tag: str, kind: str) -> Iterator[Pattern]:
+        """One for each size if there are few, else one for the size that nearly all have, and one with the range of the others."""
+        sizes, (others, *extremes) = self._sizes[tag, kind], self._others.get((tag, kind), (0,))
+        total = sizes.total() + others
+        single = sizes.most_common(_MOST_SIZES)
+        if others or len(sizes) > _MOST_SIZES:
+            single = [(size, count) for size, count in single[:1] if count >= _MOST_OF_THEM * total]
+        for size, count in single:
+            yield Pattern("empty string" if (tag, size) == ("S", 0) else str(ValueShape(tag, size, kind)), count)
+        rest = [*extremes, *(size for size in sizes if size not in dict(single) and size is not None)]
+        if rest:
+            words = f"{tag}({min(rest)} to {max(rest)}){' ' if kind else ''}{kind}"
+            yield Pattern(words, total - sum(count for _, count in single))
 
 
 # -- names ---------------------------------------------------------------------------------------------------------------------------------

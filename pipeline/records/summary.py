@@ -59,7 +59,7 @@ class TableSummary:
     """The dead letters of one table; errors with the most items first."""
 
     source_table: str
-    target_table: str | None
+    target_table: str
     dead_letters: int
     errors: tuple[ErrorSummary, ...]
 
@@ -73,7 +73,7 @@ class _Error:
 
 @dataclass(slots=True)
 class _Table:
-    target_table: str | None
+    target_table: str
     dead_letters: int = 0
     errors: dict[tuple[str, str | None], _Error] = field(default_factory=dict)
 
@@ -83,7 +83,7 @@ def summarise(records: Iterable[Record], named: Mapping[str, Collection[str]]) -
     tables: dict[str, _Table] = {}
     for record in records:
         source = record["source_table"]
-        table = tables.setdefault(source, _Table(record.get("target_table")))
+        table = tables.setdefault(source, _Table(record["target_table"]))
         table.dead_letters += 1
         _count(table, record, named.get(source, ()))
     return [_summary(source, table) for source, table in tables.items()]
@@ -92,22 +92,22 @@ def summarise(records: Iterable[Record], named: Mapping[str, Collection[str]]) -
 def _count(table: _Table, record: Record, named: Collection[str]) -> None:
     line = line_of(record)
     item = parsed_item(line) or {}
-    told = set()
+    counted = set()
     for error in record["errors"]:
         code, attribute = error["code"], error["attribute"]
         key = code, None if attribute is None else shown_place(item, attribute, named)
         if key not in table.errors and len(table.errors) >= _MOST_ATTRIBUTES:
             key = code, _OTHER_ATTRIBUTES
-        found = table.errors.setdefault(key, _Error())
-        if key not in told:
-            told.add(key)
-            found.items += 1
-            if len(found.first_places) < FIRST_PLACES:
-                found.first_places.append(ItemAddress(record["data_file"], record["item_number"]))
+        summed = table.errors.setdefault(key, _Error())
+        if key not in counted:
+            counted.add(key)
+            summed.items += 1
+            if len(summed.first_places) < FIRST_PLACES:
+                summed.first_places.append(ItemAddress(record["data_file"], record["item_number"]))
         if attribute is not None:
-            found.patterns.add(_shape_at(item, attribute))
+            summed.patterns.add(_shape_at(item, attribute))
         elif record["stage"] == "read":
-            found.patterns.add(shape_of_line(line))
+            summed.patterns.add(shape_of_line(line))
 
 
 def _shape_at(item: Mapping[str, Any], attribute: str) -> ValueShape:
@@ -175,11 +175,6 @@ class Names:
     named: Collection[str]
     """The paths that its definition names."""
     show_values: bool
-
-
-def choose(records: Iterable[Record], wanted: Filter) -> Iterator[Record]:
-    """Those that are to be shown."""
-    return (record for record in records if wanted.takes(record))
 
 
 def record_to_json(record: Record, names: Names) -> Record:
@@ -266,7 +261,6 @@ _MOST_PATTERNS: Final = 5
 
 
 def print_summary(console: Console, tables: Sequence[TableSummary]) -> None:
-    """All tables."""
     if not tables:
         _print(console, "no dead letters", "bold green")
     for table in tables:
@@ -278,12 +272,12 @@ def print_summary(console: Console, tables: Sequence[TableSummary]) -> None:
 def _print_error(console: Console, error: ErrorSummary) -> None:
     place = f"{error.attribute}: " if error.attribute else ""
     _print(console, f"  {place}{error.code}, {error.items:,} items ({error.share:.1%})", "red")
-    told = [f"{pattern.count:,} x {pattern.shape}" for pattern in error.patterns[:_MOST_PATTERNS]]
+    patterns = [f"{pattern.count:,} x {pattern.shape}" for pattern in error.patterns[:_MOST_PATTERNS]]
     others = sum(pattern.count for pattern in error.patterns[_MOST_PATTERNS:])
     if others:
-        told.append(f"{others:,} x others")
-    if told:
-        _print(console, f"    {', '.join(told)}")
+        patterns.append(f"{others:,} x others")
+    if patterns:
+        _print(console, f"    {', '.join(patterns)}")
     first = ", ".join(f"{place.data_file} item {place.item_number}" for place in error.first_places)
     _print(console, f"    first: {first}", "dim")
 

@@ -151,7 +151,7 @@ def test_any_text_survives() -> None:
         form = form_of(RecordKind.DEAD_LETTERS, record_format)
         content = io.BytesIO()
         writer = form.writer(content)
-        writer.write([line])
+        writer.write(line)
         writer.close()
         content.seek(0)
         assert list(form.read(content)) == [json.loads(line)]
