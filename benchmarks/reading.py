@@ -21,8 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.places import Storage
 from pipeline.places.place import AwsSettings
+from pipeline.places.storage import Storage
 from pipeline.source.chunks import SplitSize
 from pipeline.source.data_file import check_file, read_part
 from pipeline.source.manifest import DataFile, read_export

@@ -22,7 +22,7 @@ from pipeline.engines.ending import INTERRUPTED, RESUME, told_to_end
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
 from pipeline.logs import configure_logging
 from pipeline.outcome.verdict import ExitCode
-from pipeline.places import StorageFailed
+from pipeline.places.place import StorageFailed
 
 _COLLECT_EVERY: Final = 50_000  # new objects
 

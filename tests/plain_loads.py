@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pipeline.job.loading import LoadPlan, load_plainly
 from pipeline.ledger.loads import create_ledger, start_load
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordFiles, form_of
 from pipeline.records.kinds import OF_A_LOAD, RecordFormat
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits
-from pipeline.source.given import find_exports
-from pipeline.source.manifest import read_export
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Session
 from pipeline.target.target import find_target
+from tests.pipeline.source.read_splits import read_exports
 from transforms.table import Unmapped
 from transforms.tables.medzen import TABLES
 
@@ -24,7 +24,7 @@ SPLIT_SIZE = SplitSize(items=110)
 
 def plans_of(export: Path, reference: DatabaseReference) -> Iterator[tuple[LoadPlan, list[Split]]]:
     for table in TABLES:
-        read = read_export(find_exports(str(export / table.source))[0])
+        read = read_exports(export / table.source)[0]
         with Session(reference) as session:
 
             def start(cursor, table=table, read=read):
@@ -40,7 +40,7 @@ def load_into_files(export: Path, reference: DatabaseReference, run_folders: Map
     """Load three tables by the plain loop; the same records go into a run's folder in each format."""
     for plan, splits in plans_of(export, reference):
         files = [
-            [RecordFiles(run_folder / kind / plan.table.source, form_of(kind, record_format)) for kind in OF_A_LOAD]
+            [RecordFiles(OutputFolder(str(run_folder / kind / plan.table.source)), form_of(kind, record_format)) for kind in OF_A_LOAD]
             for record_format, run_folder in run_folders.items()
         ]
         for batches in load_plainly(splits, plan):

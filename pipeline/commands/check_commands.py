@@ -15,7 +15,7 @@ from pipeline.errors import Refused
 from pipeline.job.begun_loads import CheckOptions
 from pipeline.outcome.report import end_run
 from pipeline.outcome.verdict import ExitCode
-from pipeline.places import Storage
+from pipeline.places.storage import Storage
 from transforms.table import Unmapped
 
 # -- validate ------------------------------------------------------------------------------------------------------------------------------

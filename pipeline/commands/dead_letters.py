@@ -13,7 +13,7 @@ from rich.console import Console
 from pipeline.commands.arguments import add_aws, add_command, add_tables, positive
 from pipeline.commands.command_objects import aws_settings, print_json, refuse_leftovers
 from pipeline.outcome.verdict import ExitCode
-from pipeline.places import Storage
+from pipeline.places.storage import Storage
 from pipeline.records.mask import named_paths
 from pipeline.records.reading import DeadLetterFiles, find_dead_letters, read_dead_letters
 from pipeline.records.summary import Filter, Names, print_dead_letter, print_summary, record_to_json, summarise

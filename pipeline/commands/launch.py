@@ -22,7 +22,7 @@ from pipeline.job.graph import define_pipeline
 from pipeline.ledger.totals import Totals
 from pipeline.outcome.outcome import Outcome
 from pipeline.outcome.terminal import print_not_begun, print_outcome
-from pipeline.places.output import OutputFolder, make_folder
+from pipeline.places.storage import OutputFolder
 from pipeline.target.session import Session
 
 
@@ -44,7 +44,7 @@ def launch(options: MigrateOptions, console: Console) -> Launched:
     run_id = new_run_id()
     prepared, _, _ = begin(options, run_id, console)
     run_folder = options.output / run_id
-    make_folder(run_folder)
+    run_folder.make()
     outcomes: list[Outcome] = []
     for number, load in enumerate(prepared):
         left = [one.plan.table.source for one in prepared[number + 1 :]]

@@ -25,8 +25,7 @@ from pipeline.ledger.totals import Totals, file_totals, load_totals
 from pipeline.outcome.outcome import Outcome, Run
 from pipeline.outcome.progress import shown_progress
 from pipeline.outcome.terminal import print_outcome
-from pipeline.places import Storage
-from pipeline.places.output import OutputFolder, make_folder
+from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.check import check, table_findings
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.findings import Finding, problems_in
@@ -101,7 +100,7 @@ def migrate(options: MigrateOptions, console: Console) -> tuple[OutputFolder, Ru
     run_id, started_at = new_run_id(), datetime.now(UTC)
     prepared, database, findings = begin(options, run_id, console)
     run_folder = options.output / run_id
-    make_folder(run_folder)
+    run_folder.make()
     tables = [load.plan.table for load in prepared]
     outcomes = []
     for load in prepared:

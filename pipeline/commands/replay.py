@@ -18,8 +18,7 @@ from pipeline.job.replay_loader import ReplayLoader
 from pipeline.job.replay_loads import GivenLoad, find_plans, gather
 from pipeline.ledger.totals import Totals, load_totals
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin_run
-from pipeline.places import Storage
-from pipeline.places.output import OutputFolder, make_folder
+from pipeline.places.storage import OutputFolder, Storage
 from pipeline.records.files import RecordBatch, RecordFiles, count_records, form_of
 from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
 from pipeline.records.reading import DeadLetterFiles
@@ -66,7 +65,7 @@ def replay(options: ReplayOptions) -> tuple[OutputFolder, Run]:
         )
         run = begin_run(COMMAND, run_id, started_at, session, options.settings, [plan.table for plan in plans.values()])
         run_folder = options.output / run_id
-        make_folder(run_folder)
+        run_folder.make()
         replays = {key: _LoadReplay(plan, session, run_folder, options.dead_letter_format) for key, plan in plans.items()}
         for key, one in replays.items():
             for batch in _batches(key, read_items(loads[key].uris, options.storage)):

@@ -14,7 +14,7 @@ from pipeline.errors import Refused
 from pipeline.outcome.report import end_run
 from pipeline.outcome.terminal import print_outcome
 from pipeline.outcome.verdict import ExitCode
-from pipeline.places import Storage
+from pipeline.places.storage import Storage
 from pipeline.records.kinds import RecordFormat
 from pipeline.records.reading import find_dead_letters
 from pipeline.target.session import why_not_connected

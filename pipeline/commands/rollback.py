@@ -36,7 +36,7 @@ from pipeline.ledger.totals import Totals, refused_files
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin_run
 from pipeline.outcome.progress import shown_progress
 from pipeline.outcome.terminal import print_outcome
-from pipeline.places.output import OutputFolder, make_folder
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.kinds import RecordKind
 from pipeline.records.lines import row_record
@@ -87,7 +87,7 @@ def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder,
     with Session(options.check.database) as session:
         run = begin_run("rollback", run_id, started_at, session, options.settings, [load.plan.table for load in begun])
     run_folder = options.check.output / run_id
-    make_folder(run_folder)
+    run_folder.make()
     if not options.is_dry:
         with Session(options.check.database) as session:
             # All of them first: from here on no run of migrate goes on with any.

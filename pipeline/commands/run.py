@@ -25,7 +25,8 @@ from pipeline.outcome.outcome import Outcome
 from pipeline.outcome.report import end_run, rewrite_page, table_to_json
 from pipeline.outcome.terminal import print_outcome
 from pipeline.outcome.verdict import ExitCode
-from pipeline.places import Storage, StorageFailed
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import Storage
 from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import MOST_SPLITS, ChunkSize, SplitSize
 from pipeline.source.given import read_given_exports

@@ -26,7 +26,7 @@ from pipeline.ledger.totals import Totals
 from pipeline.outcome.outcome import Outcome, Run, begin_run
 from pipeline.outcome.progress import shown_progress
 from pipeline.outcome.terminal import print_outcome
-from pipeline.places.output import OutputFolder, make_folder
+from pipeline.places.storage import OutputFolder
 from pipeline.postcheck.requests.check import check_requests, send_requests
 from pipeline.postcheck.requests.request import Request
 from pipeline.postcheck.requests.terminal import print_request
@@ -71,7 +71,7 @@ def validate(options: ValidateOptions, console: Console) -> tuple[OutputFolder, 
     with Session(database) as session:
         run = begin_run("validate", run_id, started_at, session, options.settings, [load.plan.table for load in begun])
     run_folder = options.check.output / run_id
-    make_folder(run_folder)
+    run_folder.make()
     outcomes = []
     for load in begun:
         plan = ValidationPlan(load.plan, repair=options.repair, show_values=options.show_values)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pipeline.places.output import OutputFolder
+from pipeline.places.storage import OutputFolder
 from pipeline.source.given import ExportArgument
 
 # -- Beam's options, before Beam reads them ------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from typing import Final
 from pipeline.errors import Stopped
 from pipeline.inspection.statistics import ItemStatistics
 from pipeline.inspection.summary import ItemSummary, summarise
-from pipeline.places import Storage, StorageFailed
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import Storage
 from pipeline.source.data_file import DataFileRefused, check_file, read_lines, read_part
 from pipeline.source.given import GivenExport
 from pipeline.source.manifest import DataFile, spread

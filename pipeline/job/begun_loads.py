@@ -10,8 +10,7 @@ from pipeline.errors import Refused
 from pipeline.job.loading import LoadPlan
 from pipeline.ledger.loads import Load, is_ledger_ours, ledger_exists, version_problems
 from pipeline.ledger.replays import is_key_another
-from pipeline.places import Storage
-from pipeline.places.output import OutputFolder
+from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.exports import find_exports, output_findings
 from pipeline.preflight.findings import problems_in
 from pipeline.source.given import ExportArgument

@@ -21,7 +21,7 @@ from pipeline.ledger.keys import ItemKey
 from pipeline.ledger.replays import count_all_replayed, replayed_mismatches
 from pipeline.ledger.totals import load_totals, refused_files
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict
-from pipeline.places.output import OutputFolder
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.kinds import KINDS
 from pipeline.records.lines import row_record

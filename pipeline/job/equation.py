@@ -17,7 +17,7 @@ from pipeline.ledger.loads import Load, Validated, finish_load
 from pipeline.ledger.rollbacks import has_rollback_begun, rollback_totals
 from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, refused_files
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict
-from pipeline.places.output import OutputFolder
+from pipeline.places.storage import OutputFolder
 from pipeline.preflight.exports import BEGIN_ANEW
 from pipeline.records.files import count_records
 from pipeline.records.kinds import RecordKind

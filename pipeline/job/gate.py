@@ -16,8 +16,8 @@ from pipeline.job.conclusion import HIDDEN
 from pipeline.job.loading import CommittedChunks, LoadPlan, convert_chunk
 from pipeline.ledger.loads import Validated, note_validated
 from pipeline.outcome.outcome import Check, Outcome, Verdict
-from pipeline.places import StorageFailed
-from pipeline.places.output import OutputFolder
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordFiles
 from pipeline.records.kinds import KINDS, RecordKind
 from pipeline.records.lines import mismatch_batch

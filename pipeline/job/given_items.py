@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.ledger.keys import ItemKey
-from pipeline.places import Storage
+from pipeline.places.storage import Storage
 from pipeline.records.lines import Record, is_dead_letter, line_of
 from pipeline.records.reading import read_dead_letters
 

@@ -29,7 +29,7 @@ from pipeline.job.steps import (
     ReadChunks,
     WriteRecords,
 )
-from pipeline.places.output import OutputFolder
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import form_of
 from pipeline.records.kinds import RecordFormat, RecordKind
 from pipeline.source.chunks import Split, data_files_of

@@ -21,7 +21,8 @@ from pipeline.job.threshold import UNLIMITED, Threshold
 from pipeline.ledger.chunks import ChunkCounts, CommittedChunk, claim_chunk, committed_chunk, committed_chunks, note_refused
 from pipeline.ledger.keys import ChunkKey
 from pipeline.ledger.loads import Load
-from pipeline.places import LOCAL_AND_AWS, Storage, StorageFailed
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import LOCAL_AND_AWS, Storage
 from pipeline.records.files import RecordBatch
 from pipeline.records.lines import Origin, Rejection, dead_letter_record, notice_records
 from pipeline.source.chunks import Chunk, ItemAddress, Split, data_files_of, read_chunks

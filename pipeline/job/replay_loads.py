@@ -15,7 +15,7 @@ from pipeline.job.given_items import LoadKey, read_items
 from pipeline.job.loading import LoadPlan
 from pipeline.ledger.loads import find_load, is_ledger_ours, ledger_exists, refuse_other_version
 from pipeline.ledger.replays import ChunkRoom, chunk_rooms, replayed_numbers
-from pipeline.places import Storage
+from pipeline.places.storage import Storage
 from pipeline.preflight.findings import problems_in
 from pipeline.preflight.targets import target_findings
 from pipeline.target.database_url import DatabaseReference

@@ -18,8 +18,8 @@ from pipeline.job.chunk_check import ChunkPlan
 from pipeline.job.loading import ChunkLoader, LoadPlan, check_data_file, read_split
 from pipeline.job.worker_session import WorkerSession
 from pipeline.ledger.totals import note_refused_file
-from pipeline.places import StorageFailed
-from pipeline.places.output import OutputFolder
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import JSON_LINES, RecordBatch, RecordFiles, RecordForm
 from pipeline.source.chunks import Chunk, Split
 from pipeline.source.data_file import CheckedFile, DataFileRefused

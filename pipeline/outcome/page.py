@@ -24,7 +24,7 @@ from pipeline.outcome import charts
 from pipeline.outcome.charts import KIND_WORDS, CountedKind, Curve, counted_kinds, curve, duration, laid_out, moment, seconds_in_words
 from pipeline.outcome.outcome import Verdict
 from pipeline.outcome.verdict import CommandWords, exit_code_words, heading_of, words_of
-from pipeline.places import join
+from pipeline.places.place import join
 from pipeline.records.gather import Gathered
 from pipeline.records.kinds import KINDS, RecordKind
 

@@ -19,8 +19,8 @@ from pipeline.errors import Refused, Stopped
 from pipeline.outcome.outcome import Outcome, Run
 from pipeline.outcome.terminal import print_run
 from pipeline.outcome.verdict import ExitCode, exit_code, verdict, words_of
-from pipeline.places import StorageFailed
-from pipeline.places.output import OutputFolder, new_file, storage_of
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import OutputFolder
 from pipeline.records.gather import Gathered, gather_records
 
 JSON_NAME: Final = "report.json"
@@ -103,7 +103,7 @@ def rewrite_page(run_folder: OutputFolder, page: Path | None, *, show_values: bo
 def _read_report(run_folder: OutputFolder) -> dict[str, Any]:
     path = run_folder / JSON_NAME
     try:
-        report: dict[str, Any] = orjson.loads(storage_of(run_folder).read(str(path)))
+        report: dict[str, Any] = orjson.loads(run_folder.storage.read(str(path)))
     except OSError as error:
         reason = error.strerror or "there is no such file"
         raise Refused([f"{path}: cannot be read ({reason}); give the folder of a run that came to its end"]) from None
@@ -126,7 +126,7 @@ def _page(report: Mapping[str, Any], gathered: Gathered, run_folder: OutputFolde
 def _write_whole(folder: OutputFolder, name: str, content: bytes) -> None:
     """Write a file so that it appears whole or not at all, in the place of one that is there. Raises `Stopped`."""
     try:
-        file = new_file(folder, name)
+        file = folder.new_file(name)
         try:
             file.stream.write(content)
             file.keep()

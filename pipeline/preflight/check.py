@@ -9,8 +9,7 @@ from typing import Protocol
 
 from pipeline.engines.arguments import WorkerLimit
 from pipeline.errors import Refused
-from pipeline.places import Storage
-from pipeline.places.storage import OutputFolder
+from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.attachments import attachment_findings, foreign_key_findings, row_security_findings
 from pipeline.preflight.database import (
     PROGRESS,

@@ -10,8 +10,7 @@ from rich.filesize import decimal
 
 from pipeline.ledger.loads import Load, find_load, is_ledger_ours, ledger_exists, other_loads
 from pipeline.ledger.totals import load_totals
-from pipeline.places import Storage
-from pipeline.places.storage import OutputFolder
+from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.findings import Code, Finding, fact, problem, warning
 from pipeline.source.given import ExportArgument, read_given_exports
 from pipeline.source.manifest import Export

@@ -11,7 +11,8 @@ from typing import Any, Final
 import orjson
 
 from pipeline.inspection.names import shape_of
-from pipeline.places import Storage, StorageFailed
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import Storage
 from pipeline.preflight.exports import Planned
 from pipeline.records.mask import masked_path, shape_of_value, value_of_path
 from pipeline.source.data_file import DataFileRefused, read_lines

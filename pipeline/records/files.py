@@ -13,8 +13,8 @@ import orjson
 from isal import igzip
 
 from pipeline.errors import Stopped
-from pipeline.places.output import NewFile, OutputFolder, files_of, new_file, storage_of
-from pipeline.places.place import StorageFailed
+from pipeline.places.place import NewFile, StorageFailed
+from pipeline.places.storage import OutputFolder
 from pipeline.records.kinds import ERROR_FIELDS, SCHEMAS, FieldType, RecordFormat, RecordKind
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class RecordFiles:
 
     def _file(self, split: str) -> _OpenFile:
         if split not in self._open:
-            file = new_file(self._folder, f"{split}{self._form.ending}")
+            file = self._folder.new_file(f"{split}{self._form.ending}")
             self._open[split] = _OpenFile(file, self._form.writer(file.stream))
         return self._open[split]
 
@@ -231,9 +231,9 @@ class RecordFiles:
 def count_records(folder: OutputFolder) -> int:
     """How many records there are in the whole files of a folder, of whichever form. Raises `StorageFailed`."""
     count = 0
-    for file in files_of(folder):
+    for file in folder.files():
         form = form_of_file(file.uri)
         if form is not None:
-            with storage_of(folder).open(file.uri)[0] as stream:
+            with folder.storage.open(file.uri)[0] as stream:
                 count += form.count(stream)
     return count

@@ -18,8 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import orjson
 
 from pipeline.inspection.names import bounded, is_frequent, looks_like_data, shape_of
-from pipeline.places.output import OutputFolder, files_of, storage_of
-from pipeline.places.storage import Storage
+from pipeline.places.storage import OutputFolder, Storage
 from pipeline.records.files import form_of_file
 from pipeline.records.kinds import KINDS, OF_ROWS, RecordKind
 from pipeline.records.lines import Record, line_of, parsed_item
@@ -101,12 +100,12 @@ def _folders(run_folder: OutputFolder, tables: Sequence[str]) -> list[_Folder]:
     """Those of each kind, in the order of the run's tables. Of a rollback that wrote to S3 each pass has its own, the last one has all."""
     passes: dict[tuple[RecordKind, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     prefix = f"{str(run_folder).rstrip('/')}/"
-    for file in files_of(run_folder):
+    for file in run_folder.files():
         kind, *parts = file.uri.removeprefix(prefix).split("/")
         if kind in set(RecordKind) and len(parts) > 1 and form_of_file(parts[-1]) is not None:
             table, number = parts[0], int(parts[1].removeprefix("pass-")) if len(parts) > 2 else 0
             passes[RecordKind(kind), table][number].append(file.uri)
-    storage = storage_of(run_folder)
+    storage = run_folder.storage
     folders = [_Folder(kind, table, sorted(of_pass[max(of_pass)]), storage) for (kind, table), of_pass in passes.items()]
 
     def order(folder: _Folder) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import Refused
 from pipeline.places.place import StorageFailed, StoredFile
-from pipeline.places.storage import LOCAL_AND_AWS, Storage
+from pipeline.places.storage import Storage
 from pipeline.source.bare import folders_of_data_files, read_bare_export
 from pipeline.source.manifest import FILES, STARTED, SUMMARY, Export, read_export
 
@@ -42,19 +42,6 @@ def read_given_exports(arguments: Sequence[ExportArgument], storage: Storage) ->
             else:
                 problems.extend(read)
     return given, problems
-
-
-def find_exports(uri: str, storage: Storage = LOCAL_AND_AWS) -> list[str]:
-    """The folders of the exports that `uri` means: itself, its `manifest-summary.json`, or a folder that has some below it.
-
-    Raises `Refused` when there is none, `StorageFailed`.
-    """
-    folder = _folder_of(uri)
-    found = list(storage.files_below(folder))
-    folders = _folders_with_manifests(found)
-    if not folders:
-        raise Refused([_why_none(uri, found)])
-    return folders
 
 
 def _reads(argument: ExportArgument, storage: Storage) -> Iterator[Export | tuple[str, ...]]:

@@ -26,7 +26,7 @@ from pipeline.source.chunks import ChunkSize, SplitSize, plan_splits, read_chunk
 from pipeline.source.data_file import DataFileRefused, check_file
 from pipeline.source.manifest import DataFile
 from pipeline.job.loading import convert_chunk
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS
 from transforms.compile import compile_table
 from transforms.tables.medzen import MEETING_AUDIT
 path, md5, items = sys.argv[1], sys.argv[2], int(sys.argv[3])

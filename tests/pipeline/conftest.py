@@ -15,8 +15,7 @@ from pipeline.commands.migrate import ExportArgument, MigrateOptions, migrate
 from pipeline.engines.arguments import USUAL_LIMIT, WorkerLimit
 from pipeline.errors import Refused
 from pipeline.job.threshold import UNLIMITED
-from pipeline.places import LOCAL_AND_AWS, Storage
-from pipeline.places.storage import OutputFolder
+from pipeline.places.storage import LOCAL_AND_AWS, OutputFolder, Storage
 from pipeline.preflight.check import check
 from pipeline.preflight.findings import Finding
 from pipeline.records.kinds import RecordFormat

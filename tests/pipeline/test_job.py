@@ -14,6 +14,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipeline.job.graph import define_pipeline
 from pipeline.job.loading import load_plainly
+from pipeline.places.storage import OutputFolder
 from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
@@ -87,7 +88,7 @@ def test_reading_converting_and_writing_are_one_stage(
     monkeypatch.setenv("STAGES_DATABASE", database.url)
     plan, splits = next(plans_of(export, DatabaseReference("env:STAGES_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, plan, tmp_path)
+    define_pipeline(root, splits, plan, OutputFolder(str(tmp_path)))
 
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
 
@@ -107,7 +108,7 @@ def test_what_travels_with_the_job_holds_no_secret(
     monkeypatch.setenv("SECRET_DATABASE", database.url + " password=planted-secret")
     plan, splits = next(plans_of(export, DatabaseReference("env:SECRET_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, plan, tmp_path)
+    define_pipeline(root, splits, plan, OutputFolder(str(tmp_path)))
 
     graph = root.to_runner_api()
 

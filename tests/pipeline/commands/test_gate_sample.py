@@ -14,12 +14,12 @@ from pipeline.job.gate import pass_gate
 from pipeline.job.loading import load_plainly
 from pipeline.ledger.loads import Validated, find_load
 from pipeline.outcome.outcome import Outcome, Verdict, failed
-from pipeline.source.given import find_exports
-from pipeline.source.manifest import read_export
+from pipeline.places.storage import OutputFolder
 from pipeline.target.session import Session
 from sample_export import write_sample_exports
 from tests.pipeline.conftest import Attempt
 from tests.pipeline.planted import add_rows
+from tests.pipeline.source.read_splits import read_exports
 from tests.plain_loads import plans_of
 from tests.postgres_server import Database
 from tests.truth import records
@@ -43,7 +43,7 @@ class Gate:
         self.database = database
         self.folder = folder
         self._options = attempt.options(exports=export).check
-        self._export = read_export(find_exports(str(export / VIDEO_SESSIONS.source))[0])
+        self._export = read_exports(export / VIDEO_SESSIONS.source)[0]
         self._plan, splits = next(iter(plans_of(export, self._options.database)))
         list(load_plainly(splits, self._plan))
 
@@ -53,8 +53,8 @@ class Gate:
             found = session.transact(lambda cursor: find_load(cursor, self._export.export_id, f"public.{TARGET}"))
             target = dataclasses.replace(self._plan.target, has_row_security=row_security)
             plan = dataclasses.replace(self._plan, load=found, target=target)
-            result = session.transact(lambda cursor: prove(cursor, plan, self._export, self.folder, 0, 1.0))
-        return pass_gate(BegunLoad(self._export, plan), result, asked, self._options, self.folder, Console(quiet=True))
+            result = session.transact(lambda cursor: prove(cursor, plan, self._export, OutputFolder(str(self.folder)), 0, 1.0))
+        return pass_gate(BegunLoad(self._export, plan), result, asked, self._options, OutputFolder(str(self.folder)), Console(quiet=True))
 
     @property
     def noted(self) -> str | None:

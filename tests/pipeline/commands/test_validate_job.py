@@ -18,14 +18,14 @@ from pipeline.job.compare_chunk import ValidationPlan, compare_plainly
 from pipeline.job.graph import define_check
 from pipeline.job.loading import LoadPlan
 from pipeline.ledger.loads import find_load
+from pipeline.places.storage import OutputFolder
 from pipeline.source.chunks import plan_splits
-from pipeline.source.given import find_exports
-from pipeline.source.manifest import read_export
 from pipeline.target.session import Session
 from pipeline.target.target import find_target
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.planted import found_in, plant
+from tests.pipeline.source.read_splits import read_exports
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database, Server
 from tests.truth import records
@@ -42,7 +42,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _plans(export: Path, database: Database):
     reference = reference_to(database.url)
     for table in TABLES:
-        read = read_export(find_exports(str(export / table.source))[0])
+        read = read_exports(export / table.source)[0]
         with Session(reference) as session:
             target = session.transact(lambda cursor, table=table: find_target(cursor, table.target))
             load = session.transact(lambda cursor, read=read, target=target: find_load(cursor, read.export_id, target.qualified))
@@ -77,7 +77,7 @@ def test_reading_comparing_and_telling_are_one_stage(export: Path, database: Dat
     run.migrate(export)
     plan, splits = next(_plans(export, database))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_check(root, splits, plan, tmp_path)
+    define_check(root, splits, plan, OutputFolder(str(tmp_path)))
 
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.outcome.report import rewrite_page
+from pipeline.places.storage import OutputFolder
 from tests.command_line import CommandLine
 from tests.truth import records
 
@@ -181,3 +183,8 @@ def make_run(folder: Path, dead_letters: Iterable[Mapping[str, Any]], *, attribu
     }
     (run_folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
     return run_folder
+
+
+def page_of(run: Path, page: Path | None, *, show_values: bool) -> Path:
+    """The page of a run's folder, as `ddb2pg report` makes it."""
+    return Path(str(rewrite_page(OutputFolder(str(run)), page, show_values=show_values)))

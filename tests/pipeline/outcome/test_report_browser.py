@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.outcome.report import rewrite_page
 from tests.browser import LAPTOP, PHONE, Browser
-from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run
+from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run, page_of
 
 PAGE = 50
 SENTENCES = ("must be a UUID of 8-4-4-4-12 hexadecimal digits", "is missing, and its column takes no NULL", "must have the type tag N")
@@ -36,7 +35,7 @@ def _made(folder: Path, count: int) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return rewrite_page(_made(tmp_path_factory.mktemp("made"), 330), None, show_values=False)
+    return page_of(_made(tmp_path_factory.mktemp("made"), 330), None, show_values=False)
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def _focused(browser: Browser) -> str:
 
 def test_the_pages_of_real_runs_ask_for_nothing_and_complain_of_nothing(chromium: Browser, reported: Reported, tmp_path: Path) -> None:
     """With values and without, of a load and of a validation; each fits a laptop and a phone."""
-    with_values = rewrite_page(reported.migrated, tmp_path / "values.html", show_values=True)
+    with_values = page_of(reported.migrated, tmp_path / "values.html", show_values=True)
     for page in (reported.migrated / "report.html", reported.validated / "report.html", with_values):
         for size in (LAPTOP, PHONE):
             chromium.open(page, size)
@@ -204,7 +203,7 @@ def test_a_bar_lists_what_it_counts(opened: Browser) -> None:
 
 def test_with_values_the_item_is_shown(chromium: Browser, reported: Reported, tmp_path: Path) -> None:
     """As it is, and the page says what it is."""
-    page = rewrite_page(reported.migrated, tmp_path / "values.html", show_values=True)
+    page = page_of(reported.migrated, tmp_path / "values.html", show_values=True)
     chromium.open(page)
     assert chromium.driver.title.startswith("PATIENT DATA")
     assert "Contains patient data" in chromium.find("[role=note]").text
@@ -227,7 +226,7 @@ def test_an_old_browser_is_told_where_the_entries_are(chromium: Browser, made: P
 
 def test_a_hundred_thousand_are_one_page_of_rows(chromium: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever is filtered, sorted or turned, the document stays small; of more than that, the page says where they are."""
-    page = rewrite_page(_made(tmp_path, 100_020), None, show_values=False)
+    page = page_of(_made(tmp_path, 100_020), None, show_values=False)
     chromium.open(page)
     assert "Of 100,020, the first 100,000 are in this page" in chromium.find("#list .note").text
     assert str(page.parent / "dead_letters" / "things") in chromium.find("#list .note").text

@@ -12,9 +12,8 @@ import axe_core_python
 import pypdf
 import pytest
 
-from pipeline.outcome.report import rewrite_page
 from tests.browser import LAPTOP, PHONE, Browser
-from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run, report_of
+from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run, page_of, report_of
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 EVIL = (
@@ -52,7 +51,7 @@ def test_axe_finds_nothing(chromium: Browser, reported: Reported, kind: str, siz
 
 
 def test_a_page_with_values_reads_as_well(chromium: Browser, reported: Reported, tmp_path: Path) -> None:
-    chromium.open(rewrite_page(reported.migrated, tmp_path / "values.html", show_values=True))
+    chromium.open(page_of(reported.migrated, tmp_path / "values.html", show_values=True))
     chromium.script("document.querySelectorAll('button.open').forEach((one, at) => at < 5 && one.click())")
     assert _violations(chromium) == []
 
@@ -104,7 +103,7 @@ def test_paper_has_the_verdict_and_the_equation(chromium: Browser, reported: Rep
 
 
 def test_every_sheet_with_values_says_so(chromium: Browser, reported: Reported, tmp_path: Path) -> None:
-    chromium.open(rewrite_page(reported.migrated, tmp_path / "values.html", show_values=True))
+    chromium.open(page_of(reported.migrated, tmp_path / "values.html", show_values=True))
     sheets = _printed(chromium)
     assert len(sheets) > 2
     assert all("CONTAINS PATIENT DATA" in sheet for sheet in sheets)
@@ -129,7 +128,7 @@ def test_hostile_names_and_items_stay_text(chromium: Browser, run_folder: Path, 
     ]
     records.append(dead_letter(999, error("invalid_json"), item_encoding="utf-8") | {"item": "".join(EVIL)})
     run = make_run(run_folder, records, attributes=["id", *EVIL])
-    page = rewrite_page(run, None, show_values=show_values)
+    page = page_of(run, None, show_values=show_values)
     chromium.open(page)
     for number in range(3):
         chromium.script("document.querySelectorAll('button.open').forEach(one => one.click())")

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.outcome.report import rewrite_page
 from pipeline.records.gather import DeadLetters
 from tests.command_line import CommandLine
-from tests.pipeline.outcome.reported import Reported, dead_letter, entries_in, error, everything_in, make_run, strings_of
+from tests.pipeline.outcome.reported import Reported, dead_letter, entries_in, error, everything_in, make_run, page_of, strings_of
 
 LEAST = 13
 """Shorter strings can be words of the page by chance."""
@@ -49,7 +48,7 @@ def test_a_validation_holds_no_value_either(reported: Reported) -> None:
 
 def test_with_values_every_item_is_in_it(reported: Reported, tmp_path: Path) -> None:
     """As the files have it; for this user alone, and marked."""
-    page = rewrite_page(reported.migrated, tmp_path / "page.html", show_values=True)
+    page = page_of(reported.migrated, tmp_path / "page.html", show_values=True)
 
     entries = entries_in(page)
     found = {(block["table"], item): text for block in entries["blocks"] for item, text in zip(block["item"], block["text"], strict=True)}
@@ -81,10 +80,10 @@ def test_the_command_makes_the_page_again(reported: Reported, run: CommandLine, 
 
 def test_what_is_no_report_is_refused(run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="came to its end"):
-        rewrite_page(tmp_path, None, show_values=False)
+        page_of(tmp_path, None, show_values=False)
     run = make_run(run_folder, [], schema_version=99)
     with pytest.raises(Refused, match="schema_version 99"):
-        rewrite_page(run, None, show_values=False)
+        page_of(run, None, show_values=False)
     (run / "report.json").write_text("{")
     with pytest.raises(Refused, match="is no report"):
-        rewrite_page(run, None, show_values=False)
+        page_of(run, None, show_values=False)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 import pipeline.outcome
 from pipeline.outcome.page import page_content
+from pipeline.places.storage import OutputFolder
 from pipeline.records.gather import gather_records
 from tests.pipeline.outcome.reported import TABLES, Reported, TakenBack, entries_in, report_of
 from tests.truth import records
@@ -46,7 +47,9 @@ def test_what_happened_is_said_in_words(taken_back: TakenBack) -> None:
 def test_the_equations_are_on_the_page(reported: Reported, taken_back: TakenBack) -> None:
     """Of the dead letters that were given, and of the rows that were loaded."""
     given = Counter(record["source_table"] for record in reported.dead_letters())
-    replayed = page_content(report_of(taken_back.replayed), gather_records(taken_back.replayed, {}), str(taken_back.replayed))
+    replayed = page_content(
+        report_of(taken_back.replayed), gather_records(OutputFolder(str(taken_back.replayed)), {}), str(taken_back.replayed)
+    )
     for equation in replayed.equations:
         table = equation.table
         refused = table["parts"][-1]
@@ -54,7 +57,9 @@ def test_the_equations_are_on_the_page(reported: Reported, taken_back: TakenBack
         assert (table["counted"], refused["words"], equation.holds) == ("dead letter", "refused again", True)
 
     loaded = {table["source_table"]: table["totals"]["rows"] for table in report_of(reported.migrated)["tables"]}
-    rolled_back = page_content(report_of(taken_back.rolled_back), gather_records(taken_back.rolled_back, {}), str(taken_back.rolled_back))
+    rolled_back = page_content(
+        report_of(taken_back.rolled_back), gather_records(OutputFolder(str(taken_back.rolled_back)), {}), str(taken_back.rolled_back)
+    )
     for equation in rolled_back.equations:
         deleted, gone, left = (part["count"] for part in equation.table["parts"])
         table = equation.table["source_table"]

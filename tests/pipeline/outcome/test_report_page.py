@@ -17,10 +17,10 @@ import pipeline.outcome
 from pipeline.outcome.charts import BAR, laid_out, seconds_in_words
 from pipeline.outcome.outcome import Verdict
 from pipeline.outcome.page import ADVICE, check_lists, page_content
-from pipeline.outcome.report import rewrite_page
+from pipeline.places.storage import OutputFolder
 from pipeline.records.gather import gather_records
 from pipeline.target.mismatch import MismatchKind
-from tests.pipeline.outcome.reported import TABLES, Reported, dead_letter, error, make_run, report_of
+from tests.pipeline.outcome.reported import TABLES, Reported, dead_letter, error, make_run, page_of, report_of
 from transforms.rejects import ErrorCode
 
 TEMPLATE = Path(pipeline.outcome.__file__).parent / "template"
@@ -39,7 +39,7 @@ class _Elements(HTMLParser):
 
 
 def _page(run: Path) -> str:
-    return rewrite_page(run, None, show_values=False).read_text(encoding="utf-8")
+    return page_of(run, None, show_values=False).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", ["migrated", "validated"])
@@ -140,7 +140,7 @@ def test_durations_are_words(seconds: float, words: str) -> None:
 
 def test_verdicts_of_preflight_are_known_to_the_page(reported: Reported) -> None:
     """A warning is shown, a fact can be opened."""
-    content = page_content(report_of(reported.migrated), gather_records(reported.migrated, {}), str(reported.migrated))
+    content = page_content(report_of(reported.migrated), gather_records(OutputFolder(str(reported.migrated)), {}), str(reported.migrated))
     preflight, gates = content.checks
     assert {check.verdict for check in preflight.facts} == {Verdict.FACT}
     assert {check.verdict for check in preflight.rows} <= {Verdict.WARNING}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused
+from pipeline.places.storage import OutputFolder
 from pipeline.records.gather import TableNames, fair_shares, gather_records, without_indexes
 from tests.pipeline.outcome.reported import dead_letter, error, make_run, mismatch
 
@@ -33,7 +34,7 @@ def test_no_table_crowds_out_another(totals: list[int], most: int, shares: list[
 def test_all_are_counted_and_the_first_are_listed(run_folder: Path) -> None:
     run = make_run(run_folder, (dead_letter(number, error("invalid_uuid", "id")) for number in range(30)))
 
-    gathered = gather_records(run, {"things": ["id"]}, most_entries=10)
+    gathered = gather_records(OutputFolder(str(run)), {"things": ["id"]}, most_entries=10)
 
     [count] = gathered.counts
     assert (count.kind, count.table, count.code, count.attribute, count.count) == ("dead_letters", "things", "invalid_uuid", "id", 30)
@@ -50,7 +51,7 @@ def test_what_comes_again_is_told_once(run_folder: Path) -> None:
         (dead_letter(number, *wrong[: 1 + number % 2], item={"id": {"S": "x" * number}, "z": {"N": "1"}}) for number in range(40)),
     )
 
-    entries = gather_records(run, {"things": ["id", "n"]}).entries
+    entries = gather_records(OutputFolder(str(run)), {"things": ["id", "n"]}).entries
 
     strings, [block] = entries["strings"], entries["blocks"]
     assert len(entries["error_sets"]) == 2
@@ -67,7 +68,7 @@ def test_what_comes_again_is_told_once(run_folder: Path) -> None:
 def test_a_field_that_only_some_items_have_stays_in_its_row(run_folder: Path) -> None:
     items = [{"id": {"S": "a"}}, {"n": {"N": "12"}}, {"id": {"S": "b"}}, {}]
     run = make_run(run_folder, (dead_letter(number, error("x"), item=item) for number, item in enumerate(items)))
-    entries = gather_records(run, {"things": ["id", "n"]}).entries
+    entries = gather_records(OutputFolder(str(run)), {"things": ["id", "n"]}).entries
     shapes = {name: [entries["strings"][number] for number in numbers] for name, numbers in entries["blocks"][0]["fields"]}
     assert shapes == {"id": ["S(1) word", None, "S(1) word", None], "n": [None, "N(2) digits", None, None]}
 
@@ -75,7 +76,7 @@ def test_a_field_that_only_some_items_have_stays_in_its_row(run_folder: Path) ->
 def test_a_line_that_is_no_item_has_its_size_only(run_folder: Path) -> None:
     lines = [dead_letter(0, error("invalid_json"), item_encoding="base64"), dead_letter(1, error("invalid_json"), item_encoding="utf-8")]
     lines[0]["item"], lines[1]["item"] = "/yJQQVRJRU5UIg==", "PATIENT"
-    entries = gather_records(make_run(run_folder, lines), {"things": ["id"]}).entries
+    entries = gather_records(OutputFolder(str(make_run(run_folder, lines))), {"things": ["id"]}).entries
     assert entries["blocks"][0]["size"] == [10, 7]
     assert entries["blocks"][0]["fields"] == []
     assert "PATIENT" not in str(entries)
@@ -87,10 +88,10 @@ def test_a_damaged_file_is_named(run_folder: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole + gzip.compress(b'{"run_id": "2026'))
     with pytest.raises(Refused, match=r"one\.json\.gz\.jsonl\.gz: cannot be read"):
-        gather_records(run, {})
+        gather_records(OutputFolder(str(run)), {})
     path.write_bytes(whole + gzip.compress(b'{"run_id": "2026"}\n'))
     with pytest.raises(Refused, match="holds records that are no dead letters"):
-        gather_records(run, {})
+        gather_records(OutputFolder(str(run)), {})
 
 
 def test_of_a_rollback_the_last_pass_tells_all(run_folder: Path) -> None:
@@ -101,7 +102,7 @@ def test_of_a_rollback_the_last_pass_tells_all(run_folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with gzip.open(folder / "one.json.gz.jsonl.gz", "wt", encoding="utf-8") as stream:
             stream.writelines(json.dumps(mismatch(kind)) + "\n" for kind in kinds)
-    [count] = gather_records(run, {}).counts
+    [count] = gather_records(OutputFolder(str(run)), {}).counts
     assert (count.kind, count.table, count.code, count.attribute, count.count) == ("discrepancies", "things", "referenced", None, 1)
 
 

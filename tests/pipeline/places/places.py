@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 
-from pipeline.places import Storage
 from pipeline.places.place import AwsSettings
+from pipeline.places.storage import Storage
 from tests.aws_server import AwsServer
 
 

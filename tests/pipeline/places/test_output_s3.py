@@ -10,9 +10,8 @@ import pytest
 
 from pipeline.errors import Refused, Stopped
 from pipeline.outcome.report import rewrite_page
-from pipeline.places import Storage
 from pipeline.places.place import AwsSettings
-from pipeline.places.storage import OutputFolder
+from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.exports import output_findings
 from pipeline.records.files import JsonLines, Parquet, RecordBatch, RecordFiles, RecordForm, count_records
 from pipeline.records.kinds import RecordKind

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from isal import igzip
 
-from pipeline.places import ChangedFile, StoredFile
+from pipeline.places.place import ChangedFile, StoredFile
 from tests.aws_server import AwsServer
 from tests.pipeline.places.places import Bucket, Folder, FolderThroughBeam, Place
 

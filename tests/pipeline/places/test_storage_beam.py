@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from apache_beam.io.filesystem import BeamIOError, FileSystem
 
-from pipeline.places import Storage, StorageFailed
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import Storage
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.places.places import FolderThroughBeam, OurFileSystem

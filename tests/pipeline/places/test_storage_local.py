@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.places import Storage, StorageFailed
+from pipeline.places.place import StorageFailed
+from pipeline.places.storage import Storage
 
 
 def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:

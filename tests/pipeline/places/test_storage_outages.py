@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from pipeline.places import Storage
 from pipeline.places.place import AwsSettings
+from pipeline.places.storage import Storage
 from tests.aws_server import AwsServer
 from tests.command_line import CommandLine
 from tests.fault_proxy import Cut, FaultProxy, Request

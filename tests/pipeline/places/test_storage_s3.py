@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.places import ChangedFile, Storage, StorageFailed
-from pipeline.places.place import AwsSettings
+from pipeline.places.place import AwsSettings, ChangedFile, StorageFailed
+from pipeline.places.storage import Storage
 from tests.aws_server import ACCESS_KEY, REGION, SECRET_KEY, AwsServer
 from tests.fault_proxy import (
     ACCESS_DENIED,
@@ -555,7 +555,7 @@ _READ_ALL = """
 import sys
 from pathlib import Path
 from pipeline.places.place import AwsSettings
-from pipeline.places import Storage
+from pipeline.places.storage import Storage
 
 def peak_kb():
     return int(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))

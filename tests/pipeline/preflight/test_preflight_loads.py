@@ -11,13 +11,12 @@ import pytest
 
 from pipeline.ledger.loads import create_ledger, start_load
 from pipeline.source.chunks import ChunkSize
-from pipeline.source.given import find_exports
-from pipeline.source.manifest import read_export
 from pipeline.target.session import Cursor, Session
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.conftest import Attempt, Look, everything_in
 from tests.pipeline.source.made_exports import base64_md5
+from tests.pipeline.source.read_splits import read_exports
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database
 from transforms.table import Missing, Table, Unmapped
@@ -29,7 +28,7 @@ SOAP_NOTES = "medzen-soap-notes"
 def begin(database: Database, exports: Path) -> None:
     """The loads of all exports, begun and not one chunk of them committed."""
     by_source = {table.source: table for table in TABLES}
-    found = [read_export(folder) for folder in find_exports(str(exports))]
+    found = read_exports(exports)
 
     def work(cursor: Cursor) -> None:
         create_ledger(cursor)

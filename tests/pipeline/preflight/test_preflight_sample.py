@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.sample import TableSample, row_shape, sample_table
 from pipeline.records.mask import shape_of_value

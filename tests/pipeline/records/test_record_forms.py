@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.errors import Stopped
 from pipeline.job.steps import WriteRecords
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import JsonLines, Parquet, RecordBatch, RecordFiles, RecordForm, count_records, form_of, form_of_file
 from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
 from pipeline.records.lines import Origin, Rejection, dead_letter_record
@@ -70,19 +71,19 @@ def test_our_own_reader_gives_what_json_lines_hold(loaded: LoadedExport, kind: R
                 with path.open("rb") as stream:
                     found += list(form.read(stream))
             assert found == expected
-            assert count_records(folder) == len(expected)
+            assert count_records(OutputFolder(str(folder))) == len(expected)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["jsonl", "parquet"])
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, form: RecordForm) -> None:
     """Until its last batch is in it has another name, and what is abandoned leaves nothing; nobody else may read any of it."""
     folder = tmp_path / "out" / "things"
-    files = RecordFiles(folder, form)
+    files = RecordFiles(OutputFolder(str(folder)), form)
     files.write(RecordBatch("a", (_dead_letter(1),), is_last=False))
     files.write(RecordBatch("b", (_dead_letter(2),), is_last=False))
     files.write(RecordBatch("empty", (), is_last=True))
     assert {path.suffix for path in folder.iterdir()} == {".part"}
-    assert count_records(folder) == 0
+    assert count_records(OutputFolder(str(folder))) == 0
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "out", folder, *folder.iterdir())} == {0}
 
     files.write(RecordBatch("a", (_dead_letter(3),), is_last=True))
@@ -90,12 +91,12 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, form: RecordForm) ->
 
     assert [path.name for path in folder.iterdir()] == [f"a{form.ending}"]
     assert [record["item_number"] for record in records(folder)] == [1, 3]
-    assert count_records(folder) == 2
+    assert count_records(OutputFolder(str(folder))) == 2
 
 
 def test_a_bundle_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     """Beam tears the step down without having ended its bundle."""
-    step = WriteRecords(tmp_path / "out")
+    step = WriteRecords(OutputFolder(str(tmp_path / "out")))
     step.start_bundle()
     assert not list(step.process(RecordBatch("a", (_dead_letter(1),), is_last=False)))
     assert len(list((tmp_path / "out").iterdir())) == 1
@@ -106,7 +107,7 @@ def test_a_bundle_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMS, ids=["jsonl", "parquet"])
 def test_a_disk_that_is_full_is_a_sentence_without_values(tmp_path: Path, form: RecordForm) -> None:
     """Nothing is left of the file, and no folder full of halves."""
-    files = RecordFiles(tmp_path / "out", form)
+    files = RecordFiles(OutputFolder(str(tmp_path / "out")), form)
     noise = random.Random(1).randbytes(4_000_000).hex()
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
@@ -122,7 +123,7 @@ def test_a_disk_that_is_full_is_a_sentence_without_values(tmp_path: Path, form: 
 
 def test_parquet_is_written_in_row_groups_and_read_in_order(tmp_path: Path) -> None:
     """Memory does not grow with a file: what was gathered is written every few megabytes."""
-    files = RecordFiles(tmp_path, Parquet(RecordKind.DEAD_LETTERS))
+    files = RecordFiles(OutputFolder(str(tmp_path)), Parquet(RecordKind.DEAD_LETTERS))
     for number in range(0, 60, 3):
         batch = tuple(_dead_letter(number + one, "x" * 500_000) for one in range(3))
         files.write(RecordBatch("a", batch, is_last=number == 57))
@@ -161,7 +162,7 @@ def test_any_text_survives() -> None:
 def test_the_same_records_make_the_same_json_lines(tmp_path: Path) -> None:
     """A split that is read twice makes the same file twice: no time in its header."""
     for name in ("one", "two"):
-        RecordFiles(tmp_path / name).write(RecordBatch("a", (_dead_letter(1),), is_last=True))
+        RecordFiles(OutputFolder(str(tmp_path / name))).write(RecordBatch("a", (_dead_letter(1),), is_last=True))
     one, two = ((tmp_path / name / "a.jsonl.gz").read_bytes() for name in ("one", "two"))
     assert one == two
     assert gzip.decompress(one) == _dead_letter(1)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS, OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles
 from pipeline.records.kinds import RecordFormat
 from pipeline.records.reading import find_dead_letters, read_dead_letters
@@ -129,7 +129,7 @@ def test_memory_does_not_grow_with_the_number_of_dead_letters(loaded: LoadedExpo
     [record, *_] = read_dead_letters(find_dead_letters(str(loaded.run_folders[RecordFormat.JSONL]), "", LOCAL_AND_AWS).uris, LOCAL_AND_AWS)
 
     def write(folder: Path, count: int) -> None:
-        files = RecordFiles(folder)
+        files = RecordFiles(OutputFolder(str(folder)))
         for first in range(0, count, 1_000):
             batch = []
             for number in range(first, first + 1_000):

@@ -16,7 +16,7 @@ from unittest import mock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from pipeline.places import LOCAL_AND_AWS, Storage
+from pipeline.places.storage import LOCAL_AND_AWS, Storage
 from pipeline.source import streams
 from pipeline.source.chunks import Chunk, ChunkSize, SplitSize, plan_splits, read_chunks
 from pipeline.source.data_file import check_file

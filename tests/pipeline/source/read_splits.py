@@ -1,13 +1,25 @@
-"""Reading a data file as the job does: check it as a whole, then read its splits."""
+"""Reading exports and their data files as the job does: find, check as a whole, then read splits."""
 
 from __future__ import annotations
 
-from pipeline.places import LOCAL_AND_AWS
+from pathlib import Path
+
+from pipeline.errors import Refused
+from pipeline.places.storage import LOCAL_AND_AWS
 from pipeline.source.chunks import Chunk, ChunkSize, SplitSize, plan_splits, read_chunks
 from pipeline.source.data_file import check_file
-from pipeline.source.manifest import DataFile
+from pipeline.source.given import ExportArgument, read_given_exports
+from pipeline.source.manifest import DataFile, Export
 
 WHOLE = SplitSize(most=1)
+
+
+def read_exports(uri: str | Path) -> list[Export]:
+    """The exports that `--export URI` means. Raises `Refused` unless all are sound."""
+    given, problems = read_given_exports([ExportArgument(None, str(uri))], LOCAL_AND_AWS)
+    if problems:
+        raise Refused(problems)
+    return [one.export for one in given]
 
 
 def chunks_of_file(data_file: DataFile, size: ChunkSize, splits: SplitSize = WHOLE) -> list[Chunk]:

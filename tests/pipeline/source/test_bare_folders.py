@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.source.given import ExportArgument, read_given_exports
 from pipeline.source.manifest import Export

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits, read_chunks
 from pipeline.source.data_file import CheckedFile, DataFileRefused, check_file
-from pipeline.source.given import find_exports
-from pipeline.source.manifest import read_export
 from tests.handmade_export import write_export
+from tests.pipeline.source.read_splits import read_exports
 
 # Of content that gzip cannot make small: the file is longer than what is read at a time.
 OLD = [b'{"Item":{"n":{"S":"%s"}}}' % hashlib.sha512(b"%d" % number).hexdigest().encode() for number in range(40_000)]
@@ -28,7 +27,7 @@ Checked = tuple[Split, CheckedFile]
 def checked(tmp_path: Path, request: pytest.FixtureRequest) -> Checked:
     """The last split of a file that was checked."""
     write_export(tmp_path / "old", "t", [OLD])
-    data_file = read_export(find_exports(str(tmp_path / "old"))[0]).data_files[0]
+    data_file = read_exports(tmp_path / "old")[0].data_files[0]
     size = SplitSize(items=10, most=request.param)
     split = max(plan_splits([data_file], size), key=lambda split: split.part)
     return split, check_file(data_file, size.first_items(len(OLD)), LOCAL_AND_AWS)
@@ -85,7 +84,7 @@ def test_a_file_that_is_overwritten_in_secret_is_refused_before_its_last_chunk(c
 def test_a_split_does_not_care_about_what_comes_after_it(tmp_path: Path) -> None:
     """It reads to its own end: the rest is read, and refused, by who has the last one."""
     write_export(tmp_path / "old", "t", [OLD])
-    data_file = read_export(find_exports(str(tmp_path / "old"))[0]).data_files[0]
+    data_file = read_exports(tmp_path / "old")[0].data_files[0]
     size = SplitSize(items=10, most=4)
     found = check_file(data_file, size.first_items(len(OLD)), LOCAL_AND_AWS)
     first = min(plan_splits([data_file], size), key=lambda split: split.part)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS
 from pipeline.source.data_file import DataFileRefused, check_file
 from pipeline.source.manifest import DataFile
 from tests.pipeline.source.made_exports import base64_md5, gzip_of_items, item_line

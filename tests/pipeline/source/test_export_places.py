@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.source.given import find_exports
+from pipeline.places.storage import LOCAL_AND_AWS
+from pipeline.source.given import ExportArgument, read_given_exports
 from pipeline.source.manifest import read_export
 from tests.pipeline.source.made_exports import EXPORT_ID, PREFIX, MadeExport, base64_md5, gzip_of_items, make_export
-from tests.pipeline.source.read_splits import lines_of_file
+from tests.pipeline.source.read_splits import lines_of_file, read_exports
 
 
 def test_a_copy_elsewhere_is_the_same_export(tmp_path: Path) -> None:
@@ -99,13 +100,16 @@ def test_every_export_below_a_folder_is_found_finished_or_not(tmp_path: Path) ->
     for export in made[:2]:
         export.seal()
 
-    assert find_exports(str(tmp_path)) == [str(tmp_path / name / "AWSDynamoDB" / "01") for name in ("a", "b", "c")]
+    given, problems = read_given_exports([ExportArgument(None, str(tmp_path))], LOCAL_AND_AWS)
+
+    assert [one.export.uri for one in given] == [str(tmp_path / name / "AWSDynamoDB" / "01") for name in ("a", "c")]
+    assert [problem.split(":")[0] for problem in problems] == [str(tmp_path / "b" / "AWSDynamoDB" / "01")]
 
 
 @pytest.mark.parametrize("uri", ["{root}", "{root}/nothing", "{root}/manifest-summary.json"])
 def test_a_place_without_an_export_is_refused(tmp_path: Path, uri: str) -> None:
     """The sentence names the place that was given."""
     with pytest.raises(Refused) as caught:
-        find_exports(uri.format(root=tmp_path))
+        read_exports(uri.format(root=tmp_path))
 
     assert uri.format(root=tmp_path) in str(caught.value)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.places import LOCAL_AND_AWS, Storage
+from pipeline.places.storage import LOCAL_AND_AWS, Storage
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.source.given import ExportArgument, read_given_exports
 from pipeline.source.manifest import Export

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.source.given import find_exports
 from pipeline.source.manifest import read_export
 from tests.pipeline.source.made_exports import base64_md5, make_export
+from tests.pipeline.source.read_splits import read_exports
 
 
 def refusal_of(folder: Path) -> str:
@@ -33,10 +33,11 @@ def test_an_export_that_is_only_started_is_found_and_said_to_be_unfinished(tmp_p
     """`_started` without a summary is an export that AWS still writes: it is not passed over in silence."""
     make_export(tmp_path / "AWSDynamoDB" / "01", 3)
 
-    [folder] = find_exports(str(tmp_path))
-    message = refusal_of(Path(folder))
+    with pytest.raises(Refused) as caught:
+        read_exports(tmp_path)
 
-    assert folder in message
+    message = str(caught.value)
+    assert str(tmp_path / "AWSDynamoDB" / "01") in message
     assert "not finished" in message
 
 

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 from pipeline.source.chunks import ChunkSize
-from pipeline.source.given import find_exports
 from pipeline.source.manifest import read_export
-from tests.pipeline.source.read_splits import chunks_of_file
+from tests.pipeline.source.read_splits import chunks_of_file, read_exports
 
 BUCKET = Path(__file__).parent / "real-export-all-types"
 FOLDER = BUCKET / "dynamodb-export" / "AWSDynamoDB" / "01715685260608-c488b4e1"
@@ -17,7 +16,7 @@ FOLDER = BUCKET / "dynamodb-export" / "AWSDynamoDB" / "01715685260608-c488b4e1"
 def test_its_folder_is_found_from_above_from_itself_and_from_its_summary() -> None:
     """The bucket's root, the export's folder (with or without a slash) and its summary all mean the one export."""
     for uri in (BUCKET, FOLDER, f"{FOLDER}/", FOLDER / "manifest-summary.json"):
-        assert find_exports(str(uri)) == [str(FOLDER)]
+        assert [export.uri for export in read_exports(uri)] == [str(FOLDER)]
 
 
 def test_its_manifests_are_read_as_they_are() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.places import Storage
+from pipeline.places.storage import Storage
 from pipeline.source.chunks import Chunk, ChunkSize, SplitSize, plan_splits
 from pipeline.source.manifest import DataFile
 from tests.pipeline.source.made_data_files import (

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pipeline.places import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS
 from pipeline.source import streams
 from pipeline.source.chunks import Chunk, ChunkSize, SplitSize, plan_splits, read_chunks
 from pipeline.source.data_file import DataFileRefused, check_file

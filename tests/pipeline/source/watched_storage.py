@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pipeline.places import LOCAL_AND_AWS, StoredFile
+from pipeline.places.place import StoredFile
+from pipeline.places.storage import LOCAL_AND_AWS
 
 
 class WatchedStorage:

@@ -16,8 +16,7 @@ from pipeline.job.begun_loads import CheckOptions, find_begun_loads
 from pipeline.job.threshold import UNLIMITED
 from pipeline.ledger.loads import find_load
 from pipeline.outcome.outcome import Check, Verdict
-from pipeline.places import LOCAL_AND_AWS
-from pipeline.places.storage import OutputFolder
+from pipeline.places.storage import LOCAL_AND_AWS, OutputFolder
 from pipeline.postcheck.sql_checks import SpotChecks, pick_spot_checks, run_script, write_script
 from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import ChunkSize, SplitSize
