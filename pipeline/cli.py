@@ -16,11 +16,12 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.commands.parser import make_parser
+from pipeline.commands.parser import Command, make_parser
 from pipeline.console import PlainConsole
 from pipeline.engines.ending import INTERRUPTED, RESUME, told_to_end
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
 from pipeline.logs import configure_logging
+from pipeline.options import JobOptions, JsonOptions, make_options, refuse_unknown
 from pipeline.outcome.verdict import ExitCode
 from pipeline.places.place import StorageFailed
 
@@ -29,17 +30,24 @@ _COLLECT_EVERY: Final = 50_000  # new objects
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
-    arguments, beam_arguments = make_parser().parse_known_args(argv)
-    configure_logging(arguments.log_level)
+    arguments, unknown = make_parser().parse_known_args(argv)
+    command: Command = arguments.command
+    options = make_options(command.options, arguments, unknown)
+    configure_logging(options.log_level)
     # Beam brings some hundred thousand objects, and all of them stay: to go through them again and again while it is imported, and once
     # more at the end, takes half a second.
     gc.set_threshold(_COLLECT_EVERY)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
-    console = PlainConsole()
+    # Where programs read the output, people read the rest.
+    console = PlainConsole(stderr=isinstance(options, JsonOptions) and options.json)
     try:
         with told_to_end():
-            return int(arguments.run(arguments, beam_arguments, console))
+            if isinstance(options, JobOptions):
+                options = options.ready()
+            else:
+                refuse_unknown(unknown)
+            return int(command.run(options, console))
     except Refused as refused:
         _complain("refused, nothing was written", refused.problems)
         return ExitCode.REFUSED
@@ -50,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("stopped", [str(failed)])
         return ExitCode.FAILED
     except KeyboardInterrupt as interrupt:
-        writes = arguments.command in ("migrate", "rollback", "dead-letters")
-        here = [RESUME] if writes else []
+        here = [RESUME] if command.writes else []
         _complain("interrupted", [str(interrupt)] if isinstance(interrupt, Interrupted) else here)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item

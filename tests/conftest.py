@@ -13,6 +13,7 @@ from tests.aws_server import AwsServer
 from tests.command_line import CommandLine
 from tests.faults.fault_table import fault_table
 from tests.postgres_server import Database, Server
+from tests.test_architecture import rooms_and_sizes
 from tests.tls_server import TlsServer
 
 
@@ -32,6 +33,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lines:
         terminalreporter.section("faults")
         terminalreporter.write("\n".join([*lines, ""]))
+    terminalreporter.section("rooms")
+    terminalreporter.write("\n".join(["| room | files | lines |", "| --- | --- | --- |", *rooms_and_sizes(), ""]))
 
 
 @pytest.fixture(scope="session")

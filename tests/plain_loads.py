@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.job.loading import LoadPlan, load_plainly
+from pipeline.job.load import LoadChunks
+from pipeline.job.plan import LoadPlan
+from pipeline.job.visit import visit_plainly
 from pipeline.ledger.loads import create_ledger, start_load
 from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordFiles, form_of
@@ -40,10 +42,13 @@ def load_into_files(export: Path, reference: DatabaseReference, run_folders: Map
     """Load three tables by the plain loop; the same records go into a run's folder in each format."""
     for plan, splits in plans_of(export, reference):
         files = [
-            [RecordFiles(OutputFolder(str(run_folder / kind / plan.table.source)), form_of(kind, record_format)) for kind in OF_A_LOAD]
+            {
+                kind: RecordFiles(OutputFolder(str(run_folder / kind / plan.table.source)), form_of(kind, record_format))
+                for kind in OF_A_LOAD
+            }
             for record_format, run_folder in run_folders.items()
         ]
-        for batches in load_plainly(splits, plan):
+        for batches in visit_plainly(splits, LoadChunks(plan)):
             for of_format in files:
-                for one, batch in zip(of_format, batches, strict=True):
-                    one.write(batch)
+                for kind, batch in batches.items():
+                    of_format[kind].write(batch)

@@ -15,7 +15,7 @@ import hashlib
 import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache
 from types import FunctionType
 from typing import Any, Final
@@ -121,7 +121,7 @@ class Table:
         return hashlib.sha256(f"{_hash_of_rules()} {_canonical(self)}".encode()).hexdigest()[:16]
 
 
-class Unmapped(Enum):
+class Unmapped(StrEnum):
     """What to do with an attribute that no column takes (`rulings.md`, "Attributes with no column")."""
 
     NOTICE = "notice"

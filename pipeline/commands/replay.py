@@ -1,4 +1,4 @@
-"""`dead-letters replay`: brings the dead letters of a run in again, with the guarantees of a load."""
+"""`dead-letters replay`: loads the dead letters of a run again, with the guarantees of a load."""
 
 from __future__ import annotations
 
@@ -6,117 +6,84 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
-from pipeline.commands.run_id import new_run_id
-from pipeline.errors import Stopped
-from pipeline.job.given_items import GivenItem, LoadKey, read_items
-from pipeline.job.loading import LoadPlan
-from pipeline.job.replay_loader import ReplayLoader
-from pipeline.job.replay_loads import GivenLoad, find_plans, gather
+from rich.console import Console
+
+from pipeline.errors import Refused
+from pipeline.job.find_loads import find_given_loads
+from pipeline.job.plan import LoadPlan, new_run_id
+from pipeline.job.replay import GivenItem, GivenLoad, Replay, batches, gather
 from pipeline.ledger.totals import Totals, load_totals
-from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin_run
-from pipeline.places.storage import OutputFolder, Storage
+from pipeline.options import ReplayOptions
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict, begin_run
+from pipeline.outcome.report import end_run
+from pipeline.outcome.terminal import print_outcome
+from pipeline.outcome.verdict import ExitCode
+from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records, form_of
 from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
-from pipeline.records.reading import DeadLetterFiles
-from pipeline.target.database_url import DatabaseReference
-from pipeline.target.session import Cursor, Session
+from pipeline.records.reading import find_dead_letters
+from pipeline.target.session import Cursor, Session, why_not_connected
 from pipeline.target.target import count_rows
-from transforms.table import Table
 
-COMMAND: Final = "dead-letters replay"
-_BATCH_ITEMS: Final = 2_000
-_BATCH_BYTES: Final = 8 << 20
+_COMMAND: Final = "dead-letters replay"
 _FILE: Final = "replayed"
-_CHANGED: Final = "the files of dead letters were changed while they were read; what was brought in stays: run the same command again"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayOptions:
-    """What `dead-letters replay` was asked for."""
-
-    files: DeadLetterFiles
-    storage: Storage
-    database: DatabaseReference
-    output: OutputFolder
-    tables: Sequence[Table]
-    dead_letter_format: RecordFormat
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """For the report: no secret, and nothing that may hold one."""
-        return {"output": str(self.output), "dead_letter_format": self.dead_letter_format}
-
-
-def replay(options: ReplayOptions) -> tuple[OutputFolder, Run]:
-    """Bring in what can be; returns the run's folder, and what came of it, an outcome a load.
+def replay(options: ReplayOptions, console: Console) -> ExitCode:
+    """Load what can be loaded; an outcome a load.
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when it ended early: the same command goes on.
     """
+    files = find_dead_letters(options.folder, str(options.output_given), options.storage)
+    sentence = why_not_connected(options.database)
+    if sentence:
+        raise Refused([sentence])
+    if not files.is_whole_run:
+        console.print("warning: the run did not come to its end, so these may not be all of its dead letters", style="bold yellow")
     run_id, started_at = new_run_id(), datetime.now(UTC)
-    # Read twice: first to know that all of it can be brought in, then to do it, with memory that does not grow with the items.
-    loads = gather(options.files.uris, options.storage)
+    # Read twice: first to know that all of it can be loaded, then to do it, with memory that does not grow with the items.
+    given_loads = gather(files.uris, options.storage)
     with Session(options.database) as session:
-        plans = session.transact(
-            lambda cursor: find_plans(cursor, loads.values(), options.tables, run_id, options.database, options.storage)
-        )
-        run = begin_run(COMMAND, run_id, started_at, session, options.settings, [plan.table for plan in plans.values()])
+        plans = session.transact(partial(find_given_loads, loads=given_loads.values(), options=options, run_id=run_id))
+        run = begin_run(_COMMAND, run_id, started_at, session, options.settings, [plan.table for plan in plans.values()])
         run_folder = options.output / run_id
         run_folder.make()
         replays = {key: _LoadReplay(plan, session, run_folder, options.dead_letter_format) for key, plan in plans.items()}
-        for key, one in replays.items():
-            for batch in _batches(key, read_items(loads[key].uris, options.storage)):
-                one.bring_in(batch)
-        outcomes = [
-            session.transact(lambda cursor, key=key, one=one: one.conclude(cursor, loads[key]))  # type: ignore[misc]
-            for key, one in replays.items()
-        ]
-        return run_folder, run.with_outcomes(outcomes)
-
-
-def _batches(load: LoadKey, items: Iterator[GivenItem | str]) -> Iterator[list[GivenItem]]:
-    """Those of one load, in their order."""
-    batch: list[GivenItem] = []
-    bytes_ = 0
-    for item in items:
-        if isinstance(item, str):
-            raise Stopped(_CHANGED)
-        if item.load != load:
-            continue
-        if batch and (len(batch) == _BATCH_ITEMS or bytes_ + len(item.line) > _BATCH_BYTES):
-            yield batch
-            batch, bytes_ = [], 0
-        batch.append(item)
-        bytes_ += len(item.line)
-    if batch:
-        yield batch
+        for key, of_load in replays.items():
+            for batch in batches(given_loads[key], options.storage):
+                of_load.add(batch)
+        outcomes = [session.transact(partial(of_load.conclude, given=given_loads[key])) for key, of_load in replays.items()]
+    for outcome in outcomes:
+        print_outcome(console, outcome, _COMMAND)
+    return end_run(console, run_folder, run.with_outcomes(outcomes), as_json=options.json)
 
 
 class _LoadReplay:
-    """One load: what brings its items in, the files of what is refused again, and what it came to so far."""
+    """One load: what loads its items, the files of what is refused again, and the counts so far."""
 
     def __init__(self, plan: LoadPlan, session: Session, run_folder: OutputFolder, record_format: RecordFormat) -> None:
         self._plan = plan
-        self._loader = ReplayLoader(plan, session)
+        self._loader = Replay(plan, session)
         self._started = time.monotonic()
         self._codes = Counter[str]()
         self._rows = self._rows_before = self._dead_letters = self._notices = 0
         self._folders = {kind: run_folder / kind / plan.table.source for kind in OF_A_LOAD}
         self._files = {kind: RecordFiles(folder, form_of(kind, record_format)) for kind, folder in self._folders.items()}
 
-    def bring_in(self, items: Sequence[GivenItem]) -> None:
-        """A batch; what is refused is told only after the others are committed."""
+    def add(self, items: Sequence[GivenItem]) -> None:
+        """Load a batch; records of what is refused are written only after the others are committed."""
         batch = self._loader.load(items)
         self._rows += batch.rows
         self._rows_before += batch.rows_before
-        self._dead_letters += len(batch.dead_letters)
-        self._notices += len(batch.notices)
+        self._dead_letters += batch.dead_letters
+        self._notices += len(batch.records[RecordKind.NOTICES])
         self._codes.update(batch.codes)
-        self._write(RecordKind.DEAD_LETTERS, batch.dead_letters)
-        self._write(RecordKind.NOTICES, batch.notices)
+        for kind in OF_A_LOAD:
+            self._write(kind, tuple(batch.records[kind]))
 
     def conclude(self, cursor: Cursor, given: GivenLoad) -> Outcome:
         """Close the files, and hold what was done against what was given, the ledger and the target."""

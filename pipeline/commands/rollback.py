@@ -12,15 +12,11 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.commands.run_id import new_run_id
-from pipeline.engines.run import run_pipeline
-from pipeline.engines.runners import worker_count
-from pipeline.job import take_back_replayed as replayed
-from pipeline.job.begun_loads import BegunLoad, CheckOptions, find_begun_loads
-from pipeline.job.chunk_check import forget
-from pipeline.job.graph import define_check
-from pipeline.job.take_back_chunk import RollbackPlan
-from pipeline.job.take_back_replayed import FoundReplayed
+from pipeline.job.compare import forget
+from pipeline.job.find_loads import find_begun_loads
+from pipeline.job.plan import BegunLoad, new_run_id
+from pipeline.job.run_visits import run_visits
+from pipeline.job.take_back import ReplayedRows, TakeBackChunks, look_at_replayed, take_back_replayed
 from pipeline.ledger.comparisons import compared_items, compared_totals
 from pipeline.ledger.loads import Load, find_load, find_rolled_back_load
 from pipeline.ledger.replays import kept_replayed
@@ -33,9 +29,11 @@ from pipeline.ledger.rollbacks import (
     rollback_totals,
 )
 from pipeline.ledger.totals import Totals, refused_files
-from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin_run
-from pipeline.outcome.progress import shown_progress
+from pipeline.options import RollbackOptions
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict, begin_run
+from pipeline.outcome.report import end_run
 from pipeline.outcome.terminal import print_outcome
+from pipeline.outcome.verdict import ExitCode
 from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records
 from pipeline.records.kinds import RecordKind
@@ -54,19 +52,6 @@ _HIDDEN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class RollbackOptions:
-    """What `rollback` was asked for."""
-
-    check: CheckOptions
-    is_dry: bool
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """For the report: no secret, and nothing that may hold one."""
-        return {**self.check.settings, "yes": not self.is_dry}
-
-
-@dataclass(frozen=True, slots=True)
 class _Job:
     """One table's rollback, as far as it is the same in each of its passes."""
 
@@ -77,37 +62,37 @@ class _Job:
     console: Console
 
 
-def roll_back(options: RollbackOptions, console: Console) -> tuple[OutputFolder, Run]:
-    """Take back all loads, or look what that would do; returns the run's folder, and what came of it.
+def rollback(options: RollbackOptions, console: Console) -> ExitCode:
+    """Take back all loads, or look what that would do.
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
     run_id, started_at = new_run_id(), datetime.now(UTC)
-    begun = find_begun_loads(options.check, run_id, _find_load, _problems)
-    with Session(options.check.database) as session:
-        run = begin_run("rollback", run_id, started_at, session, options.settings, [load.plan.table for load in begun])
-    run_folder = options.check.output / run_id
+    loads = find_begun_loads(options, run_id, _find_load, _problems)
+    with Session(options.database) as session:
+        run = begin_run("rollback", run_id, started_at, session, options.settings, [load.plan.table for load in loads])
+    run_folder = options.output / run_id
     run_folder.make()
-    if not options.is_dry:
-        with Session(options.check.database) as session:
+    if options.yes:
+        with Session(options.database) as session:
             # All of them first: from here on no run of migrate goes on with any.
-            session.transact(lambda cursor: begin_rollbacks(cursor, [load.plan.load.load_id for load in begun]))
+            session.transact(partial(begin_rollbacks, load_ids=[load.plan.load.load_id for load in loads]))
     outcomes = []
     # Rows of a later table may refer to those of an earlier one.
-    for load in reversed(begun):
-        with Session(options.check.database) as session:
-            references = tuple(session.transact(lambda cursor, load=load: find_references(cursor, load.plan.target)))  # type: ignore[misc]
+    for load in reversed(loads):
+        with Session(options.database) as session:
+            references = tuple(session.transact(partial(find_references, target=load.plan.target)))
         job = _Job(load, options, references, run_folder / RecordKind.DISCREPANCIES / load.plan.table.source, console)
         outcomes.append(_roll_back_table(job))
         print_outcome(console, outcomes[-1], "rollback", is_dry=_is_to_do(job))
     # Of loads that are closed already there is nothing that would be done.
-    is_dry = options.is_dry and any(load.plan.load.rolled_back_at is None for load in begun)
-    return run_folder, run.with_outcomes(outcomes, is_dry=is_dry)
+    is_dry = not options.yes and any(load.plan.load.rolled_back_at is None for load in loads)
+    return end_run(console, run_folder, run.with_outcomes(outcomes, is_dry=is_dry), as_json=options.json)
 
 
 def _is_to_do(job: _Job) -> bool:
     """Whether this is a look at what a run would do."""
-    return job.options.is_dry and job.load.plan.load.rolled_back_at is None
+    return not job.options.yes and job.load.plan.load.rolled_back_at is None
 
 
 def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
@@ -139,7 +124,7 @@ def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iter
 
 
 def _roll_back_table(job: _Job) -> Outcome:
-    load, database = job.load, job.options.check.database
+    load, database = job.load, job.options.database
     load_id = load.plan.load.load_id
     started = time.monotonic()
     try:
@@ -148,11 +133,11 @@ def _roll_back_table(job: _Job) -> Outcome:
             plan, folder = _run_passes(job, session, before)
             return session.transact(lambda cursor: _conclude(cursor, replace(job, folder=folder), plan, before, started))
     finally:
-        if job.options.is_dry:
+        if not job.options.yes:
             forget(load.plan)
 
 
-def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[RollbackPlan, OutputFolder]:
+def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[TakeBackChunks, OutputFolder]:
     """One pass; then another as long as rows went that may have kept others from going. Returns the last one's plan and folder."""
     load_id = job.load.plan.load.load_id
     is_closed = job.load.plan.load.rolled_back_at is not None
@@ -161,9 +146,9 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[Ro
     number = 0 if is_closed else before.last_pass + 1
     deleted = before.deleted
     while True:
-        plan = RollbackPlan(job.load.plan, number, cascading, job.options.is_dry)
+        plan = TakeBackChunks(job.load.plan, number, cascading, is_dry=not job.options.yes)
         if not plan.is_dry and not is_closed:
-            replayed.take_back(session, plan.load_plan, cascading)
+            take_back_replayed(session, plan)
         _run_pass(job, session, plan)
         after = session.transact(lambda cursor: rollback_totals(cursor, load_id))
         kinds = session.transact(lambda cursor: discrepancy_counts(cursor, load_id))
@@ -181,13 +166,10 @@ def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
     return folder / f"pass-{number}"
 
 
-def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
+def _run_pass(job: _Job, session: Session, plan: TakeBackChunks) -> None:
     load = job.load.plan.load
     files = session.transact(lambda cursor: files_to_roll_back(cursor, load.load_id))
     splits = plan_splits([file for file in job.load.export.data_files if file.name in files], load.split_size)
-    if not splits:
-        return
-    define = partial(define_check, splits=splits, plan=plan, folder=job.folder)
 
     def done(cursor: Cursor) -> Totals:
         if plan.is_dry:
@@ -196,13 +178,11 @@ def _run_pass(job: _Job, session: Session, plan: RollbackPlan) -> None:
         totals = rollback_totals(cursor, load.load_id)
         return Totals(items=totals.deleted + totals.gone + totals.kept, dead_letters=totals.kept)
 
-    options = job.options.check
-    with shown_progress(job.console, options.database, load, 0, read=done, found="discrepancies"):
-        items = job.load.export.usual_items(sum(split.items for split in splits))
-        run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plan.load_plan.job_name)
+    folders = {RecordKind.DISCREPANCIES: job.folder}
+    run_visits(plan, splits, job.load.export, job.options, folders, job.console, read=done, found="discrepancies")
 
 
-def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTotals, started: float) -> Outcome:
+def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackTotals, started: float) -> Outcome:
     """Add up what is in the ledger, and close the load if all of it is done."""
     # Counting a large table takes what it takes.
     cursor.execute("SET LOCAL statement_timeout = 0")
@@ -210,14 +190,14 @@ def _conclude(cursor: Cursor, job: _Job, plan: RollbackPlan, before: RollbackTot
     totals = rollback_totals(cursor, load.load_id)
     kept = discrepancy_counts(cursor, load.load_id)
     deleted, gone = totals.deleted, totals.gone
-    found = FoundReplayed()
+    found = ReplayedRows()
     problems = refused_files(cursor, load.load_id, plan.load_plan.run_id)
     if plan.is_dry:
         compared = compared_totals(cursor, plan.comparing)
         different = compared.kinds.get(MismatchKind.DIFFERENT, 0)
         deleted += compared.found - different
         gone += compared.kinds.get(MismatchKind.MISSING, 0)
-        found = replayed.look(cursor, plan.load_plan)
+        found = look_at_replayed(cursor, plan.load_plan)
         deleted += found.deletable
         gone += found.gone
         kept = _summed(kept, {MismatchKind.DIFFERENT.value: different + len(found.changed)})
@@ -283,7 +263,7 @@ def _checks(job: _Job, *, is_to_do: bool, is_emptied: bool) -> Iterator[Check]:
         yield Check("load", Verdict.FACT, "the load is closed, and the table is empty")
 
 
-def _tell_replayed(cursor: Cursor, job: _Job, plan: RollbackPlan, found: FoundReplayed) -> None:
+def _tell_replayed(cursor: Cursor, job: _Job, plan: TakeBackChunks, found: ReplayedRows) -> None:
     """The records of rows that were brought in later and are left, or would be."""
     kept = [*kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in found.changed)]
     origin = plan.load_plan.origin

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.job.loading import LoadPlan
+from pipeline.job.plan import LoadPlan
 from pipeline.ledger.history import loading_runs
 from pipeline.ledger.loads import Load, Validated, finish_load
 from pipeline.ledger.rollbacks import has_rollback_begun, rollback_totals

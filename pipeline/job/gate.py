@@ -10,11 +10,12 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.job.begun_loads import BegunLoad, CheckOptions, has_key_of_items
-from pipeline.job.compare_chunk import ValidationPlan, mismatches_of
-from pipeline.job.conclusion import HIDDEN
-from pipeline.job.loading import CommittedChunks, LoadPlan, convert_chunk
+from pipeline.job.chunk import KnownChunks, convert_lines
+from pipeline.job.compare import HIDDEN, CompareChunks, mismatches_of, validate_table
+from pipeline.job.find_loads import has_key_of_items
+from pipeline.job.plan import BegunLoad, LoadPlan
 from pipeline.ledger.loads import Validated, note_validated
+from pipeline.options import JobOptions
 from pipeline.outcome.outcome import Check, Outcome, Verdict
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import OutputFolder
@@ -27,7 +28,6 @@ from pipeline.source.manifest import DataFile, spread
 from pipeline.target.compare import compare_rows
 from pipeline.target.mismatch import Mismatch, MismatchKind
 from pipeline.target.session import Session
-from transforms.compile import compile_table
 
 MOST_FILES: Final = 20
 SAMPLE: Final = 2_000
@@ -43,7 +43,7 @@ _WAYS_OUT: Final = (
 
 
 def pass_gate(
-    load: BegunLoad, outcome: Outcome, asked: Validated, options: CheckOptions, run_folder: OutputFolder, console: Console
+    load: BegunLoad, outcome: Outcome, asked: Validated, options: JobOptions, run_folder: OutputFolder, console: Console
 ) -> Outcome:
     """Compare a proved load with its export as thoroughly as is asked, unless an earlier run did: the outcome with what that found.
 
@@ -91,10 +91,8 @@ def _check(name: str, compared: _Compared, run_folder: OutputFolder) -> Check:
     )
 
 
-def _compare_all(load: BegunLoad, options: CheckOptions, run_folder: OutputFolder, console: Console) -> _Compared:
-    from pipeline.commands.validate import validate_table  # noqa: PLC0415 - its job takes long to import
-
-    found = validate_table(load, ValidationPlan(load.plan), options, run_folder, console)
+def _compare_all(load: BegunLoad, options: JobOptions, run_folder: OutputFolder, console: Console) -> _Compared:
+    found = validate_table(load, CompareChunks(load.plan), options, run_folder, console)
     # Rows that row security may only hide do not count: the role that loaded them need not see them.
     unseen = MismatchKind.MISSING if load.plan.target.has_row_security else None
     mismatches = {kind: count for kind, count in found.tallies["mismatches"].items() if count and kind != unseen}
@@ -137,19 +135,19 @@ def _compare_sample(load: BegunLoad, outcome: Outcome, run_folder: OutputFolder)
 def _compared_chunks(load: BegunLoad) -> Iterator[_ComparedChunk]:
     """The first lines of each sampled data file. Raises `DataFileRefused`, `StorageFailed`, `Stopped`."""
     plan = load.plan
-    to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
+    to_row = plan.compile()
     sampled = list(spread([data_file for data_file in load.export.data_files if data_file.items], MOST_FILES))
     with Session(plan.database) as session:
-        committed_chunks = CommittedChunks(plan.load, session)
+        known_chunks = KnownChunks(plan, session)
         for data_file in sampled:
             chunk = _beginning(data_file, -(-SAMPLE // len(sampled)), plan)
-            committed = committed_chunks.find(chunk)
+            committed = known_chunks.of(chunk).committed
             # Of a load that is proved it is there; what is read may be less of it, or more.
             if committed is None:
                 continue
             refused = {row.item_number for row in committed.refused}
             chunk = replace(chunk, lines=chunk.lines[: committed.items])
-            loaded = convert_chunk(chunk, to_row).loaded_rows
+            loaded = convert_lines(chunk.lines, chunk.first_item, to_row).loaded_rows
             rows = loaded.only(number for number in loaded.item_numbers if number not in refused)
             found = session.transact(lambda cursor, rows=rows: compare_rows(cursor, plan.target, plan.table, rows, _NO_SEED))  # type: ignore[misc]
             yield _ComparedChunk(chunk, tuple(mismatches_of(found)))

@@ -1,73 +1,178 @@
-r"""The Beam graphs of one table: its load, and a check of what was loaded (validate, rollback), which only does other things with chunks.
+r"""The Beam graph of one table's visits, whatever they do, and its DoFns: each a few lines around a function or a class of another file.
 
     data files -> Reshuffle -> CheckFiles -> checked files (a side input: reading waits for them)
                                    \-> refused files -> ledger
-    splits -> Reshuffle -> [ ReadChunks -> LoadChunks -> dead letters, notices -> files ]
+    splits -> Reshuffle -> [ ReadChunks -> VisitChunks -> records -> files ]
                                  \-> files that changed since -> ledger
 
-    a check: ... [ ReadChunks -> CheckChunks -> mismatches -> files ]
-
-The bracket is one fused stage; a test holds that.
+The bracket is one fused stage, which a test holds: chunks never cross a shuffle, and neither do records. Files are checked in a stage of
+their own, before it: each once, however many splits it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
-from pipeline.job.chunk_check import ChunkPlan
-from pipeline.job.loading import LoadPlan
-from pipeline.job.steps import (
-    DEAD_LETTERS,
-    NOTICES,
-    REFUSED_FILES,
-    CheckChunks,
-    CheckFiles,
-    LoadChunks,
-    NoteRefusedFiles,
-    ReadChunks,
-    WriteRecords,
-)
+from pipeline.errors import Bug, Ddb2pgError
+from pipeline.job.plan import LoadPlan, check_data_file, read_split
+from pipeline.job.visit import ChunkVisitor, VisitPlan
+from pipeline.ledger.loads import stop_if_not_here
+from pipeline.ledger.totals import note_refused_file
+from pipeline.places.place import StorageFailed
 from pipeline.places.storage import OutputFolder
-from pipeline.records.files import form_of
+from pipeline.records.files import RecordBatch, RecordFiles, RecordForm, form_of
 from pipeline.records.kinds import RecordFormat, RecordKind
-from pipeline.source.chunks import Split, data_files_of
+from pipeline.source.chunks import Chunk, Split, data_files_of
+from pipeline.source.data_file import CheckedFile, DataFileRefused
+from pipeline.source.manifest import DataFile
+from pipeline.target.session import Session
+
+REFUSED_FILES: Final = "refused_files"
 
 
 def define_pipeline(
-    root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan, run_folder: OutputFolder, record_format: RecordFormat = RecordFormat.JSONL
+    root: beam.Pipeline,
+    splits: Sequence[Split],
+    plan: VisitPlan,
+    folders: Mapping[RecordKind, OutputFolder],
+    record_format: RecordFormat = RecordFormat.JSONL,
 ) -> None:
-    """Add the load of one table to a pipeline. Takes ready objects, never arguments of a command line."""
-    loaded = _read(root, splits, plan) | "LoadChunks" >> beam.ParDo(LoadChunks(plan)).with_outputs(DEAD_LETTERS, NOTICES)
+    """Add the visits of one table's chunks to a pipeline; `folders` take the records of each kind.
 
-    def write(kind: RecordKind) -> beam.ParDo:
-        return beam.ParDo(WriteRecords(run_folder / kind / plan.table.source, form_of(kind, record_format)))
-
-    _ = loaded[DEAD_LETTERS] | "WriteDeadLetters" >> write(RecordKind.DEAD_LETTERS)
-    _ = loaded[NOTICES] | "WriteNotices" >> write(RecordKind.NOTICES)
-
-
-def define_check(root: beam.Pipeline, splits: Sequence[Split], plan: ChunkPlan, folder: OutputFolder) -> None:
-    """Add a check of one table's chunks to a pipeline; what there is to tell goes to files of a folder."""
-    mismatches = _read(root, splits, plan.load_plan) | "CheckChunks" >> beam.ParDo(CheckChunks(plan))
-    _ = mismatches | "WriteMismatches" >> beam.ParDo(WriteRecords(folder))
-
-
-def _read(root: beam.Pipeline, splits: Sequence[Split], plan: LoadPlan) -> beam.PCollection:
-    """The chunks of all sound data files; those that are not go to the ledger."""
+    Takes ready objects, never arguments of a command line.
+    """
+    load_plan = plan.load_plan
     checked, refused_files = (
         root
         | "DataFiles" >> beam.Create(data_files_of(splits), reshuffle=False)
         | "DealOutFiles" >> beam.Reshuffle()
-        | "CheckFiles" >> beam.ParDo(CheckFiles(plan)).with_outputs(REFUSED_FILES, main="checked")
+        | "CheckFiles" >> beam.ParDo(CheckFiles(load_plan)).with_outputs(REFUSED_FILES, main="checked")
     )
     chunks, changed_files = (
         root
         | "Splits" >> beam.Create(splits, reshuffle=False)
         | "DealOut" >> beam.Reshuffle()
-        | "ReadChunks" >> beam.ParDo(ReadChunks(plan), beam.pvalue.AsDict(checked)).with_outputs(REFUSED_FILES, main="chunks")
+        | "ReadChunks" >> beam.ParDo(ReadChunks(load_plan), beam.pvalue.AsDict(checked)).with_outputs(REFUSED_FILES, main="chunks")
     )
-    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(plan))
-    _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(plan))
-    return chunks
+    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(load_plan))
+    _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(load_plan))
+    records = chunks | "VisitChunks" >> beam.ParDo(VisitChunks(plan)).with_outputs(*plan.kinds)
+    for kind in plan.kinds:
+        write = WriteRecords(folders[kind], form_of(kind, record_format))
+        _ = records[kind] | f"Write {kind}" >> beam.ParDo(write)
+
+
+def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
+    """Around `process`: a runner logs what a step raises, and what nobody foresaw may quote an item."""
+
+    @functools.wraps(process)
+    def guarded(*arguments: Any, **named: Any) -> Iterator[Any]:
+        try:
+            yield from process(*arguments, **named) or ()
+        except (Ddb2pgError, StorageFailed):
+            raise
+        except Exception as error:  # noqa: BLE001 - its words stay here
+            raise Bug(type(error).__name__).with_traceback(error.__traceback__) from None
+
+    return guarded
+
+
+class CheckFiles(beam.DoFn):
+    """Data file -> its name and what the check found; one that is not what its manifest says goes to `REFUSED_FILES` instead."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+
+    @_without_words
+    def process(self, data_file: DataFile) -> Iterator[tuple[str, CheckedFile] | TaggedOutput]:
+        try:
+            yield data_file.name, check_data_file(data_file, self._plan)
+        except DataFileRefused as refused:
+            yield TaggedOutput(REFUSED_FILES, (data_file.name, str(refused)))
+
+
+class ReadChunks(beam.DoFn):
+    """Split -> chunks, of a file that was checked; one that has changed since goes to `REFUSED_FILES`."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+
+    @_without_words
+    def process(self, split: Split, checked: Mapping[str, CheckedFile]) -> Iterator[Chunk | TaggedOutput]:
+        """Read one split; nothing of a file that was refused."""
+        if split.data_file.name not in checked:
+            return
+        try:
+            yield from read_split(split, checked[split.data_file.name], self._plan)
+        except DataFileRefused as refused:
+            yield TaggedOutput(REFUSED_FILES, (split.data_file.name, str(refused)))
+
+
+class VisitChunks(beam.DoFn):
+    """Chunk -> a batch of records of each kind, tagged with it, once the work is committed."""
+
+    def __init__(self, plan: VisitPlan) -> None:
+        self._plan = plan
+
+    def setup(self) -> None:
+        """One connection a worker process."""
+        self._session = Session(self._plan.load_plan.database)
+        self._visitor = ChunkVisitor(self._plan, self._session)
+        self._is_checked = False
+
+    @_without_words
+    def process(self, chunk: Chunk) -> Iterator[TaggedOutput]:
+        # For the first chunk, not in `setup`: Flink waits for minutes for a worker that fails before it.
+        if not self._is_checked:
+            self._session.transact(lambda cursor: stop_if_not_here(cursor, self._plan.load_plan.load))
+            self._is_checked = True
+        for kind, batch in self._visitor.visit(chunk).items():
+            yield TaggedOutput(kind, batch)
+
+    def teardown(self) -> None:
+        self._session.close()
+
+
+class WriteRecords(beam.DoFn):
+    """Batches of records -> files of a folder."""
+
+    def __init__(self, folder: OutputFolder, form: RecordForm) -> None:
+        self._folder = folder
+        self._form = form
+        self._files = RecordFiles(folder, form)
+
+    def start_bundle(self) -> None:
+        """A bundle's splits are whole, so its files are."""
+        self._files = RecordFiles(self._folder, self._form)
+
+    @_without_words
+    def process(self, batch: RecordBatch) -> None:
+        self._files.write(batch)
+
+    def finish_bundle(self) -> None:
+        """Leave no half file behind of a split that was refused midway."""
+        self._files.abandon()
+
+    def teardown(self) -> None:
+        """Nor of a bundle that was stopped."""
+        self._files.abandon()
+
+
+class NoteRefusedFiles(beam.DoFn):
+    """Refused data files -> the ledger."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+
+    @_without_words
+    def process(self, refused: tuple[str, str]) -> None:
+        """Rare enough for a connection of its own."""
+        data_file, problem = refused
+        load_id, run_id = self._plan.load.load_id, self._plan.run_id
+        with Session(self._plan.database) as session:
+            session.transact(lambda cursor: note_refused_file(cursor, load_id, run_id, data_file, problem))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from psycopg2.extras import Json
 
-from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import ChunkKey
 from pipeline.ledger.replays import replayed_numbers
 from pipeline.ledger.rollbacks import HOLD_OPEN, stop_if_rollback_began
 from pipeline.target.rows import RefusedRow

@@ -13,7 +13,7 @@ from typing import Final
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import ChunkKey
 from pipeline.ledger.replays import hash_seed
 from pipeline.target.compare import NO_KEYS, key_hash
 from pipeline.target.mismatch import Mismatch, mismatches_of_json, mismatches_to_json

@@ -66,6 +66,15 @@ class Load:
         return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkKey:
+    """A chunk of a load, in every run the same."""
+
+    load_id: int
+    data_file: str
+    first_item: int
+
+
 _LOAD_COLUMNS: Final = """
     load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, split_items,
     most_splits, unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at

@@ -13,8 +13,8 @@ from typing import Final
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from pipeline.ledger.keys import ItemKey
 from pipeline.ledger.rollbacks import hold_open
+from pipeline.source.chunks import ItemAddress
 from pipeline.target.compare import STAGED_ROWS, TEXT_SETTINGS, RowHashes, hashed_rows, key_hash, row_hash
 from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.target.rows import ITEM
@@ -41,7 +41,7 @@ def hash_seed(cursor: Cursor, load_id: int) -> int:
     return int(cursor.fetchone()[0])
 
 
-def claim_items(cursor: Cursor, load_id: int, run_id: str, items: Mapping[ItemKey, Sequence[str]]) -> set[ItemKey]:
+def claim_items(cursor: Cursor, load_id: int, run_id: str, items: Mapping[ItemAddress, Sequence[str]]) -> set[ItemAddress]:
     """Note dead letters, with their codes, as brought in, before their rows are written; returns those that were not brought in before.
 
     A second replay of the same items waits here for the first one's transaction to end. Raises `Stopped` once a rollback was begun.
@@ -57,10 +57,10 @@ def claim_items(cursor: Cursor, load_id: int, run_id: str, items: Mapping[ItemKe
         """,
         [load_id, run_id, [key.data_file for key in keys], [key.item_number for key in keys], [Json(list(items[key])) for key in keys]],
     )
-    return {ItemKey(*row) for row in cursor.fetchall()}
+    return {ItemAddress(*row) for row in cursor.fetchall()}
 
 
-def brought_in(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> set[ItemKey]:
+def brought_in(cursor: Cursor, load_id: int, items: Sequence[ItemAddress]) -> set[ItemAddress]:
     """Those of some items that were brought in before."""
     cursor.execute(
         """
@@ -70,10 +70,10 @@ def brought_in(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> set[It
         """,
         [[key.data_file for key in items], [key.item_number for key in items], load_id],
     )
-    return {ItemKey(*row) for row in cursor.fetchall()}
+    return {ItemAddress(*row) for row in cursor.fetchall()}
 
 
-def release_items(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> None:
+def release_items(cursor: Cursor, load_id: int, items: Sequence[ItemAddress]) -> None:
     """Take claims back: PostgreSQL refused the rows."""
     cursor.execute(
         """
@@ -84,7 +84,7 @@ def release_items(cursor: Cursor, load_id: int, items: Sequence[ItemKey]) -> Non
     )
 
 
-def note_hashes(cursor: Cursor, load_id: int, target: Target, hashes: Mapping[ItemKey, RowHashes]) -> None:
+def note_hashes(cursor: Cursor, load_id: int, target: Target, hashes: Mapping[ItemAddress, RowHashes]) -> None:
     """Note how the rows of claimed items are known."""
     cursor.execute(
         """
@@ -132,7 +132,7 @@ def is_key_another(cursor: Cursor, load_id: int, target: Target) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterator[tuple[ItemKey, MismatchKind]]:
+def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterator[tuple[ItemAddress, MismatchKind]]:
     """Of the rows that were brought in, those that are missing now, or another than they were."""
     if not count_all_replayed(cursor, load_id):
         return
@@ -147,13 +147,13 @@ def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterato
         ).format(settings=sql.SQL(TEXT_SETTINGS), rows=hashed_rows(target, hash_seed(cursor, load_id)), load_id=sql.Literal(load_id))
     )
     for data_file, item_number, is_missing in cursor.fetchall():
-        yield ItemKey(data_file, item_number), MismatchKind.MISSING if is_missing else MismatchKind.DIFFERENT
+        yield ItemAddress(data_file, item_number), MismatchKind.MISSING if is_missing else MismatchKind.DIFFERENT
 
 
 # -- taken back ----------------------------------------------------------------------------------------------------------------------------
 
 
-def items_to_take_back(cursor: Cursor, load_id: int) -> list[ItemKey]:
+def items_to_take_back(cursor: Cursor, load_id: int) -> list[ItemAddress]:
     """Those that no rollback has taken back, or that one could not for a reason that may have gone; locked for this transaction."""
     cursor.execute(
         """
@@ -162,10 +162,10 @@ def items_to_take_back(cursor: Cursor, load_id: int) -> list[ItemKey]:
         """,
         [load_id, [kind.value for kind in TRIED_AGAIN]],
     )
-    return [ItemKey(*row) for row in cursor.fetchall()]
+    return [ItemAddress(*row) for row in cursor.fetchall()]
 
 
-def stage_replayed(cursor: Cursor, load_id: int, target: Target, table: Table, items: Sequence[ItemKey]) -> tuple[set[int], set[int]]:
+def stage_replayed(cursor: Cursor, load_id: int, target: Target, table: Table, items: Sequence[ItemAddress]) -> tuple[set[int], set[int]]:
     """Stage those rows in `STAGED_ROWS`, numbered by their items' places in the list, that are as they were written.
 
     Returns their numbers, and those of rows that are there, but changed.
@@ -205,7 +205,7 @@ def stage_replayed(cursor: Cursor, load_id: int, target: Target, table: Table, i
     return set(equal), set(changed)
 
 
-def note_taken_back(cursor: Cursor, load_id: int, outcomes: Mapping[ItemKey, str]) -> None:
+def note_taken_back(cursor: Cursor, load_id: int, outcomes: Mapping[ItemAddress, str]) -> None:
     """Note what became of the rows of items: `DELETED`, `GONE`, or the kind of mismatch for which one is kept."""
     cursor.execute(
         """
@@ -217,10 +217,10 @@ def note_taken_back(cursor: Cursor, load_id: int, outcomes: Mapping[ItemKey, str
     )
 
 
-def kept_replayed(cursor: Cursor, load_id: int) -> list[tuple[ItemKey, MismatchKind]]:
+def kept_replayed(cursor: Cursor, load_id: int) -> list[tuple[ItemAddress, MismatchKind]]:
     """The items whose row a rollback left, and why."""
     cursor.execute(
         "SELECT data_file, item_number, rolled_back FROM ddb2pg.replayed_item WHERE load_id = %s AND rolled_back <> ALL (%s) ORDER BY 1, 2",
         [load_id, [DELETED, GONE]],
     )
-    return [(ItemKey(data_file, number), MismatchKind(kind)) for data_file, number, kind in cursor.fetchall()]
+    return [(ItemAddress(data_file, number), MismatchKind(kind)) for data_file, number, kind in cursor.fetchall()]

@@ -9,7 +9,7 @@ from typing import Final
 from psycopg2.extras import Json
 
 from pipeline.errors import Stopped
-from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import ChunkKey
 from pipeline.target.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
 from pipeline.target.session import Cursor
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import Refused
-from pipeline.job.begun_loads import BegunLoad
-from pipeline.job.loading import CommittedChunks, check_data_file, read_split
+from pipeline.job.chunk import KnownChunks
+from pipeline.job.plan import BegunLoad, check_data_file, read_split
 from pipeline.ledger.chunks import spread_rows
 from pipeline.outcome.outcome import Check, Verdict
 from pipeline.source.chunks import Chunk, plan_splits
@@ -27,7 +27,7 @@ from pipeline.target.compare import SpotValue, read_values
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.rows import Rows
 from pipeline.target.session import Cursor, Session
-from transforms.compile import EncodedRow, ToRow, compile_table
+from transforms.compile import EncodedRow, ToRow
 from transforms.rejects import ItemRefused
 
 SPOT_CHECKS: Final = 20
@@ -153,8 +153,8 @@ def _rows_of_file(
 ) -> Iterator[tuple[str, int, EncodedRow]]:
     """`places`: first item of a chunk -> which of its rows."""
     plan = load.plan
-    to_row = compile_table(plan.table, migration_time=plan.load.migration_microseconds, unmapped=plan.load.unmapped)
-    committed = CommittedChunks(plan.load, session)
+    to_row = plan.compile()
+    known_chunks = KnownChunks(plan, session)
     checked = check_data_file(data_file, plan)
     left = dict(places)
     for split in sorted(plan_splits([data_file], plan.load.split_size), key=lambda split: split.first_item):
@@ -162,9 +162,9 @@ def _rows_of_file(
         if not any(first_item in of_split for first_item in left):
             continue
         for chunk in read_split(split, checked, plan):
-            wanted, known = left.pop(chunk.first_item, ()), committed.find(chunk)
-            if wanted and known is not None:
-                refused = {row.item_number for row in known.refused}
+            wanted, committed = left.pop(chunk.first_item, ()), known_chunks.of(chunk).committed
+            if wanted and committed is not None:
+                refused = {row.item_number for row in committed.refused}
                 yield from ((data_file.name, number, row) for number, row in _rows_of_chunk(chunk, wanted, refused, to_row))
             if not any(first_item in of_split for first_item in left):
                 break

@@ -25,7 +25,7 @@ import sys
 from pipeline.source.chunks import ChunkSize, SplitSize, plan_splits, read_chunks
 from pipeline.source.data_file import DataFileRefused, check_file
 from pipeline.source.manifest import DataFile
-from pipeline.job.loading import convert_chunk
+from pipeline.job.chunk import convert_lines
 from pipeline.places.storage import LOCAL_AND_AWS
 from transforms.compile import compile_table
 from transforms.tables.medzen import MEETING_AUDIT
@@ -35,7 +35,7 @@ to_row = compile_table(MEETING_AUDIT, migration_time=0)
 try:
     checked = check_file(data_file, SplitSize(most=1).first_items(items), LOCAL_AND_AWS)
     chunks = read_chunks(plan_splits([data_file], SplitSize(most=1))[0], checked, ChunkSize(), LOCAL_AND_AWS)
-    print(sum(len(convert_chunk(chunk, to_row).rows.item_numbers) for chunk in chunks), "rows")
+    print(sum(len(convert_lines(chunk.lines, chunk.first_item, to_row).rows.item_numbers) for chunk in chunks), "rows")
 except DataFileRefused:
     print("refused")
 """

@@ -18,6 +18,9 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipeline.job.graph import define_pipeline
+from pipeline.job.load import LoadChunks
+from pipeline.job.visit import record_folders
+from pipeline.places.storage import OutputFolder
 from pipeline.target.database_url import DatabaseReference
 from tests.aws_server import AwsServer
 from tests.broken_tables import BROKEN_TABLES
@@ -206,7 +209,7 @@ def test_the_graph_its_options_and_metrics_hold_nothing(run: Run, monkeypatch: p
     assert PASSWORD in reference.url()
     plan, splits = next(plans_of(run.folder / "export", reference))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, plan, run.folder / "records")
+    define_pipeline(root, splits, LoadChunks(plan), record_folders(OutputFolder(str(run.folder / "records")), LoadChunks(plan)))
     graph = root.to_runner_api().SerializeToString()
     result = root.run()
     result.wait_until_finish()
@@ -226,7 +229,8 @@ def test_what_a_step_raises_holds_nothing(run: Run, monkeypatch: pytest.MonkeyPa
     plan, splits = next(plans_of(run.folder / "export", DatabaseReference(f"aws-secretsmanager:{run.secret}")))
     columns = [replace(column, conversion=_EXPLODING) if column.name == "meeting_id" else column for column in plan.table.columns]
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, replace(plan, table=replace(plan.table, columns=tuple(columns))), run.folder / "records")
+    exploding = LoadChunks(replace(plan, table=replace(plan.table, columns=tuple(columns))))
+    define_pipeline(root, splits, exploding, record_folders(OutputFolder(str(run.folder / "records")), exploding))
 
     with pytest.raises(Exception, match="KeyError") as caught:
         root.run().wait_until_finish()

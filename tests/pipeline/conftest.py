@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from pipeline.commands.migrate import ExportArgument, MigrateOptions, migrate
-from pipeline.engines.arguments import USUAL_LIMIT, WorkerLimit
+from pipeline.commands.migrate import migrate
 from pipeline.errors import Refused
-from pipeline.job.threshold import UNLIMITED
-from pipeline.places.storage import LOCAL_AND_AWS, OutputFolder, Storage
+from pipeline.options import LoadOptions, MigrateOptions
 from pipeline.preflight.check import check
 from pipeline.preflight.findings import Finding
-from pipeline.records.kinds import RecordFormat
-from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports
+from tests.made_options import made_options
 from tests.pipeline.target.made_loads import PLAIN, Lab
 from tests.postgres_server import Database, Server
 from transforms.table import Table, Unmapped
@@ -57,19 +54,8 @@ class Attempt:
         self, *, url: str | None = None, exports: Path | None = None, tables: Sequence[Table] = TABLES, unmapped: Unmapped = Unmapped.NOTICE
     ) -> MigrateOptions:
         os.environ["DDB2PG_TEST_URL"] = url or self._database.url
-        return MigrateOptions(
-            exports=[ExportArgument(None, str(exports or self._exports))],
-            database=DatabaseReference("env:DDB2PG_TEST_URL"),
-            output=OutputFolder(str(self._output)),
-            tables=tables,
-            unmapped=unmapped,
-            chunk_size=ChunkSize(),
-            split_size=SplitSize(),
-            storage=LOCAL_AND_AWS,
-            dead_letter_format=RecordFormat.JSONL,
-            threshold=UNLIMITED,
-            beam_arguments=[],
-        )
+        database = DatabaseReference("env:DDB2PG_TEST_URL")
+        return made_options(MigrateOptions, [exports or self._exports], database, self._output, tables=tables, unmapped=unmapped)
 
     def problems(self, **changed: Any) -> tuple[str, ...]:
         """All sentences of the refusal; nothing may have been written, neither into the database nor beside it."""
@@ -81,21 +67,13 @@ class Attempt:
         return caught.value.problems
 
 
-@dataclass(frozen=True, slots=True)
-class _PreflightOptions:
-    """See `PreflightOptions`; a run of so many workers."""
+@dataclass(frozen=True, kw_only=True)
+class _PreflightOptions(LoadOptions):
+    """Of a run of so many workers."""
 
-    exports: Sequence[ExportArgument]
-    database: DatabaseReference
-    output: OutputFolder
-    tables: Sequence[Table]
     worker_count: int | None
-    unmapped: Unmapped = Unmapped.NOTICE
-    split_size: SplitSize = field(default_factory=SplitSize)
-    storage: Storage = LOCAL_AND_AWS
-    limit: WorkerLimit = USUAL_LIMIT
 
-    def workers(self, _items: int, _splits: int, /) -> int | None:
+    def workers(self, _items: int, _splits: int) -> int | None:
         return self.worker_count
 
 
@@ -118,13 +96,8 @@ class Look:
     ) -> list[Finding]:
         """Every finding; nothing may have been written."""
         os.environ["DDB2PG_TEST_URL"] = url or self._database.url
-        options = _PreflightOptions(
-            exports=[ExportArgument(None, str(one)) for one in exports or [self._exports]],
-            database=DatabaseReference("env:DDB2PG_TEST_URL"),
-            output=OutputFolder(str(self._output)),
-            tables=tables,
-            worker_count=workers,
-        )
+        database = DatabaseReference("env:DDB2PG_TEST_URL")
+        options = made_options(_PreflightOptions, exports or [self._exports], database, self._output, tables=tables, worker_count=workers)
         before = everything_in(self._database)
         findings = check(options, with_estimate=with_estimate).findings
         assert everything_in(self._database) == before

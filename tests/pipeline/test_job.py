@@ -13,8 +13,10 @@ from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipeline.job.graph import define_pipeline
-from pipeline.job.loading import load_plainly
+from pipeline.job.load import LoadChunks
+from pipeline.job.visit import record_folders, visit_plainly
 from pipeline.places.storage import OutputFolder
+from pipeline.records.kinds import RecordKind
 from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
@@ -60,10 +62,10 @@ def test_beam_and_the_plain_loop_give_the_same(
     notices: Counter[str] = Counter()
     chunks = 0
     for plan, splits in plans_of(export, DatabaseReference("env:PLAIN_DATABASE")):
-        for of_dead_letters, of_notices in load_plainly(splits, plan):
+        for batches in visit_plainly(splits, LoadChunks(plan)):
             chunks += 1
-            dead_letters.update(_comparable(json.loads(record)) for record in of_dead_letters.records)
-            notices.update(_comparable(json.loads(record)) for record in of_notices.records)
+            dead_letters.update(_comparable(json.loads(record)) for record in batches[RecordKind.DEAD_LETTERS].records)
+            notices.update(_comparable(json.loads(record)) for record in batches[RecordKind.NOTICES].records)
 
     finished = run.migrate(export, "--chunk_items=100", "--split_items=110", "--most_splits=4", f"--direct_num_workers={workers}")
 
@@ -88,7 +90,7 @@ def test_reading_converting_and_writing_are_one_stage(
     monkeypatch.setenv("STAGES_DATABASE", database.url)
     plan, splits = next(plans_of(export, DatabaseReference("env:STAGES_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, plan, OutputFolder(str(tmp_path)))
+    define_pipeline(root, splits, LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))
 
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
 
@@ -96,7 +98,7 @@ def test_reading_converting_and_writing_are_one_stage(
         {transform.unique_name.split("/")[0] for transform in stage.transforms if transform.spec.urn == common_urns.primitives.PAR_DO.urn}
         for stage in stages
     ]
-    fused = {"ReadChunks", "LoadChunks", "WriteDeadLetters", "WriteNotices", "NoteChangedFiles"}
+    fused = {"ReadChunks", "VisitChunks", "Write dead_letters", "Write notices", "NoteChangedFiles"}
     assert [names for names in with_par_do if names & fused] == [next(names for names in with_par_do if names >= fused)]
     assert len(stages) <= 7
 
@@ -108,7 +110,7 @@ def test_what_travels_with_the_job_holds_no_secret(
     monkeypatch.setenv("SECRET_DATABASE", database.url + " password=planted-secret")
     plan, splits = next(plans_of(export, DatabaseReference("env:SECRET_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, plan, OutputFolder(str(tmp_path)))
+    define_pipeline(root, splits, LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))
 
     graph = root.to_runner_api()
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.job.loading import LoadPlan
-from pipeline.job.worker_session import WorkerSession
+from pipeline.job.plan import LoadPlan
+from pipeline.ledger.loads import stop_if_not_here
 from pipeline.target.database_url import DatabaseReference
+from pipeline.target.session import Session
 from sample_export import write_sample_exports
 from tests.plain_loads import plans_of
 from tests.postgres_server import Database, Server
@@ -26,8 +27,8 @@ def plan(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def check(plan: LoadPlan) -> None:
-    with WorkerSession(plan) as session:
-        session.check()
+    with Session(plan.database) as session:
+        session.transact(lambda cursor: stop_if_not_here(cursor, plan.load))
 
 
 def test_the_database_of_the_load_is_taken(plan: LoadPlan) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.job.begun_loads import BegunLoad
 from pipeline.job.equation import prove
 from pipeline.job.gate import pass_gate
-from pipeline.job.loading import load_plainly
+from pipeline.job.load import LoadChunks
+from pipeline.job.plan import BegunLoad
+from pipeline.job.visit import visit_plainly
 from pipeline.ledger.loads import Validated, find_load
 from pipeline.outcome.outcome import Outcome, Verdict, failed
 from pipeline.places.storage import OutputFolder
@@ -45,7 +46,7 @@ class Gate:
         self._options = attempt.options(exports=export).check
         self._export = read_exports(export / VIDEO_SESSIONS.source)[0]
         self._plan, splits = next(iter(plans_of(export, self._options.database)))
-        list(load_plainly(splits, self._plan))
+        list(visit_plainly(splits, LoadChunks(self._plan)))
 
     def __call__(self, asked: Validated = Validated.QUICK, *, row_security: bool = False) -> Outcome:
         """The load as the ledger has it now."""

@@ -9,8 +9,9 @@ import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 from rich.console import Console
 
-from pipeline.commands.rollback import RollbackOptions, roll_back
+from pipeline.commands.rollback import rollback
 from pipeline.errors import Refused
+from pipeline.options import RollbackOptions
 from pipeline.target.database_url import DatabaseReference
 from tests.pipeline.conftest import Attempt
 from tests.plain_loads import plans_of
@@ -34,9 +35,12 @@ def begun(attempt: Attempt, exports: Path, database: Database) -> Iterator[Attem
 
 def problems(attempt: Attempt, database: Database) -> tuple[str, ...]:
     """All that it is refused for; no load may be closed to migrate by it."""
-    options = attempt.options(url=make_dsn(**{**parse_dsn(database.url), "user": ROLE}))
+    of_migrate = attempt.options(url=make_dsn(**{**parse_dsn(database.url), "user": ROLE}))
+    options = RollbackOptions(
+        exports=of_migrate.exports, database_secret=of_migrate.database_secret, output_given=of_migrate.output_given, yes=True
+    )
     with pytest.raises(Refused) as caught:
-        roll_back(RollbackOptions(options.check, is_dry=False), Console(quiet=True))
+        rollback(options, Console(quiet=True))
     assert database.value("SELECT count(*) FROM ddb2pg.load WHERE rollback_started_at IS NOT NULL") == 0
     return caught.value.problems
 

@@ -14,11 +14,13 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline.job.compare_chunk import ValidationPlan, compare_plainly
-from pipeline.job.graph import define_check
-from pipeline.job.loading import LoadPlan
+from pipeline.job.compare import CompareChunks
+from pipeline.job.graph import define_pipeline
+from pipeline.job.plan import LoadPlan
+from pipeline.job.visit import record_folders, visit_plainly
 from pipeline.ledger.loads import find_load
 from pipeline.places.storage import OutputFolder
+from pipeline.records.kinds import RecordKind
 from pipeline.source.chunks import plan_splits
 from pipeline.target.session import Session
 from pipeline.target.target import find_target
@@ -46,7 +48,7 @@ def _plans(export: Path, database: Database):
         with Session(reference) as session:
             target = session.transact(lambda cursor, table=table: find_target(cursor, table.target))
             load = session.transact(lambda cursor, read=read, target=target: find_load(cursor, read.export_id, target.qualified))
-        plan = ValidationPlan(LoadPlan(load, table, target, reference, "plain"), seed=1)
+        plan = CompareChunks(LoadPlan(load, table, target, reference, "plain"), seed=1)
         yield plan, plan_splits(read.data_files, load.split_size)
 
 
@@ -62,7 +64,9 @@ def test_beam_and_the_plain_loop_find_the_same(export: Path, database: Database,
     assert run.validate(export).exit_code == 3
 
     for plan, splits in _plans(export, database):
-        of_loop = Counter(_comparable(json.loads(record)) for batch in compare_plainly(splits, plan) for record in batch.records)
+        of_loop = Counter(
+            _comparable(json.loads(record)) for batches in visit_plainly(splits, plan) for record in batches[RecordKind.MISMATCHES].records
+        )
         of_beam = Counter(
             _comparable(record)
             for record in records(run.run_folders[-1] / "mismatches" / plan.load_plan.table.source)
@@ -77,7 +81,7 @@ def test_reading_comparing_and_telling_are_one_stage(export: Path, database: Dat
     run.migrate(export)
     plan, splits = next(_plans(export, database))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_check(root, splits, plan, OutputFolder(str(tmp_path)))
+    define_pipeline(root, splits, plan, record_folders(OutputFolder(str(tmp_path)), plan))
 
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
 
@@ -85,7 +89,7 @@ def test_reading_comparing_and_telling_are_one_stage(export: Path, database: Dat
         {transform.unique_name.split("/")[0] for transform in stage.transforms if transform.spec.urn == common_urns.primitives.PAR_DO.urn}
         for stage in stages
     ]
-    fused = {"ReadChunks", "CheckChunks", "WriteMismatches", "NoteChangedFiles"}
+    fused = {"ReadChunks", "VisitChunks", "Write mismatches", "NoteChangedFiles"}
     assert [names for names in with_par_do if names & fused] == [next(names for names in with_par_do if names >= fused)]
 
 

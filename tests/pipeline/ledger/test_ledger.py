@@ -10,8 +10,7 @@ from datetime import UTC
 import pytest
 
 from pipeline.ledger.chunks import ChunkCounts, claim_chunk, committed_chunk, committed_chunks, note_refused
-from pipeline.ledger.keys import ChunkKey
-from pipeline.ledger.loads import all_loads, create_ledger, find_load, finish_load, ledger_exists, start_load
+from pipeline.ledger.loads import ChunkKey, all_loads, create_ledger, find_load, finish_load, ledger_exists, start_load
 from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, note_refused_file, refused_files
 from pipeline.source.chunks import ChunkSize
 from pipeline.source.manifest import DataFile, Export

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.ledger.chunks import ChunkCounts, claim_chunk, committed_chunk
-from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import ChunkKey
 from tests.pipeline.target.made_loads import Lab
 
 KEY = ChunkKey(1, "a.json.gz", 0)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.ledger.chunks import ChunkCounts, claim_chunk
 from pipeline.ledger.history import LoadingRun, WorkerShare, loading_runs
-from pipeline.ledger.keys import ChunkKey
+from pipeline.ledger.loads import ChunkKey
 from tests.pipeline.target.made_loads import PLAIN, Lab
 from tests.postgres_server import Database
 

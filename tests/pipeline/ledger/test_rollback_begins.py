@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.errors import Stopped
 from pipeline.ledger.chunks import ChunkCounts, claim_chunk
-from pipeline.ledger.keys import ChunkKey
-from pipeline.ledger.loads import all_loads
+from pipeline.ledger.loads import ChunkKey, all_loads
 from pipeline.ledger.rollbacks import RolledBackChunk, begin_rollbacks, close_chunk, finish_rollback, hold_open, is_rolled_back, lock_chunk
 from pipeline.target.session import Session
 from tests.pipeline.target.made_loads import Lab, thing

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.arguments import folder_to_write
+from pipeline.options import folder_to_write
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records

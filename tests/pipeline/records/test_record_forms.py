@@ -16,9 +16,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.job.steps import WriteRecords
+from pipeline.job.graph import WriteRecords
 from pipeline.places.storage import OutputFolder
-from pipeline.records.files import JsonLines, Parquet, RecordBatch, RecordFiles, RecordForm, count_records, form_of, form_of_file
+from pipeline.records.files import (
+    JSON_LINES,
+    JsonLines,
+    Parquet,
+    RecordBatch,
+    RecordFiles,
+    RecordForm,
+    count_records,
+    form_of,
+    form_of_file,
+)
 from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
 from pipeline.records.lines import Origin, Rejection, dead_letter_record
 from pipeline.source.chunks import ItemAddress
@@ -96,7 +106,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, form: RecordForm) ->
 
 def test_a_bundle_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     """Beam tears the step down without having ended its bundle."""
-    step = WriteRecords(OutputFolder(str(tmp_path / "out")))
+    step = WriteRecords(OutputFolder(str(tmp_path / "out")), JSON_LINES)
     step.start_bundle()
     assert not list(step.process(RecordBatch("a", (_dead_letter(1),), is_last=False)))
     assert len(list((tmp_path / "out").iterdir())) == 1

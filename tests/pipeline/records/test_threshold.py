@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.job.loading import ChunkLoader, LoadPlan
-from pipeline.job.threshold import UNLIMITED, Threshold, parse_threshold
+from pipeline.job.plan import LoadPlan
+from pipeline.ledger.threshold import UNLIMITED, Threshold, parse_threshold
+from pipeline.records.kinds import RecordKind
 from pipeline.target.session import Cursor, Session
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.faults.jobs import wait_until
 from tests.pipeline.target.made_loads import PLAIN, Lab, chunk_of, thing
+from tests.pipeline.target.made_loads import loader as loader_of
 from tests.postgres_server import Database
 from tests.processes import group_of
 from tests.truth import assert_equals_truth
@@ -107,39 +109,39 @@ def test_by_default_a_load_of_which_more_than_half_is_refused_is_stopped_early(d
     lab = Lab(database, PLAIN)
     plan = _plan(lab, Threshold())
     with lab.session() as session:
-        loader = ChunkLoader(plan, session)
+        loader = loader_of(plan, session)
         for first in range(0, 20_000, 5_000):
-            loader.load(chunk_of([*_bad(4_000), *_good(first, 1_000)], first))
+            loader.visit(chunk_of([*_bad(4_000), *_good(first, 1_000)], first))
         with pytest.raises(Stopped, match=r"16,000 of 20,000 items are dead letters \(80\.0%\), more than half .*invalid_uuid \(16,000\)"):
-            loader.load(chunk_of(_good(20_000, 10), 20_000))
+            loader.visit(chunk_of(_good(20_000, 10), 20_000))
         assert len(lab.chunks()) == 4
     with lab.session() as session, pytest.raises(Stopped, match="run the same command again with a higher --max_dead_letters"):
-        ChunkLoader(plan, session).load(chunk_of(_good(20_000, 10), 20_000))
+        loader_of(plan, session).visit(chunk_of(_good(20_000, 10), 20_000))
     assert len(lab.chunks()) == 4
 
     with lab.session() as session:
-        higher = ChunkLoader(replace(plan, threshold=Threshold(share=Fraction(1))), session)
-        higher.load(chunk_of(_good(20_000, 10), 20_000))
-        dead_letters, _ = ChunkLoader(plan, session).load(chunk_of([*_bad(4_000), *_good(0, 1_000)], 0))
+        higher = loader_of(replace(plan, threshold=Threshold(share=Fraction(1))), session)
+        higher.visit(chunk_of(_good(20_000, 10), 20_000))
+        dead_letters = loader_of(plan, session).visit(chunk_of([*_bad(4_000), *_good(0, 1_000)], 0))[RecordKind.DEAD_LETTERS]
     assert len(lab.chunks()) == 5
     assert len(dead_letters.records) == 4_000, "what is committed is told again, whatever the threshold"
 
 
 def test_two_workers_count_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that has dead letters of its own looks at those of the other when it is time; one that has none never does."""
-    monkeypatch.setattr("pipeline.job.guard._LEAST_INTERVAL", 0.0)
-    monkeypatch.setattr("pipeline.job.guard._MOST_OF_THE_TIME", 1_000.0)
+    monkeypatch.setattr("pipeline.ledger.threshold._LEAST_INTERVAL", 0.0)
+    monkeypatch.setattr("pipeline.ledger.threshold._MOST_OF_THE_TIME", 1_000.0)
     lab = Lab(database, PLAIN)
     plan = _plan(lab, Threshold(most=10))
     with lab.session() as one, lab.session() as two, lab.session() as three:
-        loaders = [ChunkLoader(plan, session) for session in (one, two, three)]
+        loaders = [loader_of(plan, session) for session in (one, two, three)]
         clean = iter(range(1_000, 2_000))
-        loaders[2].load(chunk_of(_good(next(clean), 1), 0, "clean"))
-        loaders[0].load(chunk_of(_bad(6), 0, "a"))
-        loaders[1].load(chunk_of(_bad(5), 0, "b"))
-        loaders[2].load(chunk_of(_good(next(clean), 1), 1, "clean"))
+        loaders[2].visit(chunk_of(_good(next(clean), 1), 0, "clean"))
+        loaders[0].visit(chunk_of(_bad(6), 0, "a"))
+        loaders[1].visit(chunk_of(_bad(5), 0, "b"))
+        loaders[2].visit(chunk_of(_good(next(clean), 1), 1, "clean"))
         with pytest.raises(Stopped, match="11 of 13 items are dead letters"):
-            loaders[0].load(chunk_of(_good(1, 1), 6, "a"))
+            loaders[0].visit(chunk_of(_good(1, 1), 6, "a"))
     assert len(lab.chunks()) == 4
 
 
@@ -151,9 +153,9 @@ def test_looking_costs_little(database: Database) -> None:
         plan = _plan(lab, Threshold(most=1_000))
         session = CountingSession(lab.reference)
         with session:
-            loader = ChunkLoader(plan, session)
+            loader = loader_of(plan, session)
             for first in range(100):
-                loader.load(chunk_of([thing(1_000 * number + first)] if lines != _bad(1) else lines, first))
+                loader.visit(chunk_of([thing(1_000 * number + first)] if lines != _bad(1) else lines, first))
         looks.append(session.transactions - 101)  # a chunk each, and the file's committed chunks
     assert looks[0] == 1
     assert 1 <= looks[1] <= 5
@@ -165,9 +167,9 @@ def test_a_load_whose_last_chunk_is_committed_is_not_stopped(database: Database)
     plan = _plan(lab, Threshold(most=1), manifest_items=4)
     with lab.session() as session:
         for _ in range(2):
-            loader = ChunkLoader(plan, session)
+            loader = loader_of(plan, session)
             for first in (0, 2):
-                dead_letters, _ = loader.load(chunk_of([_bad(1)[0], thing(first)], first))
+                dead_letters = loader.visit(chunk_of([_bad(1)[0], thing(first)], first))[RecordKind.DEAD_LETTERS]
                 assert len(dead_letters.records) == 1
     assert lab.chunks() == [(0, 2, 1, 1), (2, 2, 1, 1)]
 

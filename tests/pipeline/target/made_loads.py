@@ -1,4 +1,4 @@
-"""A small table of our own with every kind of constraint a test may want, its items, and chunks of them through `ChunkLoader`."""
+"""A small table of our own with every kind of constraint a test may want, its items, and chunks of them through `ChunkVisitor`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from pipeline.job.loading import ChunkLoader, LoadPlan
+from pipeline.job.load import LoadChunks
+from pipeline.job.plan import LoadPlan
+from pipeline.job.visit import ChunkVisitor
 from pipeline.ledger.loads import Load, create_ledger, start_load
 from pipeline.records.files import RecordBatch
+from pipeline.records.kinds import RecordKind
 from pipeline.source.chunks import Chunk, ChunkSize, Split
 from pipeline.source.manifest import DataFile, Export
 from pipeline.target.database_url import DatabaseReference
@@ -74,14 +77,16 @@ class Loaded:
     records: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, batches: tuple[RecordBatch, RecordBatch]) -> Loaded:
-        dead_letters, notices = ([json.loads(record) for record in batch.records] for batch in batches)
+    def of(cls, batches: dict[RecordKind, RecordBatch]) -> Loaded:
+        dead_letters, notices = (
+            [json.loads(record) for record in batches[kind].records] for kind in (RecordKind.DEAD_LETTERS, RecordKind.NOTICES)
+        )
         errors = {record["item_number"]: record["errors"] for record in dead_letters}
         assert len(errors) == len(dead_letters), "a dead letter was told twice"
         return cls(
             {number: (first["code"], first["sqlstate"]) for number, (first,) in errors.items()},
             [(record["item_number"], record["code"]) for record in notices],
-            batches[0].records,
+            batches[RecordKind.DEAD_LETTERS].records,
         )
 
 
@@ -120,7 +125,7 @@ class Lab:
     def load(self, lines: Sequence[bytes], plan: LoadPlan | None = None, first: int = 0) -> Loaded:
         """One chunk through a loader of its own."""
         with self.session() as session:
-            return Loaded.of(ChunkLoader(plan or self.plan(), session).load(chunk_of(lines, first)))
+            return Loaded.of(loader(plan or self.plan(), session).visit(chunk_of(lines, first)))
 
     def names(self) -> dict[int, str]:
         """The id and the name of every row in the target."""
@@ -129,6 +134,10 @@ class Lab:
     def chunks(self) -> list[tuple[Any, ...]]:
         """What the ledger says: first item, items, rows, dead letters."""
         return self.database.query("SELECT first_item, items, rows, dead_letters FROM ddb2pg.chunk ORDER BY load_id, data_file, first_item")
+
+
+def loader(plan: LoadPlan, session: Session) -> ChunkVisitor:
+    return ChunkVisitor(LoadChunks(plan), session)
 
 
 def reference_to(url: str) -> DatabaseReference:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pipeline.job.take_back_chunk import RollbackPlan
+from pipeline.job.take_back import TakeBackChunks
+from pipeline.job.visit import ChunkVisitor
 from pipeline.ledger.rollbacks import begin_rollbacks
-from pipeline.records.files import RecordBatch
+from pipeline.records.kinds import RecordKind
 from pipeline.target.target import find_references
 from tests.pipeline.target.made_loads import Lab, chunk_of, thing
 
@@ -31,16 +32,18 @@ class Rollback:
             session.transact(lambda cursor: begin_rollbacks(cursor, [self.plan.load.load_id]))
             references = session.transact(lambda cursor: find_references(cursor, self.plan.target))
             cascading = tuple(one for one in references if one.is_cascading)
-            plan = RollbackPlan(self.plan, pass_number, cascading, is_dry=False)
-            batches: list[RecordBatch] = list(map(plan.worker(session), self.chunks))
+            plan = TakeBackChunks(self.plan, pass_number, cascading, is_dry=False)
+            visitor = ChunkVisitor(plan, session)
+            batches = [visitor.visit(chunk)[RecordKind.DISCREPANCIES] for chunk in self.chunks]
         assert sum(len(batch.records) for batch in batches) == len(self.left)
         return self.left
 
     def look(self) -> dict[int, tuple[str, list[str]]]:
         """What a run without --yes tells: of each row its item number, what is with it, and the columns."""
         with self.lab.session() as session:
-            look = RollbackPlan(self.plan, 1, (), is_dry=True).worker(session)
-            records = [json.loads(record) for chunk in self.chunks for record in look(chunk).records]
+            visitor = ChunkVisitor(TakeBackChunks(self.plan, 1, (), is_dry=True), session)
+            batches = [visitor.visit(chunk)[RecordKind.DISCREPANCIES] for chunk in self.chunks]
+        records = [json.loads(record) for batch in batches for record in batch.records]
         return {record["item_number"]: (record["kind"], record["columns"]) for record in records}
 
     @property

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.job.loading import ChunkLoader
 from tests.pipeline.target.made_loads import PLAIN, THING, Lab, Loaded, chunk_of, thing
+from tests.pipeline.target.made_loads import loader as loader_of
 from tests.postgres_server import Database
 from transforms.table import Missing
 
@@ -63,11 +63,11 @@ def test_a_chunk_loaded_twice_writes_nothing_the_second_time_and_tells_the_same(
     """Whether the loader had asked before what is committed, or finds out at its claim."""
     plan = lab.plan()
     with lab.session() as session:
-        loader = ChunkLoader(plan, session)
-        first = Loaded.of(loader.load(chunk_of(MIXED)))
+        loader = loader_of(plan, session)
+        first = Loaded.of(loader.visit(chunk_of(MIXED)))
         before = state(lab)
-        again = loader if by == "the same loader" else ChunkLoader(plan, session)
-        second = Loaded.of(again.load(chunk_of(MIXED)))
+        again = loader if by == "the same loader" else loader_of(plan, session)
+        second = Loaded.of(again.visit(chunk_of(MIXED)))
 
     assert state(lab) == before
     assert without_time_and_run(second) == without_time_and_run(first)
@@ -197,7 +197,7 @@ def load_at_once(lab: Lab, *chunks_and_plans: tuple[Any, Any]) -> list[Loaded]:
     def run(number: int) -> None:
         chunk, plan = chunks_and_plans[number]
         with lab.session() as session:
-            results[number] = Loaded.of(ChunkLoader(plan, session).load(chunk))
+            results[number] = Loaded.of(loader_of(plan, session).visit(chunk))
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(results))]
     for thread in threads:

@@ -8,8 +8,9 @@ import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from pipeline.errors import Stopped
-from pipeline.job.take_back_chunk import RollbackPlan
-from pipeline.ledger.keys import ChunkKey
+from pipeline.job.take_back import TakeBackChunks
+from pipeline.job.visit import ChunkVisitor
+from pipeline.ledger.loads import ChunkKey
 from pipeline.ledger.rollbacks import RolledBackChunk, closed_chunk, finish_rollback
 from pipeline.target.session import Session
 from tests.pipeline.target.made_loads import PLAIN, Lab, reference_to, thing, uuid
@@ -217,7 +218,7 @@ def test_a_commit_whose_answer_is_lost_is_counted_once(lab: Lab, lost: Lost) -> 
     with PostgresProxy(lab.database.url, of_all=True) as proxy:
         load_plan = replace(rollback.plan, database=reference_to(proxy.url))
         with Session(load_plan.database) as session:
-            roll_back = RollbackPlan(load_plan, 1, (), is_dry=False).worker(session)
+            roll_back = ChunkVisitor(TakeBackChunks(load_plan, 1, (), is_dry=False), session).visit
             roll_back(rollback.chunks[0])
             proxy.lose_next_commit(lost)
             roll_back(rollback.chunks[1])

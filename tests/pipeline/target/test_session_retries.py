@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Stopped
-from pipeline.job.loading import ChunkLoader
 from pipeline.target.rows import copy_stream
 from pipeline.target.session import RetryLimit, Session
 from tests.pipeline.target.made_loads import Lab, Loaded, chunk_of, reference_to, rows_of, thing, uuid
+from tests.pipeline.target.made_loads import loader as loader_of
 from tests.postgres_proxy import Lost, PostgresProxy
 
 QUICK = RetryLimit(tries=5, seconds=30, first_wait=0.01, longest_wait=0.05)
@@ -212,11 +212,11 @@ def test_a_connection_lost_during_commit_is_decided_by_the_ledger(lab: Lab, lost
     lines = [thing(number, name="x") for number in (1, 2, 2, 3)]
     plan = lab.plan()
     with PostgresProxy(lab.database.url) as proxy, Session(reference_to(proxy.url), QUICK) as session:
-        loader = ChunkLoader(plan, session)
+        loader = loader_of(plan, session)
         session.transact(lambda cursor: cursor.execute("SELECT 1"))
         loader._committed.find(chunk_of(lines))
         proxy.lose_next_commit(lost)
-        loaded = Loaded.of(loader.load(chunk_of(lines)))
+        loaded = Loaded.of(loader.visit(chunk_of(lines)))
 
     assert sum(proxy.lost.values()) == 1
     assert loaded.dead_letters == {2: ("primary_key_conflict", "23505")}

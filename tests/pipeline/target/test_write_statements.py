@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.job.loading import ChunkLoader
+from pipeline.records.kinds import RecordKind
 from tests.pipeline.target.made_loads import PLAIN, Lab, chunk_of, thing
+from tests.pipeline.target.made_loads import loader as loader_of
 from tests.postgres_server import Database, Server
 
 ITEMS = 5_000
@@ -87,10 +88,10 @@ def test_after_conflicts_the_next_chunk_begins_with_its_keys(bare: Database, log
     lab = Lab(bare, PLAIN)
     refused = []
     with lab.session() as session:
-        loader = ChunkLoader(lab.plan(), session)
+        loader = loader_of(lab.plan(), session)
         for chunk, is_second in enumerate([True, True, True, False, False, True, True]):
             lines = [thing(100 * chunk + number) for number in range(1, 11)]
-            dead_letters, _ = loader.load(chunk_of([*lines, lines[3]] if is_second else lines, 100 * chunk))
+            dead_letters = loader.visit(chunk_of([*lines, lines[3]] if is_second else lines, 100 * chunk))[RecordKind.DEAD_LETTERS]
             refused.append((len(dead_letters.records), log.count(b"ERROR:  duplicate key")))
 
     assert refused == [(1, 1), (1, 0), (1, 0), (0, 0), (0, 0), (1, 1), (1, 0)]

@@ -10,21 +10,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.commands.migrate import MigrateOptions, migrate
-from pipeline.commands.validate import emit_script
-from pipeline.job.begun_loads import CheckOptions, find_begun_loads
-from pipeline.job.threshold import UNLIMITED
+from pipeline.commands.migrate import migrate
+from pipeline.commands.validate import validate
+from pipeline.job.find_loads import find_begun_loads
 from pipeline.ledger.loads import find_load
+from pipeline.ledger.threshold import UNLIMITED
+from pipeline.options import HowThorough, MigrateOptions, ValidateOptions
 from pipeline.outcome.outcome import Check, Verdict
-from pipeline.places.storage import LOCAL_AND_AWS, OutputFolder
 from pipeline.postcheck.sql_checks import SpotChecks, pick_spot_checks, run_script, write_script
-from pipeline.records.kinds import RecordFormat
-from pipeline.source.chunks import ChunkSize, SplitSize
-from pipeline.source.given import ExportArgument
 from pipeline.sql import read_sql
+from tests.made_options import made_options
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database, Server
-from transforms.table import Table, Unmapped
+from transforms.table import Table
 from transforms.tables.medzen import TABLES
 
 SESSIONS, NOTES, AUDIT = (f"public.{table.target}" for table in TABLES)
@@ -64,30 +62,30 @@ class Loaded:
 
     def __post_init__(self) -> None:
         self.reference = reference_to(self.database.url)
-        self.exports = [ExportArgument(None, str(self.export))]
 
     @property
-    def options(self) -> CheckOptions:
-        return CheckOptions(self.exports, self.reference, OutputFolder(str(self.folder / "out")), self.tables, None, LOCAL_AND_AWS, [])
+    def options(self) -> ValidateOptions:
+        return made_options(ValidateOptions, [self.export], self.reference, self.folder / "out", tables=self.tables)
 
     def load(self, *, chunk_items: int = 40) -> None:
-        options = MigrateOptions(
-            exports=self.exports,
-            database=self.reference,
-            output=OutputFolder(str(self.folder / "out")),
+        options = made_options(
+            MigrateOptions,
+            [self.export],
+            self.reference,
+            self.folder / "out",
             tables=self.tables,
-            unmapped=Unmapped.NOTICE,
-            chunk_size=ChunkSize(chunk_items),
-            split_size=SplitSize(60, 4),
-            storage=LOCAL_AND_AWS,
-            dead_letter_format=RecordFormat.JSONL,
+            chunk_items=chunk_items,
+            split_items=60,
+            most_splits=4,
             threshold=UNLIMITED,
-            beam_arguments=["--direct_num_workers=1"],
+            validate=HowThorough.NONE,
+            beam_arguments=("--direct_num_workers=1",),
         )
         migrate(options, Console(quiet=True))
 
     def emit(self, path: Path) -> Path:
-        emit_script(self.options, path)
+        options = made_options(ValidateOptions, [self.export], self.reference, self.folder / "out", tables=self.tables, emit_sql=path)
+        validate(options, Console(quiet=True))
         return path
 
     def emit_from(self, spot_checks: list[SpotChecks]) -> Path:

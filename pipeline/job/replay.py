@@ -1,0 +1,264 @@
+"""Dead letters loaded again from their files, exactly once: each is claimed in the ledger in the transaction of its row.
+
+A replay is a load whose lines come from files of dead letters. An item that is a row already, from an earlier replay, is left alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
+from typing import Any, Final
+
+from pipeline.errors import Refused, Stopped
+from pipeline.job.chunk import ConvertedLines, convert_lines
+from pipeline.job.load import records_of
+from pipeline.job.plan import LoadPlan
+from pipeline.job.visit import Records, try_ways
+from pipeline.ledger.replays import brought_in, claim_items, hash_seed, note_hashes, release_items
+from pipeline.places.storage import Storage
+from pipeline.records.lines import Record, Rejection, line_of
+from pipeline.records.reading import read_dead_letters
+from pipeline.source.chunks import ItemAddress
+from pipeline.target.compare import find_hashes
+from pipeline.target.rows import RefusedRow, Rows
+from pipeline.target.session import Cursor, Session
+from pipeline.target.write import WriteRows, ways_to_write
+from transforms.compile import ToRow, compile_key
+from transforms.rejects import ErrorCode
+
+_MOST_PROBLEMS: Final = 20
+_BATCH_ITEMS: Final = 2_000
+_BATCH_BYTES: Final = 8 << 20
+_CHANGED: Final = "the files of dead letters were changed while they were read; what was loaded stays: run the same command again"
+
+
+# -- the files -----------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LoadKey:
+    """What identifies a load: one export on its way into one target."""
+
+    source_table: str
+    target_table: str
+    export_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenItem:
+    """One dead letter: where it stands in the export, and the line to load for it."""
+
+    load: LoadKey
+    address: ItemAddress
+    line: bytes
+    codes: tuple[str, ...]
+    attempt: int
+    first_run_id: str
+
+
+@dataclass(slots=True)
+class GivenLoad:
+    """Which items of one load are given."""
+
+    key: LoadKey
+    numbers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """By data file."""
+    uris: list[str] = field(default_factory=list)
+    """The files of dead letters that they are in."""
+
+    @property
+    def items(self) -> int:
+        return sum(map(len, self.numbers.values()))
+
+
+def gather(uris: Sequence[str], storage: Storage) -> dict[LoadKey, GivenLoad]:
+    """What some files give, by load. Raises `Refused` with what is wrong with them."""
+    loads: dict[LoadKey, GivenLoad] = {}
+    problems: list[str] = []
+    for uri in uris:
+        of_file: set[LoadKey] = set()
+        for item in _read_items([uri], storage):
+            if isinstance(item, str):
+                problems.append(f"{uri}: {item}")
+                continue
+            of_file.add(item.load)
+            numbers = loads.setdefault(item.load, GivenLoad(item.load)).numbers[item.address.data_file]
+            if item.address.item_number in numbers:
+                problems.append(f"{uri}: item {item.address.item_number:,} of {item.address.data_file!r} is given twice; which one counts?")
+            numbers.add(item.address.item_number)
+        for key in of_file:
+            loads[key].uris.append(uri)
+    for source, count in Counter(key.source_table for key in loads).items():
+        if count > 1:
+            problems.append(f"{source!r}: dead letters of {count} loads are given; bring in one after the other")
+    if not loads and not problems:
+        problems.append("there is no dead letter in it: nothing to bring in")
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        raise Refused([*islice(problems, _MOST_PROBLEMS), *([f"and {more:,} more like these"] if more > 0 else [])])
+    return loads
+
+
+def batches(given: GivenLoad, storage: Storage) -> Iterator[list[GivenItem]]:
+    """The items of one load, in their order. Raises `Stopped` where the files are not as `gather` read them."""
+    batch: list[GivenItem] = []
+    size = 0
+    for item in _read_items(given.uris, storage):
+        if isinstance(item, str):
+            raise Stopped(_CHANGED)
+        if item.load != given.key:
+            continue
+        if batch and (len(batch) == _BATCH_ITEMS or size + len(item.line) > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += len(item.line)
+    if batch:
+        yield batch
+
+
+def _read_items(uris: Sequence[str], storage: Storage) -> Iterator[GivenItem | str]:
+    """Each dead letter, or what is wrong with it; people may have edited the files. Raises `Refused` where a file cannot be read."""
+    for number, record in enumerate(read_dead_letters(uris, storage)):
+        yield _item(record) or f"record {number:,}, from 0, is no dead letter as ddb2pg writes them; docs/dead-letters.md has their fields"
+
+
+def _item(record: Record) -> GivenItem | None:
+    texts = [record.get(name) for name in ("source_table", "target_table", "export_id", "data_file", "run_id", "item", "item_encoding")]
+    number, attempt = record["item_number"], record.get("attempt", 1)
+    codes = _codes(record["errors"])
+    if not all(isinstance(text, str) for text in texts) or not _is_count(number) or not _is_count(attempt) or codes is None:
+        return None
+    return GivenItem(
+        load=LoadKey(record["source_table"], record["target_table"], record["export_id"]),
+        address=ItemAddress(record["data_file"], number),
+        line=line_of(record),
+        codes=codes,
+        attempt=attempt,
+        first_run_id=str(record.get("first_run_id") or record["run_id"]),
+    )
+
+
+def _is_count(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 62
+
+
+def _codes(errors: Any) -> tuple[str, ...] | None:
+    """Each code once; None where they are not such as a load gives."""
+    if not isinstance(errors, list) or not errors:
+        return None
+    codes = {error.get("code") if isinstance(error, dict) else None for error in errors}
+    return tuple(sorted(map(str, codes))) if codes <= set(ErrorCode) else None
+
+
+# -- the visit -----------------------------------------------------------------------------------------------------------------------------
+
+
+class GivenItems:
+    """A batch of items of one load, numbered by their places in it."""
+
+    def __init__(self, items: Sequence[GivenItem], to_row: ToRow) -> None:
+        self.items = items
+        self._to_row = to_row
+
+    def line(self, number: int) -> bytes:
+        return self.items[number].line
+
+    def address(self, number: int) -> ItemAddress:
+        return self.items[number].address
+
+    @cached_property
+    def converted(self) -> ConvertedLines:
+        return convert_lines((item.line for item in self.items), 0, self._to_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction did, by places in the batch."""
+
+    rows: Sequence[int]
+    before: frozenset[int]
+    """Rows already, from an earlier replay or another one that runs."""
+    refused: Sequence[RefusedRow]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedBatch:
+    """What became of a batch: each item is a row now, was one before, or is a dead letter still."""
+
+    rows: int
+    rows_before: int
+    dead_letters: int
+    codes: Mapping[str, int]
+    """Of those that are refused again: how many have a code."""
+    records: Records
+
+
+class Replay:
+    """Loads items of one load through one session."""
+
+    def __init__(self, plan: LoadPlan, session: Session) -> None:
+        self._plan = plan
+        self._session = session
+        self._to_row = plan.compile()
+        self._to_key = compile_key(plan.table, plan.target.primary_key)
+        by_name = {column.name: column for column in plan.table.columns}
+        self._key_table = replace(plan.table, columns=tuple(by_name[name] for name in plan.target.primary_key))
+        self._ways = ways_to_write(plan.target, plan.table)
+        self._seed = session.transact(lambda cursor: hash_seed(cursor, plan.load.load_id))
+
+    def load(self, items: Sequence[GivenItem]) -> ReplayedBatch:
+        """In one transaction. Raises `Stopped`."""
+        batch = GivenItems(items, self._to_row)
+        _ = batch.converted
+        refused = f"PostgreSQL refused rows of {self._plan.table.target} that it took one by one"
+        _, written = try_ways(self._session, self._ways, lambda cursor, way: self._work(cursor, batch, way), refused)
+        converted = batch.converted.without(written.refused)
+        dead = sorted(converted.refusals.keys() - written.before)
+        now = datetime.now(UTC).isoformat()
+
+        def rejection(number: int) -> Rejection:
+            return Rejection(now, items[number].attempt + 1, items[number].first_run_id)
+
+        return ReplayedBatch(
+            rows=len(written.rows),
+            rows_before=len(items) - len(written.rows) - len(dead),
+            dead_letters=len(dead),
+            codes=Counter(code for number in dead for code in converted.refusals[number].codes),
+            records=records_of(self._plan, batch, converted, dead, written.rows, rejection),
+        )
+
+    def _work(self, cursor: Cursor, batch: GivenItems, way: WriteRows) -> Written:
+        """The transaction: the ledger's claims, then the rows, then what they are known by."""
+        load_id, items, rows = self._plan.load.load_id, batch.items, batch.converted.rows
+        rows_before = brought_in(cursor, load_id, [item.address for item in items])
+        before = {number for number, item in enumerate(items) if item.address in rows_before}
+        new = {items[number].address: items[number].codes for number in rows.item_numbers if number not in before}
+        claimed = claim_items(cursor, load_id, self._plan.run_id, new)
+        numbers = [number for number in rows.item_numbers if items[number].address in claimed]
+        # Whatever was claimed by another run since we looked.
+        before |= {number for number in rows.item_numbers if number not in before and items[number].address not in claimed}
+        refused = way(cursor, self._plan.target, self._plan.table, rows.only(numbers)) if numbers else []
+        release_items(cursor, load_id, [items[row.item_number].address for row in refused])
+        loaded = sorted(set(numbers) - {row.item_number for row in refused})
+        self._note_hashes(cursor, items, loaded)
+        return Written(loaded, frozenset(before), refused)
+
+    def _note_hashes(self, cursor: Cursor, items: Sequence[GivenItem], loaded: Sequence[int]) -> None:
+        if not loaded:
+            return
+        keys = [(number, self._to_key(items[number].line)) for number in loaded]
+        rows = Rows([number for number, key in keys if key is not None], [key for _, key in keys if key is not None])
+        hashes = find_hashes(cursor, self._plan.target, self._key_table, rows, self._seed)
+        if len(hashes) != len(loaded):
+            message = (
+                f"{self._plan.table.target}: rows that were written are not there under their keys; does a trigger change keys? Nothing of "
+                "them was kept"
+            )
+            raise Stopped(message)
+        by_address = {items[number].address: of_row for number, of_row in hashes.items()}
+        note_hashes(cursor, self._plan.load.load_id, self._plan.target, by_address)

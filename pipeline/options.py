@@ -1,0 +1,618 @@
+"""What each command was asked for: one object a command, made of its arguments and passed whole to whatever reads it.
+
+A field declared with `option` is an option of the command line, or with `positional` an argument; there is no other place for it. Commands
+have options in common by inheritance: a class is a group of options, and each command's class is made of groups.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pipeline.definitions import find_tables
+from pipeline.engines.arguments import Submission, WorkerLimit, option_names
+from pipeline.engines.runners import most_workers, planned_workers, ready_to_run, unknown_arguments, worker_limit
+from pipeline.errors import Refused
+from pipeline.ledger.loads import Validated
+from pipeline.ledger.threshold import USUAL, Threshold, parse_threshold
+from pipeline.places.place import AwsSettings
+from pipeline.places.storage import OutputFolder, Storage
+from pipeline.records.kinds import RecordFormat
+from pipeline.source.chunks import CHUNK_BYTES, CHUNK_ITEMS, MOST_SPLITS, SPLIT_ITEMS, ChunkSize, SplitSize
+from pipeline.source.given import ExportArgument
+from pipeline.target import embedded
+from pipeline.target.database_url import DatabaseReference, keep_given_url
+from transforms.table import Table, Unmapped
+
+_DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
+AnyOptions = TypeVar("AnyOptions", bound="Options")
+AnyJobOptions = TypeVar("AnyJobOptions", bound="JobOptions")
+
+
+# -- what an option is ---------------------------------------------------------------------------------------------------------------------
+
+
+def option(flag: str, help_text: str, *, default: Any = None, **settings: Any) -> Any:
+    """A field that is an option; `settings` as `ArgumentParser.add_argument` takes them."""
+    return field(default=default, metadata={"flags": [flag], "settings": {"help": help_text, "default": default, **settings}})
+
+
+def switch(flag: str, help_text: str) -> Any:
+    """A field that is true where the option is given."""
+    return option(flag, help_text, default=False, action="store_true")
+
+
+def positional(name: str, help_text: str, **settings: Any) -> Any:
+    """A field that is an argument without a name."""
+    return field(default=None, metadata={"flags": [], "settings": {"metavar": name, "help": help_text, **settings}})
+
+
+def add_options(parser: argparse.ArgumentParser, kind: type[Options]) -> None:
+    """Let a parser take the options of a class."""
+    for option_field in fields(kind):
+        if "settings" in option_field.metadata:
+            flags, settings = option_field.metadata["flags"], dict(option_field.metadata["settings"])
+            if flags:
+                settings["dest"] = option_field.name
+            group = settings.pop("group", None)
+            _group_of(parser, group).add_argument(*(flags or [option_field.name]), **settings)
+
+
+def _group_of(parser: argparse.ArgumentParser, title: tuple[str, str] | None) -> argparse._ActionsContainer:
+    return parser.add_argument_group(*title) if title else parser
+
+
+def make_options(kind: type[AnyOptions], arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> AnyOptions:
+    """The options of a class, of what its parser made of a command line; `beam_arguments` are those that it did not know."""
+    given: dict[str, Any] = {"beam_arguments": tuple(beam_arguments)}
+    for option_field in fields(kind):
+        if "settings" in option_field.metadata:
+            value = getattr(arguments, option_field.name)
+            given[option_field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**given)
+
+
+def refuse_unknown(arguments: Sequence[str]) -> None:
+    """Raise `Refused` if there are any; by their names only: one that is misspelt may hold a password."""
+    if arguments:
+        raise Refused([f"unknown arguments: {', '.join(option_names(arguments)) or len(arguments)}; see --help"])
+
+
+# -- values --------------------------------------------------------------------------------------------------------------------------------
+
+
+def export_argument(text: str) -> ExportArgument:
+    """`[NAME=]URI`; a folder that is there under the whole of it (`dt=2026/export`) is no name."""
+    named = re.fullmatch(r"([A-Za-z0-9_.-]+)=(.+)", text)
+    return ExportArgument(named[1], named[2]) if named and not Path(text).exists() else ExportArgument(None, text)
+
+
+def folder_to_write(text: str) -> OutputFolder:
+    """On disk, in S3 or in Google Cloud Storage."""
+    if "://" in text and not re.fullmatch(r"(s3|gs)://[^/]+(/[^/]+)*/?", text):
+        raise argparse.ArgumentTypeError("must be a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
+    return OutputFolder(text.rstrip("/") if "://" in text else text)
+
+
+def file_to_write(text: str) -> Path:
+    if "://" in text:
+        raise argparse.ArgumentTypeError("must be a file on disk")
+    return Path(text)
+
+
+def point_in_time(text: str) -> datetime:
+    """A time with its time zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a time as 2026-11-23T02:00:00Z") from None
+    if time.tzinfo is None:
+        raise argparse.ArgumentTypeError("must have a time zone; add Z for UTC")
+    return time
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """A number from 1 to `most`."""
+
+    def bounded(text: str) -> int:
+        number = positive(text)
+        if number > most:
+            message = f"must be at most {most}"
+            raise argparse.ArgumentTypeError(message)
+        return number
+
+    return bounded
+
+
+def positive(text: str) -> int:
+    """A number from 1."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
+    return number
+
+
+def _threshold(text: str) -> Threshold:
+    try:
+        return parse_threshold(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _choice(kind: type[StrEnum]) -> dict[str, Any]:
+    """The settings of an option that takes the values of an enum."""
+
+    def member_of(text: str) -> StrEnum:
+        if text not in set(kind):
+            message = f"invalid choice: {text!r} (choose from {', '.join(kind)})"
+            raise argparse.ArgumentTypeError(message)
+        return kind(text)
+
+    return {"type": member_of, "choices": list(kind), "metavar": f"{{{','.join(kind)}}}"}
+
+
+# -- groups of options ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every command takes."""
+
+    log_level: str | None = option(
+        "--log_level",
+        "log what Beam does, from LEVEL (INFO, DEBUG), without the values in its messages",
+        metavar="LEVEL",
+        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+    )
+    beam_arguments: tuple[str, ...] = ()
+    """What this command does not know; it is for Beam where a job is run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonOptions(Options):
+    json: bool = switch("--json", "for other programs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsOptions(Options):
+    endpoint_url: str | None = option("--endpoint_url", "another endpoint than AWS's (default: as AWS_ENDPOINT_URL says)", metavar="URL")
+    aws_region: str | None = option("--aws_region", "AWS region (default: as AWS_REGION or the AWS configuration says)", metavar="REGION")
+    expected_bucket_owner: str | None = option(
+        "--expected_bucket_owner", "the AWS account that must own each bucket; another's bucket is refused", metavar="ACCOUNT"
+    )
+
+    @property
+    def aws(self) -> AwsSettings:
+        return AwsSettings(self.endpoint_url, self.aws_region, self.expected_bucket_owner)
+
+    @property
+    def storage(self) -> Storage:
+        return Storage(self.aws)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportsOptions(AwsOptions):
+    """Which exports."""
+
+    exports: tuple[ExportArgument, ...] = option(
+        "--export",
+        "the folder of an export, on disk, s3:// or gs://, its manifest-summary.json, or a folder with exports below it; repeatable. NAME "
+        "overrides the table's name; with it, a folder of data files without manifests will do, but its counts cannot be proved",
+        metavar="[NAME=]URI",
+        action="append",
+        required=True,
+        type=export_argument,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseOptions(Options):
+    """Which database."""
+
+    database_url: str | None = option(
+        "--database",
+        "postgresql://..., or embedded:DIR for a PostgreSQL that comes with pip (default: the environment variable DATABASE_URL, which "
+        "keeps the password out of the process list)",
+        metavar="URL",
+    )
+    database_secret: str | None = option(
+        "--database_secret",
+        "where the URL is, looked up by each worker and again when it was rotated: env:NAME, file:PATH, "
+        "aws-secretsmanager:ARN_OR_NAME, or gcp-secretmanager:projects/P/secrets/S[/versions/V]; JSON as RDS has it will do for a URL",
+        metavar="REF",
+    )
+
+    @property
+    def database(self) -> DatabaseReference:
+        """The reference to the database; an embedded one is started. Raises `Refused`."""
+        return self._found_database[0]
+
+    @property
+    def psql(self) -> str | None:
+        """The command to look at an embedded database."""
+        return self._found_database[1]
+
+    @cached_property
+    def _found_database(self) -> tuple[DatabaseReference, str | None]:
+        given, secret = self.database_url, self.database_secret
+        if given and secret:
+            raise Refused(["--database and --database_secret name two databases; give one of them"])
+        if given and given.startswith(embedded.PREFIX):
+            return embedded.start(given.removeprefix(embedded.PREFIX))
+        if given:
+            return keep_given_url(given), None
+        reference = DatabaseReference(secret, getattr(self, "aws_region", None)) if secret else _DEFAULT_DATABASE
+        reference.url()  # refuses here, not on a worker
+        return reference, None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesOptions(Options):
+    """Whose tables it is about."""
+
+    tables_from: str | None = option("--tables", "your own table definitions: a .py file or a module with TABLES", metavar="FILE_OR_MODULE")
+
+    @cached_property
+    def tables(self) -> Sequence[Table]:
+        """The tables in the order in which they are moved. Raises `Refused`."""
+        return find_tables(self.tables_from)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(TablesOptions, AwsOptions):
+    """Where a run writes."""
+
+    output_given: OutputFolder = option(
+        "--output",
+        "where each run gets a folder, on disk, s3:// or gs:// (default: ./%(default)s)",
+        metavar="DIR",
+        type=folder_to_write,
+        default=OutputFolder("ddb2pg-output"),
+    )
+    output_kms_key: str | None = option(
+        "--output_kms_key", "id or ARN of the KMS key to encrypt an --output in S3 with (default: as the bucket says)", metavar="KEY"
+    )
+
+    @property
+    def output(self) -> OutputFolder:
+        """Reached and encrypted as the options say. Raises `Refused`."""
+        return reached(self.output_given, self.aws, self.output_kms_key)
+
+
+def reached(folder: OutputFolder, aws: AwsSettings, kms_key: str | None) -> OutputFolder:
+    """A folder to write into with the settings of its place. Raises `Refused`."""
+    if folder.is_in_s3:
+        return replace(folder, aws=aws, kms_key=kms_key)
+    if kms_key:
+        raise Refused(["--output_kms_key is for an --output in S3; elsewhere ddb2pg encrypts nothing itself"])
+    return folder
+
+
+_WHERE_IT_RUNS: Final = (
+    "where it runs",
+    "Options of Beam are taken, too. On this machine: --direct_num_workers=N. On a Flink cluster: --runner=FlinkRunner "
+    "--flink_master=HOST:PORT; parallelism, retries and workers are set unless they are given. On Dataflow: --runner=DataflowRunner "
+    "--project --region --temp_location=gs://... --sdk_container_image --max_num_workers. See docs/engines.md.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions(OutputOptions, DatabaseOptions, ExportsOptions):
+    """Of a command that runs a job over exports."""
+
+    shared_folders: bool = option(
+        "--shared_folders",
+        "folders of --export and --output are the same for workers on other machines, as on a network disk",
+        default=False,
+        action="store_true",
+        group=_WHERE_IT_RUNS,
+    )
+
+    def ready(self: AnyJobOptions) -> AnyJobOptions:
+        """The same as the runner's workers can use it; says what is worth a warning. Raises `Refused` with all that they could not use."""
+        refuse_unknown(unknown_arguments(self.beam_arguments))
+        submission = ready_to_run(
+            Submission(self.beam_arguments, self.exports, self.output_given),
+            has_shared_folders=self.shared_folders,
+            database=self.database_secret,
+            is_url_given=bool(self.database_url),
+        )
+        for warning in submission.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        return replace(
+            self,
+            beam_arguments=tuple(submission.beam_arguments),
+            exports=tuple(submission.exports),
+            output_given=submission.output,
+        )
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """For the report: no secret, and nothing that may hold one."""
+        return {
+            "exports": [export.uri for export in self.exports],
+            "output": str(self.output_given),
+            "beam_options": option_names(self.beam_arguments),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions(JobOptions):
+    """Of migrate and preflight."""
+
+    unmapped: Unmapped = option(
+        "--unmapped",
+        "an attribute that no column takes: load the item and note it, or make it a dead letter (default: %(default)s)",
+        default=Unmapped.NOTICE,
+        **_choice(Unmapped),
+    )
+    chunk_items: int = option(
+        "--chunk_items", "most items of one transaction (default: %(default)s)", default=CHUNK_ITEMS, metavar="N", type=up_to(1_000_000)
+    )
+    chunk_bytes: int = option(
+        "--chunk_bytes", "most bytes of one transaction (default: %(default)s)", default=CHUNK_BYTES, metavar="N", type=up_to(256 << 20)
+    )
+    split_items: int = option(
+        "--split_items",
+        "a data file is cut for several workers into splits of at least N items (default: %(default)s)",
+        default=SPLIT_ITEMS,
+        metavar="N",
+        type=up_to(1_000_000_000),
+    )
+    most_splits: int | None = option(
+        "--most_splits",
+        "but into no more than N (default: the number of workers, at most 4); of all these sizes, those of a load's first run count",
+        metavar="N",
+        type=up_to(100),
+    )
+    dead_letter_format: RecordFormat = option(
+        "--dead_letter_format",
+        "the files of dead letters and notices: JSON Lines, compressed with gzip, or Parquet (default: %(default)s)",
+        default=RecordFormat.JSONL,
+        **_choice(RecordFormat),
+    )
+    threshold: Threshold = option(
+        "--max_dead_letters",
+        "stop when a table has more than N dead letters, or more than a share of its items, as 5%% or 0.05; what is committed stays "
+        "(default: when more than half of 20,000 or more items are dead letters; 100%% is no limit)",
+        default=USUAL,
+        metavar="N|SHARE",
+        type=_threshold,
+    )
+
+    @property
+    def chunk_size(self) -> ChunkSize:
+        return ChunkSize(self.chunk_items, self.chunk_bytes)
+
+    @property
+    def split_size(self) -> SplitSize:
+        """No more splits than workers: who has one of more skips the others for nothing."""
+        return SplitSize(self.split_items, self.most_splits or min(MOST_SPLITS, most_workers(self.beam_arguments) or MOST_SPLITS))
+
+    @property
+    def limit(self) -> WorkerLimit:
+        """The option that lowers the number of workers."""
+        return worker_limit(self.beam_arguments)
+
+    def workers(self, items: int, splits: int) -> int | None:
+        """How many so many items in so many splits get; None where only the runner knows."""
+        return planned_workers(self.beam_arguments, items, splits)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {
+            **super().settings,
+            "unmapped": self.unmapped,
+            "chunk_items": self.chunk_items,
+            "chunk_bytes": self.chunk_bytes,
+            "split_items": self.split_size.items,
+            "most_splits": self.split_size.most,
+            "dead_letter_format": self.dead_letter_format,
+            "max_dead_letters": str(self.threshold),
+        }
+
+
+class HowThorough(StrEnum):
+    """What `migrate --validate` takes."""
+
+    FULL = "full"
+    QUICK = "quick"
+    NONE = "none"
+
+
+# -- commands ------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrateOptions(LoadOptions):
+    validate: HowThorough = option(
+        "--validate",
+        "what must be equal to a table's export before the next table is begun: every row, or the number of rows and the content of "
+        "some 2,000 (default: %(default)s)",
+        default=HowThorough.QUICK,
+        **_choice(HowThorough),
+    )
+    no_wait: bool = switch(
+        "--no_wait",
+        "on Dataflow: prove what earlier jobs loaded, send the job of the next table, and end (exit code 0); a template's launcher does "
+        "so without it",
+    )
+
+    @property
+    def gate(self) -> Validated | None:
+        """How thoroughly a table that is loaded is held against its export."""
+        return None if self.validate is HowThorough.NONE else Validated(self.validate)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {**super().settings, "validate": self.validate}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreflightCommandOptions(LoadOptions, JsonOptions):
+    sample: int = option(
+        "--sample", "show the first N items of each table beside the rows they would become", default=0, metavar="N", type=positive
+    )
+    show_values: bool = switch("--show_values", "show the values of the sample, patient data, in place of their shapes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(JobOptions, JsonOptions):
+    """Of commands that look at what was loaded."""
+
+    unmapped: Unmapped | None = option("--unmapped", "as given to migrate; may be left out, for the ledger knows it", **_choice(Unmapped))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateOptions(CheckOptions):
+    repair: bool = switch("--repair", "insert rows that are missing; never changes one that is there")
+    show_values: bool = switch("--show_values", "write the values of different columns into the mismatch files: they are patient data")
+    requests: Path | None = option(
+        "--requests",
+        "requests of the application (TOML), sent when all is compared, whose answers must be as the file says; docs/validation.md",
+        metavar="FILE",
+        type=Path,
+    )
+    emit_sql: Path | None = option(
+        "--emit_sql",
+        "compare nothing, but write validate_migration.sql with 20 rows of each table for its spot checks, to be run with psql: FILE must "
+        "be new, and holds patient data",
+        metavar="FILE",
+        type=Path,
+    )
+
+    @property
+    def settings(self) -> dict[str, object]:
+        requests = str(self.requests) if self.requests else "none"
+        return {**super().settings, "repair": self.repair, "show_values": self.show_values, "requests": requests}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackOptions(CheckOptions):
+    yes: bool = switch("--yes", "do it")
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {**super().settings, "yes": self.yes}
+
+
+_FOLDER_OR_RUN: Final = "the folder of a run, a folder of dead letters, one file, or the id of a run below --output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLettersOptions(OutputOptions, JsonOptions):
+    """Of commands about the dead letters of a run."""
+
+    folder: str = positional("FOLDER_OR_RUN", _FOLDER_OR_RUN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowOptions(DeadLettersOptions):
+    table: str | None = option("--table", "of this DynamoDB table only", metavar="NAME")
+    code: str | None = option("--code", "with this code, such as invalid_uuid", metavar="CODE")
+    attribute: str | None = option(
+        "--attribute", "with an error in this attribute, or inside it; the code given must be of that error", metavar="PATH"
+    )
+    limit: int = option("--limit", "most of them to show (default: %(default)s)", default=10, metavar="N", type=positive)
+    show_values: bool = switch("--show_values", "show values, patient data, in place of their shapes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions(DeadLettersOptions, DatabaseOptions):
+    dead_letter_format: RecordFormat = option(
+        "--dead_letter_format",
+        "of the files of what is refused again (default: %(default)s)",
+        default=RecordFormat.JSONL,
+        **_choice(RecordFormat),
+    )
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """For the report: no secret, and nothing that may hold one."""
+        return {"output": str(self.output_given), "dead_letter_format": self.dead_letter_format}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommandOptions(AwsOptions, JsonOptions):
+    table: tuple[str, ...] = positional("TABLE", "names or ARNs (default: the three of the mapping)", nargs="*")
+    to: str = option("--to", "where; each table gets a folder of its name below", metavar="s3://BUCKET/PREFIX", required=True)
+    export_time: datetime | None = option(
+        "--export_time",
+        "the time of which the tables are exported, as 2026-11-23T02:00:00Z, within their recovery windows (default: now, or that of "
+        "exports of an earlier, interrupted run that are still in progress)",
+        metavar="TIME",
+        type=point_in_time,
+    )
+    kms_key: str | None = option("--kms_key", "id or ARN of the KMS key to encrypt with (default: S3's own encryption)", metavar="KEY")
+    wait: bool = switch("--wait", "until all are done, some minutes to hours (the default)")
+    no_wait: bool = switch("--no_wait", "start them and end")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions(ExportsOptions, JsonOptions):
+    sample: int = option(
+        "--sample",
+        "items of each export to look at, from the beginnings of up to 20 data files (default: %(default)s)",
+        default=10_000,
+        metavar="N",
+        type=positive,
+    )
+    full: bool = switch("--full", "look at every item, and compare MD5 and count of every data file")
+    processes: int = option(
+        "--processes", "processes that --full takes (default: %(default)s)", default=os.cpu_count() or 1, metavar="N", type=positive
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(AwsOptions):
+    run_folder: OutputFolder = positional("RUN_FOLDER", "the folder of a run that came to its end, on disk or s3://", type=folder_to_write)
+    show_values: bool = switch(
+        "--show_values", "show the items as they are, in place of their shapes: the page then holds patient data, and says so"
+    )
+    page: Path | None = option(
+        "--output",
+        "a file on disk (default: report.html in the run's folder, with values report-with-values.html)",
+        metavar="FILE",
+        type=file_to_write,
+    )
+    output_kms_key: str | None = option(
+        "--output_kms_key", "id or ARN of the KMS key to encrypt what is written to S3 with (default: as the bucket says)", metavar="KEY"
+    )
+
+    @property
+    def folder(self) -> OutputFolder:
+        """Reached and encrypted as the options say. Raises `Refused`."""
+        return reached(self.run_folder, self.aws, self.output_kms_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(DatabaseOptions, JsonOptions):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleExportOptions(Options):
+    folder: Path = positional("FOLDER", "where; plays the part of the bucket's root", type=Path)
+    items: int = option("--items", "items of each table (default: %(default)s)", default=20_000, metavar="N", type=positive)
+    faulty: float = option(
+        "--faulty", "share of items that must become dead letters (default: %(default)s)", default=0.005, metavar="SHARE", type=float
+    )
+    odd: float = option(
+        "--odd", "share of items that are unusual, but rows (default: %(default)s)", default=0.02, metavar="SHARE", type=float
+    )
+    seed: int = option("--seed", "another seed, another export (default: %(default)s)", default=1, metavar="N", type=int)
+    items_per_file: int = option(
+        "--items_per_file", "items of one data file (default: %(default)s)", default=10_000, metavar="N", type=positive
+    )
+    processes: int = option(
+        "--processes", "processes that write (default: %(default)s)", default=os.cpu_count() or 1, metavar="N", type=positive
+    )
