@@ -54,18 +54,19 @@ def _tls_finding(link: Link) -> Finding:
 
 
 def _pooler_finding(link: Link) -> Finding:
-    match link.pooling:
-        case Pooling.NONE:
-            return fact(Code.NO_POOLER, "no pooler")
-        case Pooling.SESSION:
-            return fact(Code.POOLER_IN_SESSION_MODE, "a pooler in session mode; the load works through it")
-        case Pooling.TRANSACTION:
-            port = f" (port {link.port}, Supabase's for that)" if link.port == _SUPABASE_TRANSACTION_PORT else ""
-            sentence = f"a pooler in transaction mode{port}; the load works through it, nothing of it outlives a transaction"
-            return fact(Code.POOLER_IN_TRANSACTION_MODE, sentence)
-        case Pooling.STATEMENT:
-            sentence = "a pooler in statement mode, which takes no transactions; connect to the server, or to a pooler in session mode"
-            return problem(Code.POOLER_IN_STATEMENT_MODE, sentence)
+    port = f" (port {link.port}, Supabase's for that)" if link.port == _SUPABASE_TRANSACTION_PORT else ""
+    return {
+        Pooling.NONE: fact(Code.NO_POOLER, "no pooler"),
+        Pooling.SESSION: fact(Code.POOLER_IN_SESSION_MODE, "a pooler in session mode; the load works through it"),
+        Pooling.TRANSACTION: fact(
+            Code.POOLER_IN_TRANSACTION_MODE,
+            f"a pooler in transaction mode{port}; the load works through it, nothing of it outlives a transaction",
+        ),
+        Pooling.STATEMENT: problem(
+            Code.POOLER_IN_STATEMENT_MODE,
+            "a pooler in statement mode, which takes no transactions; connect to the server, or to a pooler in session mode",
+        ),
+    }[link.pooling]
 
 
 # -- connections ---------------------------------------------------------------------------------------------------------------------------
@@ -262,14 +263,11 @@ def space_findings(cursor: Cursor, needed: int | None) -> Iterator[Finding]:
     cursor.execute("SELECT pg_database_size(current_database())")
     size = int(cursor.fetchone()[0])
     free = _free_bytes(cursor)
-    wanted = (
-        "how much the rows will take cannot be estimated"
-        if needed is None
-        else f"the rows and their primary keys will take about {decimal(needed)}, other indexes come on top"
-    )
-    left = (
-        "how much is free on the server's disk is not known from here" if free is None else f"{decimal(free)} are free on the server's disk"
-    )
+    wanted, left = "the size of the rows cannot be estimated", "how much is free on the server's disk is not known from here"
+    if needed is not None:
+        wanted = f"the rows and their primary keys will take about {decimal(needed)}, other indexes come on top"
+    if free is not None:
+        left = f"{decimal(free)} are free on the server's disk"
     yield fact(Code.SPACE, f"the database takes {decimal(size)}; {wanted}; {left}")
     # The rows are written twice: into the tables, and into the write-ahead log, of which the server keeps a part.
     if needed is not None and free is not None and free < 2 * needed:

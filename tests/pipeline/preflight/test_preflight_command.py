@@ -19,6 +19,7 @@ from tests.command_line import CommandLine, Finished
 from tests.handmade_export import write_export
 from tests.pipeline.conftest import Look, everything_in
 from tests.pipeline.target.made_loads import reference_to
+from tests.plain_loads import begin_loads, load_into_files
 from tests.postgres_server import Database, Server
 from transforms.native import plan as native
 from transforms.tables.medzen import TABLES
@@ -203,18 +204,20 @@ def test_an_installation_without_the_compiled_module_is_a_warning(look: Look, mo
     assert [found.level for found in look.of("not_compiled")] == ["warning"]
 
 
-def test_a_load_is_empty_then_resumes_then_finished(database: Database, exports: Path, look: Look, run: CommandLine) -> None:
+def test_a_load_is_empty_then_resumes_then_finished(database: Database, exports: Path, look: Look) -> None:
     """By the ledger."""
     assert len(look.of("empty")) == 3
-    assert run.migrate(exports, "--chunk_items=7").exit_code == 0
-    assert [found.level for found in look.of("finished")] == ["fact"] * 3
-    database.execute("UPDATE ddb2pg.load SET finished_at = NULL; DELETE FROM ddb2pg.chunk WHERE first_item = 7")
+    load_into_files(exports, reference_to(database.url), {})
+    assert ["has 30 of 30 items" in found.sentence for found in look.of("resumes")] == [True] * 3
+    database.execute("DELETE FROM ddb2pg.chunk WHERE items = 10")
     assert ["has 20 of 30 items" in found.sentence for found in look.of("resumes")] == [True] * 3
+    database.execute("UPDATE ddb2pg.load SET finished_at = now()")
+    assert [found.level for found in look.of("finished")] == ["fact"] * 3
 
 
-def test_each_refusal_of_a_begun_load_has_a_code(database: Database, exports: Path, look: Look, run: CommandLine) -> None:
+def test_each_refusal_of_a_begun_load_has_a_code(database: Database, exports: Path, look: Look) -> None:
     """Another export, another manifest, another definition, another choice."""
-    assert run.migrate(exports).exit_code == 0
+    begin_loads(exports, reference_to(database.url))
     database.execute("UPDATE ddb2pg.load SET export_digest = 'x', definition = 'x', unmapped = 'reject' WHERE target_table LIKE '%notes'")
     database.execute("UPDATE ddb2pg.load SET export_id = 'another' WHERE target_table LIKE '%audit%'")
 
@@ -264,7 +267,7 @@ def test_time_limits_are_those_of_server_database_and_role(database: Database, l
     database.execute("CREATE TRIGGER slow BEFORE INSERT ON clinical_notes FOR EACH ROW EXECUTE FUNCTION slow()")
 
     assert ": lock_timeout 120 s, statement_timeout 50 ms; " in look.of("time_limits")[0].sentence
-    assert run.migrate(exports).exit_code == 0
+    assert run.migrate(exports / "medzen-soap-notes").exit_code == 0
 
 
 def test_a_transaction_timeout_is_a_warning(database: Database, look: Look) -> None:
@@ -280,11 +283,11 @@ def test_a_transaction_timeout_is_a_warning(database: Database, look: Look) -> N
 # -- of the space --------------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_estimate_is_near_what_the_rows_take(database: Database, look: Look, run: CommandLine, tmp_path: Path) -> None:
+def test_the_estimate_is_near_what_the_rows_take(database: Database, look: Look, tmp_path: Path) -> None:
     """Within a factor of two, for tables that are more than their first page."""
     write_sample_exports(tmp_path / "large", items=2_000, faulty=0, odd=0, seed=31)
     [found] = look.of("space", exports=[tmp_path / "large"], with_estimate=True)
-    assert run.migrate(tmp_path / "large").exit_code == 0
+    load_into_files(tmp_path / "large", reference_to(database.url), {})
     taken = sum(database.value(f"SELECT pg_total_relation_size('{table.target}')") for table in TABLES)
     megabytes = float(re.search(r"will take about ([0-9.]+) MB", found.sentence)[1])  # type: ignore[index]
     assert taken / 2 < megabytes * 1e6 < taken * 2

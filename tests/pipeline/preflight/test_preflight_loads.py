@@ -9,35 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.loads import create_ledger, start_load
-from pipeline.source.chunks import ChunkSize
-from pipeline.target.session import Cursor, Session
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.conftest import Attempt, Look, everything_in
 from tests.pipeline.source.made_exports import base64_md5
-from tests.pipeline.source.read_splits import read_exports
 from tests.pipeline.target.made_loads import reference_to
+from tests.plain_loads import begin_loads
 from tests.postgres_server import Database
 from transforms.table import Missing, Table, Unmapped
 from transforms.tables.medzen import TABLES
 
 SOAP_NOTES = "medzen-soap-notes"
-
-
-def begin(database: Database, exports: Path) -> None:
-    """The loads of all exports, begun and not one chunk of them committed."""
-    by_source = {table.source: table for table in TABLES}
-    found = read_exports(exports)
-
-    def work(cursor: Cursor) -> None:
-        create_ledger(cursor)
-        for export in found:
-            table = by_source[export.source_table]
-            start_load(cursor, export, table, f"public.{table.target}", ChunkSize(), Unmapped.NOTICE)
-
-    with Session(reference_to(database.url)) as session:
-        session.transact(work)
 
 
 def stricter(table: Table) -> Table:
@@ -68,7 +50,7 @@ def test_a_table_with_rows_and_no_load_of_this_export_is_refused(database: Datab
 
 def test_all_tables_with_rows_are_named_at_once(database: Database, exports: Path, attempt: Attempt, tmp_path: Path) -> None:
     """Of an export that was never loaded; that another one was is no help."""
-    begin(database, exports)
+    begin_loads(exports, reference_to(database.url))
     for table in TABLES:
         texts = {"status", "note_type", "event_type"}
         names = [
@@ -89,7 +71,7 @@ def test_all_tables_with_rows_are_named_at_once(database: Database, exports: Pat
 
 def test_a_changed_definition_is_refused(database: Database, exports: Path, attempt: Attempt) -> None:
     """All tables whose definition changed, with the ways out."""
-    begin(database, exports)
+    begin_loads(exports, reference_to(database.url))
 
     problems = attempt.problems(tables=[stricter(TABLES[0]), TABLES[1], stricter(TABLES[2])])
     assert [problem.partition(":")[0] for problem in problems] == [TABLES[0].target, TABLES[2].target]
@@ -98,7 +80,7 @@ def test_a_changed_definition_is_refused(database: Database, exports: Path, atte
 
 def test_a_changed_choice_for_unmapped_attributes_is_refused(database: Database, exports: Path, attempt: Attempt) -> None:
     """The sentence names the choice that it was begun with."""
-    begin(database, exports)
+    begin_loads(exports, reference_to(database.url))
 
     problems = attempt.problems(unmapped=Unmapped.REJECT)
     assert len(problems) == 3
@@ -107,7 +89,7 @@ def test_a_changed_choice_for_unmapped_attributes_is_refused(database: Database,
 
 def test_a_changed_manifest_is_refused(database: Database, exports: Path, attempt: Attempt, tmp_path: Path) -> None:
     """The same export id with other data files is not the export that was begun."""
-    begin(database, exports)
+    begin_loads(exports, reference_to(database.url))
     other = shutil.copytree(exports, tmp_path / "other")
     [folder] = (other / SOAP_NOTES / "AWSDynamoDB").iterdir()
     entries = [json.loads(line) for line in (folder / "manifest-files.json").read_bytes().splitlines()]
@@ -123,7 +105,7 @@ def test_a_changed_manifest_is_refused(database: Database, exports: Path, attemp
 
 def test_a_rollback_that_was_begun_is_refused(database: Database, exports: Path, look: Look) -> None:
     """Whatever else is wrong: it must be finished first."""
-    begin(database, exports)
+    begin_loads(exports, reference_to(database.url))
     database.execute("UPDATE ddb2pg.load SET rollback_started_at = now()")
 
     findings = look.of("rollback_begun")
@@ -134,7 +116,7 @@ def test_a_rollback_that_was_begun_is_refused(database: Database, exports: Path,
 
 def test_all_that_changed_is_told_at_once(database: Database, exports: Path, attempt: Attempt) -> None:
     """Definition and choice together."""
-    begin(database, exports)
+    begin_loads(exports, reference_to(database.url))
 
     assert len(attempt.problems(unmapped=Unmapped.REJECT, tables=[stricter(table) for table in TABLES])) == 6
 

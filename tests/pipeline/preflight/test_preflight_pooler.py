@@ -108,10 +108,10 @@ def test_a_pooler_whose_server_is_gone_is_not_reachable(look: Look, database: Da
 @MODES
 def test_a_migration_works_through_a_pooler(database: Database, tmp_path: Path, mode: str) -> None:
     """With two workers and conflicts that are isolated through temp tables; run again, compared, and taken back."""
-    write_sample_exports(tmp_path / "export", items=2_000, seed=21, faulty=0.2, odd=0.2, items_per_file=300)
+    write_sample_exports(tmp_path / "export", items=600, seed=21, faulty=0.2, odd=0.2, items_per_file=150)
     with PgBouncer(database.url, mode, pool_size=3) as pooler:
         run = CommandLine(pooler.url, tmp_path)
-        finished = run.migrate(tmp_path / "export", "--chunk_items=100", "--direct_num_workers=2")
+        finished = run.migrate(tmp_path / "export", "--chunk_items=50", "--direct_num_workers=2")
         assert finished.exit_code == 3, finished.output
         assert_equals_truth(tmp_path / "export", database, run.run_folders[0])
         again = run.migrate(tmp_path / "export")
