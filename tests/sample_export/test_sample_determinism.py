@@ -44,7 +44,7 @@ def test_a_table_does_not_depend_on_the_others(tmp_path: Path, written: dict[str
 def test_generator_knows_neither_our_conversion_nor_the_clock() -> None:
     """No module of the package imports `transforms` or a module that tells the time, and none asks for now."""
     sources = list(Path(sample_export.__file__).parent.rglob("*.py"))
-    assert len(sources) > 20
+    assert len(sources) > 5
     for source in sources:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

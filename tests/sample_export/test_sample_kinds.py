@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sample_export import SampleExport, write_sample_exports
-from sample_export.planting import fault_kinds, odd_kinds
+from sample_export.kinds import fault_kinds, odd_kinds
 from tests.sample_export.written_export import data_lines, planted_kinds, truth_of
 
 SESSIONS, NOTES, AUDIT = "medzen-video-sessions", "medzen-soap-notes", "medzen-meeting-audit"
