@@ -40,7 +40,6 @@ class ValueFreeFormatter(logging.Formatter):
     """`WARNING apache_beam.runners.x worker.py:123: Failed to %s`; of an exception its type and places."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """See `logging.Formatter`."""
         text = record.msg if isinstance(record.msg, str) and _is_literal(record.pathname, record.msg) else "..."
         line = f"{record.levelname} {record.name} {Path(record.pathname).name}:{record.lineno}: {text}"
         if record.exc_info and record.exc_info[0] is not None:

@@ -15,7 +15,8 @@ from pipeline.outcome.terminal import print_outcome
 from pipeline.outcome.verdict import ExitCode
 from pipeline.preflight.check import make_report
 from pipeline.preflight.terminal import print_report
-from pipeline.target.session import Cursor, Session, why_not_connected
+from pipeline.target.connection import why_not_connected
+from pipeline.target.session import Cursor, Session
 
 
 def preflight(options: PreflightCommandOptions, console: Console) -> ExitCode:

@@ -26,7 +26,8 @@ from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, count_records, form_of
 from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
 from pipeline.records.reading import find_dead_letters
-from pipeline.target.session import Cursor, Session, why_not_connected
+from pipeline.target.connection import why_not_connected
+from pipeline.target.session import Cursor, Session
 from pipeline.target.target import count_rows
 
 _COMMAND: Final = "dead-letters replay"

@@ -16,7 +16,8 @@ from pipeline.preflight.exports import find_exports, output_findings
 from pipeline.preflight.findings import problems_in
 from pipeline.preflight.targets import target_findings
 from pipeline.source.manifest import Export
-from pipeline.target.session import Cursor, Session, why_not_connected
+from pipeline.target.connection import why_not_connected
+from pipeline.target.session import Cursor, Session
 from pipeline.target.target import Target, find_target
 from transforms.table import Table
 

@@ -25,8 +25,8 @@ from pipeline.preflight.sample import TableSample, estimate_bytes, sample_table
 from pipeline.preflight.targets import target_findings
 from pipeline.source.chunks import SplitSize, plan_splits
 from pipeline.source.given import ExportArgument
+from pipeline.target.connection import Link, Pooling, look_at_link
 from pipeline.target.database_url import DatabaseReference
-from pipeline.target.link import Link, Pooling, look_at_link
 from pipeline.target.session import Cursor, Session
 from pipeline.target.target import Target, find_target
 from transforms.table import Table, Unmapped

@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from pipeline.engines.arguments import USUAL_LIMIT, WorkerLimit
 from pipeline.ledger.loads import is_ledger_ours, ledger_exists
 from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
-from pipeline.target.link import Link, Pooling
+from pipeline.target.connection import Link, Pooling
 from pipeline.target.session import Cursor
 from transforms.native import plan as native
 

@@ -6,9 +6,14 @@ the URL up.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
+import socket
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -114,3 +119,104 @@ _BROKEN_URL: Final = (
     "its URL is not one that PostgreSQL understands; it looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
     "with signs such as : / @ # ? in the password percent-encoded (%3A %2F %40 %23 %3F)"
 )
+
+
+# -- TLS -----------------------------------------------------------------------------------------------------------------------------------
+# libpq's own default, `prefer`, takes a connection in the clear from whoever answers. Here a host that is not this machine must encrypt,
+# unless the user said otherwise. https://www.postgresql.org/docs/current/libpq-ssl.html
+
+# A service file may set sslmode as well, and stands above the environment, but below what is given with the connection.
+_SAYS_SSLMODE: Final = {"sslmode": "PGSSLMODE", "service": "PGSERVICE"}
+_ENVIRONMENT: Final = {**_SAYS_SSLMODE, "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "sslrootcert": "PGSSLROOTCERT"}
+
+
+def is_local(host: str) -> bool:
+    """Whether a host, or a folder of a socket, is this machine."""
+    if not host or host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def tls_parameters(url: str) -> dict[str, str]:
+    """What to give beside a URL: `sslmode=require` where another machine is meant and nobody said what holds."""
+    try:
+        given = _parameters(url)
+    except psycopg2.Error:
+        return {}  # who connects is told
+    # Of the system's CAs libpq takes no less than verify-full, and takes that by itself.
+    if any(given.get(name) for name in _SAYS_SSLMODE) or given.get("sslrootcert") == "system":
+        return {}
+    hosts = given.get("hostaddr") or given.get("host") or ""
+    return {} if all(is_local(host) for host in hosts.split(",")) else {"sslmode": "require"}
+
+
+def tls_problem(words: str, url: str) -> str | None:
+    """The sentence for a connection that failed for TLS, from what libpq said; None where it failed for something else."""
+    given = _parameters(url)
+    host = given.get("host") or given.get("hostaddr") or ""
+    root_file = given.get("sslrootcert") or "~/.postgresql/root.crt"
+    if "does not support SSL" in words:
+        return (
+            f"the server {host} takes no TLS, so patient data would travel in the clear; turn it on there (ssl = on). Only where nobody "
+            "else is on the network: say sslmode=disable in the URL"
+        )
+    if "does not match host name" in words:
+        return (
+            f"the server's certificate is not for {host}: either the URL names the server by another name than the certificate does "
+            "(correct the URL), or somebody else answers in its place"
+        )
+    if "root certificate file" in words:
+        return (
+            f"the CA's certificate, sslrootcert={root_file}, cannot be read here; put the file of your provider there, "
+            "on each worker, too, or say sslrootcert=system for a public CA"
+        )
+    if "certificate verify failed" in words:
+        # Of several hosts libpq does not say which it was.
+        address = given.get("hostaddr") or given.get("host") or ""
+        code = 0 if "," in address else _verify_code(address, int(given.get("port") or 5432), root_file)
+        return f"the certificate of the server {host} {_FAULTS.get(code, _NOT_ACCEPTED)}"
+    return None
+
+
+def _parameters(url: str) -> dict[str, str]:
+    """Those of a URL, and those that libpq takes from the environment where it has none. Raises `psycopg2.Error`."""
+    environment = {name: os.environ[variable] for name, variable in _ENVIRONMENT.items() if os.environ.get(variable)}
+    return {**environment, **psycopg2.extensions.parse_dsn(url)}
+
+
+_UNKNOWN_CA: Final = (
+    "is not signed by the CA in sslrootcert: either that is another CA's certificate (get the one of your provider), or somebody else "
+    "answers in the server's place"
+)
+_NOT_ACCEPTED: Final = (
+    "is not accepted; look at sslrootcert (the CA's certificate, from your provider), and at the server's certificate: "
+    "openssl s_client -starttls postgres -connect HOST:PORT"
+)
+# https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
+_FAULTS: Final[Mapping[int, str]] = {
+    9: "is not valid yet; look at this machine's clock",
+    10: "has expired; have it renewed by whoever runs the server (and look at this machine's clock)",
+    **dict.fromkeys((18, 19, 20, 21), _UNKNOWN_CA),
+}
+# https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest, 8 bytes, code 80877103.
+_SSL_REQUEST: Final = (8).to_bytes(4) + (80877103).to_bytes(4)
+_HANDSHAKE_TIMEOUT: Final = 10.0  # seconds
+
+
+def _verify_code(address: str, port: int, root_file: str) -> int:
+    """OpenSSL's number for what is wrong with a server's certificate, which libpq keeps to itself: found by a handshake alone."""
+    try:
+        context = ssl.create_default_context(cafile=None if root_file == "system" else str(Path(root_file).expanduser()))
+        context.check_hostname = False
+        with socket.create_connection((address, port), timeout=_HANDSHAKE_TIMEOUT) as connection:
+            connection.sendall(_SSL_REQUEST)
+            connection.recv(1)
+            context.wrap_socket(connection).close()
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_code
+    except OSError:
+        pass
+    return 0

@@ -13,7 +13,10 @@ words.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,16 +26,12 @@ from typing import Any, Final, Self, TypeVar
 import psycopg2
 
 from pipeline.errors import Refused, Stopped
-from pipeline.target.bounded import open_until
-from pipeline.target.database_url import DatabaseReference, safe_words
-from pipeline.target.silence import SilenceWatch
+from pipeline.target.connection import connect, open_until, wait_until
+from pipeline.target.database_url import DatabaseReference
 from pipeline.target.sqlstate import Fault, fault_of
-from pipeline.target.tls import tls_parameters, tls_problem
 
 Cursor = Any  # psycopg2 ships no types
 Result = TypeVar("Result")
-
-APPLICATION_NAME: Final = "ddb2pg"
 
 # SET LOCAL in every transaction, not SET once: behind a pooler in transaction mode nothing outlives a transaction.
 _SETTINGS: Final = """
@@ -45,11 +44,6 @@ _SETTINGS: Final = """
 
 # Before any query, so before that of the settings.
 _ONE_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
-
-_CONNECT_TIMEOUT: Final = 10  # seconds
-_SILENCE_INTERVAL: Final = 20.0  # seconds between two looks at a transaction that takes long
-# Find out within a minute that a peer has gone without a word.
-_KEEPALIVES: Final = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
 
 class RowsRefused(Exception):
@@ -101,7 +95,7 @@ class Session:
     def transact(self, work: Callable[[Cursor], Result], *, of_one_snapshot: bool = False) -> Result:
         """Run `work` in a transaction and commit it; `of_one_snapshot`, all of its statements see the same rows (REPEATABLE READ).
 
-        Raises `RowsRefused` when PostgreSQL refused rows, and `Stopped` for everything that neither rows nor another try can mend.
+        Raises `RowsRefused` when PostgreSQL refused rows, and `Stopped` for everything that neither rows nor another try can fix.
         """
         failures = 0
         started = time.monotonic()
@@ -140,12 +134,8 @@ class Session:
             except Refused as refused:
                 # Not before anything was written: the load is under way.
                 raise Stopped(str(refused)) from None
-            self._opened = connection, SilenceWatch(connection, self._open_other, _SILENCE_INTERVAL)
+            self._opened = connection, SilenceWatch(connection, self._reference)
         return self._opened
-
-    def _open_other(self, deadline: float) -> Any:
-        url = self._reference.url()
-        return open_until(deadline, url, connection_parameters(url))
 
     def _leave_transaction(self, *, is_broken: bool) -> None:
         if is_broken:
@@ -157,49 +147,6 @@ class Session:
                     connection.rollback()
             except psycopg2.Error:
                 self.close()
-
-
-def connect(reference: DatabaseReference) -> Any:
-    """A psycopg2 connection. Raises `psycopg2.Error`, and `Refused` where the reference stands for nothing, or TLS forbids it."""
-    connection = _open(reference)
-    # Not READ WRITE: who made the database or our role read-only, also in the middle of a load, means us.
-    connection.set_session(isolation_level="READ COMMITTED", autocommit=False)
-    return connection
-
-
-def _open(reference: DatabaseReference) -> Any:
-    """A secret may have been rotated since it was looked up.
-
-    A failed authentication is told in the server's language only, so after any failure it is looked up once more.
-    """
-    url = reference.url()
-    try:
-        return psycopg2.connect(url, **connection_parameters(url))
-    except psycopg2.OperationalError as error:
-        problem = tls_problem(str(error), url)
-        if problem:
-            raise Refused([problem]) from None
-        changed = reference.changed_url(url)
-        if changed is None:
-            raise
-    return psycopg2.connect(changed, **connection_parameters(changed))
-
-
-def connection_parameters(url: str) -> dict[str, str | int]:
-    """What every connection of ours has beside its URL."""
-    ours: dict[str, str | int] = {"application_name": APPLICATION_NAME, "connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "UTF8"}
-    return {**ours, **_KEEPALIVES, **tls_parameters(url)}
-
-
-def why_not_connected(reference: DatabaseReference) -> str | None:
-    """The sentence that says why no connection can be made; None when one can."""
-    try:
-        connect(reference).close()
-    except psycopg2.Error as error:
-        return f"the database cannot be reached: {safe_words(error, reference.url())}"
-    except Refused as refused:
-        return str(refused)
-    return None
 
 
 def _is_connection_failure(error: Exception) -> bool:
@@ -216,7 +163,7 @@ def _sentence(error: psycopg2.Error, failures: int) -> str:
     if sqlstate is None and _is_connection_failure(error):
         return f"the connection to the database failed{again}; what is committed stays: run the same command again to go on"
     known = _KNOWN.get(sqlstate or "", f"PostgreSQL refused to go on with SQLSTATE {sqlstate}, {type(error).__name__}")
-    return f"{known}{again}; what is committed stays: mend it and run the same command again to go on"
+    return f"{known}{again}; what is committed stays: fix it and run the same command again to go on"
 
 
 _KNOWN: Final = {
@@ -228,3 +175,95 @@ _KNOWN: Final = {
     "55P03": "another session holds a lock that the load waits for (55P03)",
     "57014": "the database cancelled our statement, most likely by its time limit (57014)",
 }
+
+
+# -- silence -------------------------------------------------------------------------------------------------------------------------------
+
+_SILENCE_INTERVAL: Final = 20.0  # seconds between two looks at a transaction that takes long
+_SILENT_LOOKS: Final = 3
+_LONGEST_LOOK: Final = 10.0  # seconds
+_IDLE: Final = 0.005  # seconds of CPU between two looks, for a thread that only waits
+
+# A server process that waits for its client has nothing to do for us: our question, or its answer, is lost.
+_IS_AT_WORK: Final = """
+    SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client')
+"""
+
+
+class SilenceWatch:
+    """An end to waiting for an answer that got lost where nobody tells: in a pooler, a load balancer or a tunnel that itself lives on.
+
+    TCP's own limits (`connection.py`) see that a peer is gone, not that it takes everything and says nothing. So of a transaction that
+    takes long the server is asked, on another connection, whether it still works for us. If it does not, at three looks in a row, and we
+    did nothing either in between, the connection is cut: one more transient failure. A statement that takes an hour is left to take it.
+
+    It watches one connection, until `close`, and is a context around each thing that is done on it.
+
+    One thread for all of them: a process that has no memory left would wait for ever for one that it starts. Raises
+    `psycopg2.InterfaceError` where the connection is gone already.
+    """
+
+    def __init__(self, connection: Any, reference: DatabaseReference) -> None:
+        # A descriptor of our own: the connection's may be closed, and its number be another's, when it comes to cutting.
+        try:
+            self._line = socket.socket(fileno=os.dup(connection.fileno()))
+        except OSError:
+            raise psycopg2.InterfaceError("the connection is gone") from None
+        self._reference = reference
+        self._is_over = threading.Event()
+        self._is_busy = False
+        self._turn = 0
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
+        self.process: int | None = None
+        """The server process of the transaction, as soon as it is known."""
+        threading.Thread(target=self._look_again_and_again, name="SilenceWatch", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
+        self.process = None
+        self._turn += 1
+        self._is_busy = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._is_busy = False
+
+    def close(self) -> None:
+        """Look no more."""
+        self._is_over.set()
+        self._line.close()
+
+    def _look_again_and_again(self) -> None:
+        silent = turn = 0
+        worked = 0.0
+        while not self._is_over.wait(_SILENCE_INTERVAL):
+            worked_before, worked = worked, self._work_of_ours()
+            if turn != self._turn or not self._is_busy:
+                turn, silent = self._turn, 0
+                continue
+            # A server that waits while we make something of its rows, or rows for it, is not silent.
+            silent = 0 if worked - worked_before > _IDLE or self._is_at_work() else silent + 1
+            if silent >= _SILENT_LOOKS and turn == self._turn:
+                with contextlib.suppress(OSError):
+                    self._line.shutdown(socket.SHUT_RDWR)
+                return
+
+    def _work_of_ours(self) -> float:
+        """Seconds of CPU that the thread has taken that uses the connection; it takes none while it waits for an answer."""
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:  # it has ended
+            return 0.0
+
+    def _is_at_work(self) -> bool:
+        if self.process is None:
+            return False
+        deadline = time.monotonic() + _LONGEST_LOOK
+        try:
+            with contextlib.closing(open_until(deadline, self._reference)) as other:
+                cursor = other.cursor()
+                cursor.execute(_IS_AT_WORK, [self.process])
+                wait_until(deadline, other)
+                return bool(cursor.fetchone()[0])
+        except (psycopg2.Error, TimeoutError, Refused):
+            return False

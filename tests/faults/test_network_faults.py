@@ -126,7 +126,7 @@ def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Datab
         proxy.swallows = swallows
         # The looks are swallowed as well.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipeline.target.silence._LONGEST_LOOK", 0.3)
+            patch.setattr("pipeline.target.session._LONGEST_LOOK", 0.3)
             with pytest.raises(Stopped, match="connection to the database failed"):
                 session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
@@ -145,7 +145,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database,
     """`connect_timeout` counts for all of the greeting, not for TCP alone."""
     with PostgresProxy(database.url) as proxy, pytest.MonkeyPatch.context() as patch:
         proxy.swallows = lambda _: True
-        patch.setattr(session_module, "_CONNECT_TIMEOUT", 2)  # libpq takes no less
+        patch.setattr("pipeline.target.connection._CONNECT_TIMEOUT", 2)  # libpq takes no less
         started = time.monotonic()
         with Session(reference_to(proxy.url), RetryLimit(tries=2, first_wait=0.01)) as session, pytest.raises(Stopped, match="2 tries"):
             session.transact(lambda cursor: cursor.execute("SELECT 1"))

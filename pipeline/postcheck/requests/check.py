@@ -21,9 +21,10 @@ from pipeline.postcheck.requests.result import CountedFailure, RequestResult
 from pipeline.postcheck.requests.sending import NotAnswered, Sender
 from pipeline.postcheck.requests.template import Row
 from pipeline.postcheck.requests.urls import Unsendable
+from pipeline.target.connection import why_not_connected
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.row_query import QueryRefused, QueryRows, read_rows
-from pipeline.target.session import RetryLimit, Session, why_not_connected
+from pipeline.target.session import RetryLimit, Session
 
 # A server that is not there is not waited for a thousand times.
 _MOST_UNANSWERED: Final = 3

@@ -15,8 +15,9 @@ from psycopg2.extensions import parse_dsn
 from pipeline.errors import Refused
 from pipeline.places import secrets
 from pipeline.target import database_url
+from pipeline.target.connection import why_not_connected
 from pipeline.target.database_url import DatabaseReference
-from pipeline.target.session import Session, why_not_connected
+from pipeline.target.session import Session
 from tests.aws_server import REGION, AwsServer
 from tests.google_secrets import GoogleSecrets
 from tests.tls_server import TlsServer

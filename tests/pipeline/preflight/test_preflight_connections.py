@@ -13,7 +13,7 @@ from psycopg2.extensions import make_dsn
 
 from pipeline.engines.runners import planned_workers
 from pipeline.preflight.database import Limit, connection_findings, limit_findings
-from pipeline.target.link import Link, Pooling
+from pipeline.target.connection import Link, Pooling
 from pipeline.target.session import Session
 from tests.command_line import CommandLine
 from tests.pgbouncer import hold

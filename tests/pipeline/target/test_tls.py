@@ -10,9 +10,9 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from pipeline.errors import Stopped
-from pipeline.target.link import look_at_link
-from pipeline.target.session import Session, why_not_connected
-from pipeline.target.tls import tls_parameters
+from pipeline.target.connection import look_at_link, why_not_connected
+from pipeline.target.database_url import tls_parameters
+from pipeline.target.session import Session
 from sample_export import write_sample_exports
 from tests.faults.jobs import Job
 from tests.pipeline.target.made_loads import reference_to

@@ -19,8 +19,8 @@ from pipeline.places.storage import OutputFolder
 from pipeline.preflight.database import Limit, connection_findings, limit_findings
 from pipeline.preflight.findings import Code, Level
 from pipeline.source.given import ExportArgument
+from pipeline.target.connection import look_at_link
 from pipeline.target.database_url import DatabaseReference
-from pipeline.target.link import look_at_link
 from pipeline.target.session import Session
 from tests.postgres_server import Database
 

@@ -1,4 +1,4 @@
-"""What lies between us and the server: TLS, a pooler and its mode, and how many connections can be open at once.
+"""Connections to PostgreSQL: how one is made, waited for, and what lies between us and the server.
 
 A pooler is told by what it does, not by its port. It makes up the process id that it greets with, so that is another than the one that
 `pg_backend_pid()` says. In session mode each of our connections keeps its own server process from the first transaction to the end. In
@@ -8,6 +8,7 @@ transaction mode two of them come to share one, or one of them changes it. Nothi
 from __future__ import annotations
 
 import contextlib
+import select
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +16,89 @@ from enum import StrEnum
 from typing import Any, Final
 
 import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_READ
 
 from pipeline.errors import Refused
-from pipeline.target.bounded import open_until, wait_until
-from pipeline.target.database_url import DatabaseReference, safe_words
-from pipeline.target.session import connect, connection_parameters
-from pipeline.target.tls import is_local
+from pipeline.target.database_url import DatabaseReference, is_local, safe_words, tls_parameters, tls_problem
 
-_PATIENCE: Final = 10.0  # seconds, for all connections together
+APPLICATION_NAME: Final = "ddb2pg"
+
+_CONNECT_TIMEOUT: Final = 10  # seconds
+# Find out within a minute that a peer has gone without a word.
+_KEEPALIVES: Final = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+
+
+def connect(reference: DatabaseReference) -> Any:
+    """A psycopg2 connection. Raises `psycopg2.Error`, and `Refused` where the reference stands for nothing, or TLS forbids it."""
+    connection = _open(reference)
+    # Not READ WRITE: who made the database or our role read-only, also in the middle of a load, means us.
+    connection.set_session(isolation_level="READ COMMITTED", autocommit=False)
+    return connection
+
+
+def _open(reference: DatabaseReference) -> Any:
+    """A secret may have been rotated since it was looked up.
+
+    A failed authentication is told in the server's language only, so after any failure it is looked up once more.
+    """
+    url = reference.url()
+    try:
+        return psycopg2.connect(url, **_parameters(url))
+    except psycopg2.OperationalError as error:
+        problem = tls_problem(str(error), url)
+        if problem:
+            raise Refused([problem]) from None
+        changed = reference.changed_url(url)
+        if changed is None:
+            raise
+    return psycopg2.connect(changed, **_parameters(changed))
+
+
+def _parameters(url: str) -> dict[str, str | int]:
+    """What every connection of ours has beside its URL."""
+    ours: dict[str, str | int] = {"application_name": APPLICATION_NAME, "connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "UTF8"}
+    return {**ours, **_KEEPALIVES, **tls_parameters(url)}
+
+
+def why_not_connected(reference: DatabaseReference) -> str | None:
+    """The sentence that says why no connection can be made; None when one can."""
+    try:
+        connect(reference).close()
+    except psycopg2.Error as error:
+        return f"the database cannot be reached: {safe_words(error, reference.url())}"
+    except Refused as refused:
+        return str(refused)
+    return None
+
+
+# -- connections that nobody waits for longer than they may --------------------------------------------------------------------------------
+
+
+def open_until(deadline: float, reference: DatabaseReference) -> Any:
+    """An asynchronous connection, waited for until `deadline` of the monotonic clock. Raises `psycopg2.Error`, `TimeoutError`."""
+    url = reference.url()
+    connection = psycopg2.connect(url, async_=1, **_parameters(url))
+    try:
+        wait_until(deadline, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def wait_until(deadline: float, connection: Any) -> None:
+    """Until the connection has done what it was told. Raises `psycopg2.Error`, `TimeoutError`."""
+    while (state := connection.poll()) != POLL_OK:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        reading, writing = ([connection.fileno()], []) if state == POLL_READ else ([], [connection.fileno()])
+        select.select(reading, writing, [], left)
+
+
+# -- what lies between us and the server ---------------------------------------------------------------------------------------------------
+
+_LINK_TIMEOUT: Final = 10.0  # seconds, for all connections together
 _ROUNDS: Final = 4
 _STATEMENT_MODE: Final = "statement pooling"  # in PgBouncer's words; its SQLSTATE is that of any protocol violation
 
@@ -60,14 +136,14 @@ class Link:
 
 def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
     """Connect, and if a pooler answers, with as many connections as are `wanted`. Raises `Refused` where there is none."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _LINK_TIMEOUT
     connections: list[Any] = []
     try:
         # First as everybody connects: libpq says less of a connection that is not waited for.
         plain = connect(reference)
         process_of_plain = plain.info.backend_pid
         plain.close()
-        first = _open_until(deadline, reference)
+        first = open_until(deadline, reference)
         connections = [first]
         info = first.info
         processes = (process_of_plain, info.backend_pid)
@@ -78,17 +154,14 @@ def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
     except psycopg2.Error as error:
         raise Refused([f"the database cannot be reached: {safe_words(error, reference.url())}"]) from None
     except TimeoutError:
-        message = f"the database cannot be reached: nobody answered within {_PATIENCE:.0f} seconds; look for a pooler whose pool is used up"
+        message = (
+            f"the database cannot be reached: nobody answered within {_LINK_TIMEOUT:.0f} seconds; look for a pooler whose pool is used up"
+        )
         raise Refused([message]) from None
     finally:
         for connection in connections:
             with contextlib.suppress(psycopg2.Error):
                 connection.close()
-
-
-def _open_until(deadline: float, reference: DatabaseReference) -> Any:
-    url = reference.url()
-    return open_until(deadline, url, connection_parameters(url))
 
 
 def _look_behind(reference: DatabaseReference, connections: list[Any], wanted: int, deadline: float) -> tuple[Pooling, int]:
@@ -103,7 +176,7 @@ def _look_behind(reference: DatabaseReference, connections: list[Any], wanted: i
         return Pooling.NONE, 1
     while len(connections) < max(2, wanted):
         try:
-            connections.append(_open_until(deadline, reference))
+            connections.append(open_until(deadline, reference))
             _server_process(connections[-1], deadline)
         except (psycopg2.Error, TimeoutError):
             return Pooling.SESSION, len(connections) - 1
