@@ -1,9 +1,9 @@
-"""PostgreSQL's types: one entry each, for all that the job knows of one.
+"""PostgreSQL's types: one entry each, for all that the job must know of it.
 
 A field of a row in binary COPY format is its length in four bytes, then what the type's receive function takes:
 https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"; per type the `*_recv` functions of the server.
 
-A conversion of somebody's own may fill a column of a type without an entry: `PgType("integer")`. Its values are shown as their bytes, and
+A user's own conversion may fill a column of a type without an entry: `PgType("integer")`. Its values are shown as their bytes, and
 compared as PostgreSQL compares that type. Forms are SQL with `{}` for a column, `{0}` and `{1}` for two.
 """
 
@@ -132,7 +132,7 @@ class PgType:
     unparsed_type: str | None = None
     """Where the server's parser may refuse a value: the type to stage it as, until its row stands alone."""
     parse: str = "{}"
-    """A value of the unparsed type to one of this."""
+    """From the unparsed type to this type."""
 
     def __str__(self) -> str:
         return self.name
@@ -216,7 +216,7 @@ JSONB: Final = PgType(
 )
 """Encoded from JSON text in UTF-8. Equal whatever the order of keys and white space; a digit more is another value."""
 
-# No conversion of ours fills them; one of somebody's own may.
+# No conversion of ours fills them; a user's own may.
 VARCHAR: Final = replace(TEXT, name="character varying", further_columns=())
 CHARACTER: Final = replace(VARCHAR, name="character")
 JSON: Final = replace(VARCHAR, name="json", shape=Shape.JSON, default_check=DefaultCheck.NONE)

@@ -29,7 +29,7 @@ PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin =
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a set of rows found in the target, by item number; all others are there and equal."""
+    """Which of a set of rows are not in the target, or different there, by item number; all others are there and equal."""
 
     missing: frozenset[int]
     different: Mapping[int, tuple[str, ...]]
@@ -49,7 +49,8 @@ def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed:
 
 def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
     """The same again, of rows that are in `STAGED_ROWS` already."""
-    conditions = [(column.name, _is_distinct(column)) for column in table.columns] + [(one.name, one.is_written) for one in further]
+    conditions = [(column.name, _is_distinct(column)) for column in table.columns]
+    conditions += [(column.name, column.is_written) for column in further]
     cursor.execute(
         # As literals: with parameters, psycopg2 would take a % in a column's name for another.
         sql.SQL(PLANNING + _COMPARE).format(
@@ -85,7 +86,7 @@ def has_same_key(target: Target) -> sql.Composable:
 
 def is_different(table: Table, further: Sequence[FurtherColumn] = ()) -> sql.Composable:
     """Whether any column of a row of `target` is another than in the row of `staged`; so it is where there is none."""
-    return sql.SQL("({})").format(sql.SQL(" OR ").join([*map(_is_distinct, table.columns), *(one.is_written for one in further)]))
+    return sql.SQL("({})").format(sql.SQL(" OR ").join([*map(_is_distinct, table.columns), *(column.is_written for column in further)]))
 
 
 def key_hash(target: Target, seed: int) -> sql.Composable:
@@ -182,12 +183,12 @@ def values_of_different(cursor: Cursor, target: Target, different: Collection[tu
             items=sql.Literal(sorted({item for item, _ in different})),
         )
     )
-    found = {}
+    both_values = {}
     for item, *values in cursor:
         for place, column in enumerate(columns):
             if (item, column) in different:
-                found[item, column] = values[2 * place], values[2 * place + 1]
-    return found
+                both_values[item, column] = values[2 * place], values[2 * place + 1]
+    return both_values
 
 
 SpotValue = str | int | None

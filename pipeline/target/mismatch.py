@@ -49,20 +49,20 @@ class Mismatch:
     kind: MismatchKind
     columns: tuple[str, ...] = ()
     refused: RefusedRow | None = None
-    """Why PostgreSQL refused to mend it, or to delete its row."""
+    """Why PostgreSQL refused to write the row again, or to delete it."""
 
 
 def mismatches_to_json(mismatches: Iterable[Mismatch]) -> list[Any]:
     """As the ledger keeps them."""
     return [
-        [one.item_number, one.kind, one.columns, one.refused and [one.refused.code, one.refused.sqlstate, one.refused.constraint]]
-        for one in mismatches
+        [item.item_number, item.kind, item.columns, item.refused and [item.refused.code, item.refused.sqlstate, item.refused.constraint]]
+        for item in mismatches
     ]
 
 
-def mismatches_of_json(found: Iterable[Any]) -> tuple[Mismatch, ...]:
+def mismatches_of_json(entries: Iterable[Any]) -> tuple[Mismatch, ...]:
     """The inverse of `mismatches_to_json`."""
     return tuple(
         Mismatch(number, MismatchKind(kind), tuple(columns), refused and RefusedRow(number, ErrorCode(refused[0]), *refused[1:]))
-        for number, kind, columns, refused in found
+        for number, kind, columns, refused in entries
     )

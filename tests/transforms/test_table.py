@@ -8,6 +8,7 @@ from sound_items import NULL, line_of
 from transforms.rejects import ItemRefused
 from transforms.rules import Boolean, Jsonb, Text, Timestamp, Uuid
 from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table, Unmapped
+from transforms.tables.medzen import MEETING_AUDIT
 
 NOW = 1_764_000_123_456_789
 
@@ -131,3 +132,11 @@ def test_a_map_taken_whole_and_in_part():
 def test_no_columns(unmapped):
     """A table without columns makes empty rows: nothing is taken."""
     assert run([], {}, unmapped) == ([], [])
+
+
+def test_the_columns_of_a_key():
+    """Those that DynamoDB's key feeds, in its order; and a table of some columns alone, in the order asked for."""
+    assert MEETING_AUDIT.key_columns == ("id", "created_at")
+    assert MEETING_AUDIT.only(["created_at", "id"]).column_names == ("created_at", "id")
+    with pytest.raises(KeyError):
+        MEETING_AUDIT.only(["absent"])

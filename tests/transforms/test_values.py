@@ -1,10 +1,9 @@
 """`transforms/values.py`, function by function; the rules it keeps are tested by the rules' own files."""
 
 import pytest
-from sound_items import AUDIT, NULL, line_of
+from sound_items import NULL
 
-from transforms.lines import Put, read_full_export_line
-from transforms.rejects import ErrorCode, ReadRefused, ValueRefused
+from transforms.rejects import ErrorCode, ValueRefused
 from transforms.values import (
     attribute_value_to_json,
     check_number,
@@ -49,24 +48,6 @@ UNSOUND_VALUES = [
     {"NS": [1]},
     {"X": ""},
 ]
-
-
-def test_a_line_becomes_its_item():
-    """`read_full_export_line` gives the attributes as they are, not yet looked at."""
-    assert read_full_export_line(line_of(AUDIT)) == Put(AUDIT)
-    assert read_full_export_line(b'{"Item":{"a":5}}') == Put({"a": 5})
-    assert read_full_export_line(b'{"Item":{}}') == Put({})
-
-
-@pytest.mark.parametrize(
-    ("line", "code"), [(b"", "invalid_json"), (b"[]", "invalid_json"), (b"{}", "not_an_item"), (b'{"Item":[]}', "not_an_item")]
-)
-def test_a_line_that_is_no_item(line, code):
-    """`read_full_export_line` raises `ReadRefused` with one error that names no attribute and no column."""
-    with pytest.raises(ReadRefused) as caught:
-        read_full_export_line(line)
-    (error,) = caught.value.errors
-    assert (str(error.code), error.attribute, error.column, error.sqlstate) == (code, None, None, None)
 
 
 @pytest.mark.parametrize("value", SOUND_VALUES, ids=repr)

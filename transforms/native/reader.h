@@ -40,7 +40,7 @@ static inline Outcome expect_word(Reader *reader, const char *word) {
 /* -- strings --------------------------------------------------------------------------------------------------------------------------- */
 
 /* ASCII that stands for itself in a JSON string, and ends none. */
-static inline bool is_plain(unsigned char one) { return one >= 0x20 && one < 0x80 && one != '"' && one != '\\'; }
+static inline bool is_plain(unsigned char byte) { return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\'; }
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define EACH(byte) (0x0101010101010101u * (byte))

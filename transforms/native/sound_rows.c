@@ -174,7 +174,7 @@ static Outcome call_column(Row *row, const Step *step, const Made *made, PyObjec
     return outcome;
 }
 
-/* What the item itself did not give: constants, missing attributes, the later of two times, columns of somebody's own. */
+/* What the item itself did not give: constants, missing attributes, the later of two times, columns of a user's own. */
 static Outcome finish_step(Row *row, const Step *step, Made *made, PyObject *notices) {
     bool is_left = !made->is_made || step->kind == CALL || step->kind == LATER_OF;
     if (is_left) made->begin = row->size;
@@ -231,7 +231,7 @@ static void free_work(Work *work) {
     *work = (Work){0};
 }
 
-/* A column's own function may let somebody else in here while one is in use: there is nothing to spare then, and a new one is made. */
+/* A column's own function may encode another line with this SoundRows: `spare` is in use then, and a new one is made. */
 static Outcome take_work(SoundRows *self, Work *work) {
     *work = self->spare;
     self->spare = (Work){0};
