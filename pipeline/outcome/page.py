@@ -23,7 +23,7 @@ from pipeline.console import printable
 from pipeline.outcome import charts
 from pipeline.outcome.charts import KIND_WORDS, CountedKind, Curve, counted_kinds, curve, duration, laid_out, moment, seconds_in_words
 from pipeline.outcome.outcome import Verdict
-from pipeline.outcome.verdict import CommandWords, exit_code_words, heading_of, words_of
+from pipeline.outcome.verdict import EXIT_CODES, CommandWords, heading_of, words_of
 from pipeline.places.place import join
 from pipeline.records.gather import Gathered
 from pipeline.records.kinds import KINDS, RecordKind
@@ -203,7 +203,7 @@ def _summary(report: Facts) -> Iterator[tuple[str, str]]:
     yield "Took", duration(report["started_at"], report["finished_at"])
     database = report["database"]
     yield "Database", f"{database['name']} on {database['host'] or 'this machine'}, as {database['user']}"
-    yield "Exit code", exit_code_words(report["command"], report["exit_code"], is_dry=report["is_dry"])
+    yield "Exit code", f"{report['exit_code']}: {EXIT_CODES.get(report['exit_code'], 'not known')}"
 
 
 def _equation(table: Facts) -> Equation:

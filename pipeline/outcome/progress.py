@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from rich.console import Console
@@ -41,10 +40,11 @@ def shown_progress(
 
     Until the first chunk is done, the data files are being checked. `found` is the word for what `read` gives as dead letters.
     """
-    watched = _Watched(database, load, done_before, read or (lambda cursor: load_totals(cursor, load.load_id)), found, is_load=read is None)
     is_over = threading.Event()
+    interval = _TERMINAL_INTERVAL if console.is_terminal else _PLAIN_INTERVAL
+    looks = _looks(database, load, done_before, read, is_over, interval)
     show = _show_bar if console.is_terminal else _show_lines
-    watcher = threading.Thread(target=show, args=(console, watched, is_over), name="progress", daemon=True)
+    watcher = threading.Thread(target=show, args=(console, load, found, looks), name="progress", daemon=True)
     watcher.start()
     try:
         yield
@@ -54,94 +54,74 @@ def shown_progress(
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
-    """What is shown."""
-
-    database: DatabaseReference
-    load: Load
-    done_before: int
-    read: ReadTotals
-    found: str
-    is_load: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Look:
     """What is seen at one time."""
 
     totals: Totals
+    is_checking: bool
+    """Whether no chunk is done yet."""
+    rate: float
+    """Items a second since the first look."""
     workers: int
+    """Those of a load; those of a check leave no trace in the ledger."""
+
+    def found(self, words: str) -> str:
+        """`3 dead letters, 2 workers`."""
+        workers = f", {self.workers} worker{'s' if self.workers > 1 else ''}" if self.workers else ""
+        return f"{self.totals.dead_letters:,} {words}{workers}"
 
 
-def _looks(watched: _Watched, is_over: threading.Event, interval: float) -> Iterator[_Look]:
+def _looks(
+    database: DatabaseReference, load: Load, done_before: int, read: ReadTotals | None, is_over: threading.Event, interval: float
+) -> Iterator[_Look]:
     """One at intervals. A database that does not answer is the load's to complain about, not the display's."""
-    with Session(watched.database, RetryLimit(tries=1)) as session:
+
+    def look(cursor: Cursor) -> tuple[Totals, int]:
+        return (read(cursor), 0) if read else (load_totals(cursor, load.load_id), count_workers(cursor, load.load_id))
+
+    first: tuple[float, int] | None = None
+    with Session(database, RetryLimit(tries=1)) as session:
         while not is_over.wait(interval):
             try:
-                yield session.transact(partial(_look, watched))
+                totals, workers = session.transact(look)
             except Stopped:
                 continue
+            now = time.monotonic()
+            began, items = first = first or (now, totals.items)
+            rate = (totals.items - items) / (now - began) if now > began else 0.0
+            yield _Look(totals, totals.items == done_before, rate, workers)
 
 
-def _look(watched: _Watched, cursor: Cursor) -> _Look:
-    return _Look(watched.read(cursor), count_workers(cursor, watched.load.load_id) if watched.is_load else 0)
-
-
-def _workers(look: _Look) -> str:
-    """Those of a check leave no trace in the ledger."""
-    return f"{look.workers} worker{'s' if look.workers > 1 else ''}" if look.workers else ""
-
-
-def _show_bar(console: Console, watched: _Watched, is_over: threading.Event) -> None:
-    load = watched.load
+def _show_bar(console: Console, load: Load, found: str, looks: Iterator[_Look]) -> None:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn(f"{{task.fields[found]:,}} {watched.found}"),
-        TextColumn("{task.fields[workers]}"),
+        TextColumn("{task.fields[found]}"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         checking = f"{load.source_table}: {_CHECKING}"
-        task = progress.add_task(checking, total=load.manifest_items, rate="", found=0, workers="")
-        rate = _Rate()
-        for look in _looks(watched, is_over, _TERMINAL_INTERVAL):
-            totals = look.totals
-            text = f"{rate.at(totals.items):,.0f} items/s"
-            description = checking if totals.items == watched.done_before else load.source_table
+        task = progress.add_task(checking, total=load.manifest_items, rate="", found="")
+        for look in looks:
             progress.update(
-                task, description=description, completed=totals.items, rate=text, found=totals.dead_letters, workers=_workers(look)
+                task,
+                description=checking if look.is_checking else load.source_table,
+                completed=look.totals.items,
+                rate=f"{look.rate:,.0f} items/s",
+                found=look.found(found),
             )
 
 
-def _show_lines(console: Console, watched: _Watched, is_over: threading.Event) -> None:
-    load = watched.load
-    rate = _Rate()
-    for look in _looks(watched, is_over, _PLAIN_INTERVAL):
-        totals = look.totals
-        speed = rate.at(totals.items)
-        if totals.items == watched.done_before:
+def _show_lines(console: Console, load: Load, found: str, looks: Iterator[_Look]) -> None:
+    for look in looks:
+        if look.is_checking:
             console.print(f"{load.source_table}: {_CHECKING}", highlight=False)
             continue
-        left = f", {(load.manifest_items - totals.items) / speed:,.0f} s left" if speed else ""
+        items = look.totals.items
+        left = f", {(load.manifest_items - items) / look.rate:,.0f} s left" if look.rate else ""
         console.print(
-            f"{load.source_table}: {totals.items:,} of {load.manifest_items:,} items, {speed:,.0f} items/s{left}, "
-            + ", ".join(filter(None, [f"{totals.dead_letters:,} {watched.found}", _workers(look)])),
+            f"{load.source_table}: {items:,} of {load.manifest_items:,} items, {look.rate:,.0f} items/s{left}, {look.found(found)}",
             highlight=False,
         )
-
-
-class _Rate:
-    """Items a second since the first look."""
-
-    def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
-
-    def at(self, items: int) -> float:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = now, items
-        seconds = now - self._first[0]
-        return (items - self._first[1]) / seconds if seconds else 0.0

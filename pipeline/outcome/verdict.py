@@ -73,8 +73,6 @@ class CommandWords:
     """Before each check of a table that failed."""
     advice: Mapping[End, str] = field(default_factory=dict)
     """What to do next."""
-    exit_codes: Mapping[int, str] = field(default_factory=dict)
-    """In words, where it is not `EXIT_CODES`."""
     records: RecordKind | None = None
     """The kind of records that are to be looked at."""
     checks: str = "Checks"
@@ -115,7 +113,7 @@ CHECK_HEADINGS: Final = {"sql": "SQL checks"}
 """Of the checks of a run; else their name."""
 
 EXIT_CODES: Final = {
-    0: "nothing is left to do",
+    0: "done, with nothing to review",
     1: "stopped on the way; what is committed stays, run the same command again",
     2: "refused, nothing was written",
     3: "finished, with something to review",
@@ -195,11 +193,6 @@ def heading_of(name: str) -> str:
     return CHECK_HEADINGS.get(name) or name.replace("_", " ").capitalize()
 
 
-def exit_code_words(command: str, code: int, *, is_dry: bool) -> str:
-    """`3: finished, with dead letters to review`."""
-    return f"{code}: {words_of(command, is_dry=is_dry).exit_codes.get(code) or EXIT_CODES.get(code, 'not known')}"
-
-
 def words_of(command: str, *, is_dry: bool = False) -> CommandWords:
     """Those of a command; of one that is not known, the least that can be said."""
     return _WORDS.get(f"{command}, dry" if is_dry else command, _UNKNOWN)
@@ -235,7 +228,6 @@ _WORDS: Final[Mapping[str, CommandWords]] = {
         problem="NOT PROVED",
         failed_check="NOT VALIDATED",
         advice={End.PROBLEM: _STOPPED, End.CHECK_FAILED: _STOPPED},
-        exit_codes={0: "every item is a row", 3: "finished, with dead letters to review"},
         records=RecordKind.DEAD_LETTERS,
         checks="Held against the export before the next table was begun",
         tallies=("columns",),
@@ -255,7 +247,6 @@ _WORDS: Final[Mapping[str, CommandWords]] = {
         nothing_done="nothing to compare",
         problem="NOT WHOLE",
         failed_check="NOT EQUAL",
-        exit_codes={0: "every row is as the export makes it", 3: "finished, there are differences"},
         records=RecordKind.MISMATCHES,
         checks="Comparison",
         tallies=("columns",),
@@ -269,7 +260,6 @@ _WORDS: Final[Mapping[str, CommandWords]] = {
         done="deleted",
         nothing_done="no row was deleted now",
         problem="NOT FINISHED",
-        exit_codes={0: "no row is left", 1: "not at its end, run the same command again", 3: "finished, rows are left"},
         records=RecordKind.DISCREPANCIES,
         tallies=("kept",),
     ),
@@ -283,7 +273,6 @@ _WORDS: Final[Mapping[str, CommandWords]] = {
         nothing_done="no row would be deleted",
         problem="NOT FINISHED",
         advice=dict.fromkeys((End.REVIEW, End.LIMITED, End.GOOD), "The same command with --yes does it."),
-        exit_codes={0: "no row would be left", 1: "not at its end, run the same command again", 3: "finished, rows would be left"},
         records=RecordKind.DISCREPANCIES,
         tallies=("kept",),
     ),
@@ -296,7 +285,6 @@ _WORDS: Final[Mapping[str, CommandWords]] = {
         done="brought in",
         nothing_done="no dead letter was brought in now",
         problem="NOT PROVED",
-        exit_codes={0: "every dead letter is a row", 3: "finished, some are refused again"},
         records=RecordKind.DEAD_LETTERS,
         tallies=("dead_letter_codes",),
     ),
