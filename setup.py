@@ -19,6 +19,7 @@ BASE = [
     "rich>=13",
     "jinja2>=3.1",
     "requests>=2.32.4",
+    "jmespath",
 ]
 # Beam's own extra brings google-cloud-secret-manager, for --database_secret.
 GCP = ["apache-beam[gcp]", "google-cloud-secret-manager>=2"]

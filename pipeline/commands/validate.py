@@ -19,9 +19,8 @@ from pipeline.outcome.outcome import begin_run
 from pipeline.outcome.report import end_run
 from pipeline.outcome.terminal import print_outcome
 from pipeline.outcome.verdict import ExitCode
-from pipeline.postcheck.requests.check import check_requests, send_requests
-from pipeline.postcheck.requests.request import Request
-from pipeline.postcheck.requests.terminal import print_request
+from pipeline.postcheck.request_file import Request
+from pipeline.postcheck.send_requests import check_requests, send_requests
 from pipeline.postcheck.sql_checks import pick_spot_checks, refuse_script_file, run_script, write_script
 from pipeline.source.data_file import DataFileRefused
 from pipeline.target.session import Cursor, Session
@@ -55,7 +54,7 @@ def validate(options: ValidateOptions, console: Console) -> ExitCode:
     targets = {None, *(load.plan.load.target_table for load in loads)}
     checks = {"sql": [check for check in run_script(options.database, map(pick_spot_checks, whole)) if check.table in targets]}
     if requests is not None:
-        checks["requests"] = [result.as_check for result in send_requests(requests, options.database, partial(print_request, console))]
+        checks["requests"] = send_requests(requests, options.database, console)
     return end_run(console, run_folder, run.with_outcomes(outcomes, checks=checks), as_json=options.json)
 
 

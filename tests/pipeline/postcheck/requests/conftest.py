@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from pipeline.postcheck.requests.check import check_requests, send_requests
-from pipeline.postcheck.requests.result import RequestResult
+from pipeline.logs import silence_clients
+from pipeline.outcome.outcome import Check
+from pipeline.postcheck.send_requests import check_requests, send_requests
 from tests.pipeline.postcheck.requests.web_server import WebServer
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database
@@ -38,18 +41,19 @@ class RequestFile:
         assert self._web.received == []
         return [problem.removeprefix(f"{self.path}") for problem in problems]
 
-    def send(self, text: str) -> list[RequestResult]:
+    def send(self, text: str) -> list[Check]:
         self.write(text)
         requests, problems = check_requests(self.path, self._reference)
         assert problems == []
-        told: list[RequestResult] = []
-        results = send_requests(requests, self._reference, told.append)
-        assert told == results
-        return results
+        printed = io.StringIO()
+        silence_clients()
+        checks = send_requests(requests, self._reference, Console(file=printed, width=1_000))
+        assert printed.getvalue().splitlines() == [f"request {check.name}: {check.detail}" for check in checks]
+        return checks
 
-    def send_one(self, text: str) -> RequestResult:
-        [result] = self.send(text)
-        return result
+    def send_one(self, text: str) -> Check:
+        [check] = self.send(text)
+        return check
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.postcheck.requests.check import check_requests
-from pipeline.postcheck.requests.expectations import OfColumn
-from pipeline.postcheck.requests.file import read_requests
+from pipeline.postcheck.request_file import read_requests
+from pipeline.postcheck.send_requests import check_requests
 from tests.pipeline.postcheck.requests.conftest import RequestFile
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database
@@ -29,8 +28,8 @@ def test_the_example_for_supabase_is_sound(database: Database, monkeypatch: pyte
     assert len(requests) == 5
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert check_requests(EXAMPLE, reference_to(database.url)) == (requests, [])
-    assert {one.path: one.wanted for one in requests[0].expectation.fields}["/0/id"] == OfColumn("id")
+    assert check_requests(EXAMPLE, reference_to(database.url))[1] == []
+    assert requests[0].columns == {"id", "status", "patient_id", "start_time", "transcription_enabled"}
 
 
 def test_everything_is_told_at_once(file: RequestFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,15 +40,15 @@ def test_everything_is_told_at_once(file: RequestFile, monkeypatch: pytest.Monke
         [[request]]
         name = "twice"
         method = "FETCH"
-        url = "http://app.example/{id}"
-        headers = { Authorization = "Bearer ${NOT_THERE}" }
+        url = "http://app.example/${row.id}"
+        headers = { Authorization = "Bearer ${env.NOT_THERE}" }
         expect.status = 99
         colour = "red"
         [[request]]
         name = "twice"
-        url = "http://APP/{nothing}"
+        url = "http://APP/${row.nothing}"
         sql = "SELECT 1 AS id"
-        expect = { status = 200, json = { "id" = 1, "/a" = { column = "other" }, "/b" = { type = "text" } }, when = 1 }
+        expect = { status = 200, json = { "/id" = 1, a = "${row.other}", b = "x" }, when = 1 }
         [[request]]
         name = "writes"
         url = "http://APP/"
@@ -57,7 +56,7 @@ def test_everything_is_told_at_once(file: RequestFile, monkeypatch: pytest.Monke
         expect.status = 200
         [[request]]
         name = "broken"
-        url = "http://APP/{"
+        url = "http://APP/$id"
         sql = "SELECT id\\nFROM clinical_notes\\nWERE true"
         rows = 0
         timeout = "long"
@@ -72,17 +71,15 @@ def test_everything_is_told_at_once(file: RequestFile, monkeypatch: pytest.Monke
         ", request 1, 'twice': headers: Authorization: the environment variable NOT_THERE is not set, or empty",
         ", request 1, 'twice', expect: status must be one or several of 100 to 599, as 200",
         ", request 1, 'twice': unknown key 'colour'",
-        ", request 1, 'twice': {id} is a column, but there is no sql that yields one",
-        ", request 2, 'twice', expect: json: 'id' is no JSON Pointer; it looks like /0/session/id",
-        ", request 2, 'twice', expect: json: /b must be a value, or a table with one of column = NAME, type = one of null, boolean, "
-        "number, string, array, object, present = true or false, equals = VALUE",
+        ", request 1, 'twice': ${row.id} is a column, but there is no sql that yields one",
+        ", request 2, 'twice': json: '/id' is no JMESPath expression; one looks like [0].session.id",
         ", request 2, 'twice', expect: unknown key 'when'",
         ": 2 requests have the name 'twice'; results are told by it, so give each its own",
-        ", 'twice': {nothing} is no column of its sql; it yields id",
-        ", 'twice': {other} is no column of its sql; it yields id",
+        ", 'twice': ${row.nothing} is no column of its sql; it yields id",
+        ", 'twice': ${row.other} is no column of its sql; it yields id",
         ", 'writes': sql: it would write, and may only read (SQLSTATE 25006)",
-        ", request 4, 'broken': url: a single { at character 24; write it twice where it is meant as it is",
-        ", request 4, 'broken': rows must be a whole number from 1 to 1000",
+        ", request 4, 'broken': url: a $ that begins neither ${env.NAME} nor ${row.NAME}; write $$ where it is meant as it is",
+        ", request 4, 'broken': rows must be a whole number from 1 to 1,000",
         ", request 4, 'broken': timeout must be a number above 0, at most 300",
         ", 'broken': sql: PostgreSQL does not understand it (SQLSTATE 42601, line 3, character 6)",
     ])  # fmt: skip
@@ -97,10 +94,10 @@ def test_everything_is_told_at_once(file: RequestFile, monkeypatch: pytest.Monke
         ("https://app.example/a b", "is no URL of the form"),
         ("app.example/", "is no URL of the form"),
         ("https://user:word@app.example/", "holds a user or a password"),
-        ("https://{host}/", "a column stands in its host"),
-        ("https://app.example{host}/", "a column stands in its host"),
-        ("https://app.example:44{port}", "a column stands in its host"),
-        ("{url}", "a column stands in its host"),
+        ("https://${row.host}/", "has a column in its host"),
+        ("https://app.example${row.host}/", "has a column in its host"),
+        ("https://app.example:44${row.port}", "has a column in its host"),
+        ("${row.url}", "has a column in its host"),
         ("http://10.0.0.5/", "is http"),
         ("http://127.0.0.1.example/", "is http"),
     ],
@@ -110,7 +107,9 @@ def test_a_url_that_is_none_or_would_leak_is_refused(tmp_path: Path, url: str, w
     assert any(words in problem for problem in _read(tmp_path, f'url = "{url}"\nsql = "SELECT 1"'))
 
 
-@pytest.mark.parametrize("url", ["https://app.example/x", "http://localhost:5/{id}", "http://[::1]/?id={id}", "http://app.example?{id}"])
+@pytest.mark.parametrize(
+    "url", ["https://app.example/x", "http://localhost:5/${row.id}", "http://[::1]/?id=${row.id}", "http://app.example?${row.id}"]
+)
 def test_urls_that_are_taken(tmp_path: Path, url: str) -> None:
     """HTTPS anywhere, http on this machine, and where the file allows it."""
     assert _read(tmp_path, f'url = "{url}"\nsql = "SELECT 1"', 'allow_http = ["app.example"]') == []
@@ -132,7 +131,7 @@ def test_bodies_hold_what_json_has(tmp_path: Path, body: str) -> None:
 
 def test_no_problem_quotes_a_secret_or_a_body(tmp_path: Path) -> None:
     """A variable with a line break at its end, a broken URL out of the environment, a file that is not TOML."""
-    text = f'url = "${{PLACE}}"\nheaders = {{ A = "${{KEY}}" }}\nbody = {{ b = "{SECRET} {{" }}\nexpect = {{ status = "{SECRET}" }}'
+    text = f'url = "${{env.PLACE}}"\nheaders = {{ A = "${{env.KEY}}" }}\nbody = {{ b = "{SECRET} $" }}\nexpect = {{ status = "{SECRET}" }}'
     path = tmp_path / "requests.toml"
     path.write_text(f'[[request]]\nname = "one"\n{text}')
     _, problems = read_requests(path, {"PLACE": f"http://u:{SECRET}@app.example", "KEY": f"{SECRET}\n"})
@@ -160,16 +159,16 @@ def test_a_file_that_holds_no_requests(tmp_path: Path, content: bytes | None, wo
 
 
 def test_values_of_the_environment_are_not_looked_through_again(tmp_path: Path) -> None:
-    """Braces in a token are a token's braces; doubled ones are one."""
+    """Places in a token are a token's letters; a doubled dollar sign is one, and braces are braces."""
     path = tmp_path / "requests.toml"
     path.write_text(
-        '[[request]]\nname = "one"\nurl = "https://app.example/"\nheaders = { A = "${TOKEN} {{id}} ${{HOME}}" }\nexpect.status = 200'
+        '[[request]]\nname = "one"\nurl = "https://app.example/"\nheaders = { A = "${env.TOKEN} {id} $${env.HOME}" }\nexpect.status = 200'
     )
 
-    [request], problems = read_requests(path, {"TOKEN": "{id} ${HOME}"})
+    [request], problems = read_requests(path, {"TOKEN": "${row.id} ${env.HOME} $$"})
 
     assert problems == []
-    assert request.filled({}).headers == {"A": "{id} ${HOME} {id} ${HOME}"}
+    assert request.made_from({}).headers == {"A": "${row.id} ${env.HOME} $$ {id} ${env.HOME}"}
 
 
 def _read(folder: Path, keys: str, first: str = "") -> list[str]:
