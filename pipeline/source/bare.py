@@ -30,10 +30,10 @@ def is_bare(export_id: str) -> bool:
     return export_id.startswith(_PREFIX)
 
 
-def folders_of_data_files(found: Sequence[StoredFile]) -> list[str]:
+def folders_of_data_files(files: Sequence[StoredFile]) -> list[str]:
     """The folders among listed files that hold data files; `data/` counts as the folder that it is in."""
     return sorted(
-        {_parent(file.uri).removesuffix("/data") for file in found if _DATA_FILE.fullmatch(file.uri) and not _is_manifest(file.uri)}
+        {_parent(file.uri).removesuffix("/data") for file in files if _DATA_FILE.fullmatch(file.uri) and not _is_manifest(file.uri)}
     )
 
 
@@ -43,9 +43,9 @@ def read_bare_export(folder: str, source_table: str, storage: Storage) -> Export
     Its id is of the content, so that a copy elsewhere is the same export.
     """
     own_folders = (folder, join(folder, "data"))
-    found = sorted(storage.files_below(folder), key=lambda file: file.uri)
-    own = [file for file in found if _parent(file.uri) in own_folders]
-    problems = list(_problems_of(own, {_parent(file.uri) for file in found} - set(own_folders)))
+    files = sorted(storage.files_below(folder), key=lambda file: file.uri)
+    own = [file for file in files if _parent(file.uri) in own_folders]
+    problems = list(_problems_of(own, {_parent(file.uri) for file in files} - set(own_folders)))
     readable = [file for file in own if file.bytes is not None and _DATA_FILE.fullmatch(file.uri) and not _ION_FILE.fullmatch(file.uri)]
     with ThreadPoolExecutor(_THREADS) as threads:
         counted = list(threads.map(lambda file: _counted(file, storage), readable))
@@ -85,11 +85,11 @@ def _shown(uri: str) -> str:
     return uri if uri.isprintable() else repr(uri)
 
 
-def _problems_of(found: Sequence[StoredFile], folders_below: Set[str]) -> Iterator[str]:
+def _problems_of(files: Sequence[StoredFile], folders_below: Set[str]) -> Iterator[str]:
     for folder in sorted(folders_below):
         yield f"{_shown(folder)}: is a folder below the data files; what is in it would not be loaded. Move it elsewhere"
     seen: dict[str, str] = {}
-    for file in found:
+    for file in files:
         name = file.uri.rpartition("/")[2]
         if _ION_FILE.fullmatch(name):
             yield f"{_shown(file.uri)}: {_ION}"

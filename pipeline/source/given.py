@@ -48,31 +48,31 @@ def _reads(argument: ExportArgument, storage: Storage) -> Iterator[Export | tupl
     """Each export of an argument, or the problems in its place."""
     folder = _folder_of(argument.uri)
     try:
-        found = list(storage.files_below(folder))
-        if folder.endswith("/data") and not _folders_with_manifests(found):
-            folder, found = _with_manifests_above(folder, found, storage)
+        files = list(storage.files_below(folder))
+        if folder.endswith("/data") and not _folders_with_manifests(files):
+            folder, files = _with_manifests_above(folder, files, storage)
     except StorageFailed as failed:
         yield (str(failed),)
         return
-    folders = _folders_with_manifests(found)
-    bare = folders_of_data_files(found)
+    folders = _folders_with_manifests(files)
+    bare = folders_of_data_files(files)
     is_bare = argument.name is not None and not folders and bare == [folder.removesuffix("/data")]
     if not folders and not is_bare:
-        yield (_why_none(argument.uri, found),)
-    for one in [folder] if is_bare else folders:
+        yield (_why_none(argument.uri, files),)
+    for export_folder in [folder] if is_bare else folders:
         try:
-            yield read_bare_export(one, str(argument.name), storage) if is_bare else read_export(one, storage)
+            yield read_bare_export(export_folder, str(argument.name), storage) if is_bare else read_export(export_folder, storage)
         except Refused as refused:
             yield refused.problems
         except StorageFailed as failed:
             yield (str(failed),)
 
 
-def _with_manifests_above(folder: str, found: list[StoredFile], storage: Storage) -> tuple[str, list[StoredFile]]:
+def _with_manifests_above(folder: str, files: list[StoredFile], storage: Storage) -> tuple[str, list[StoredFile]]:
     """The export whose `data/` was given in its place, if it is one."""
     above = folder.removesuffix("/data")
-    found_above = list(storage.files_below(above))
-    return (above, found_above) if above in _folders_with_manifests(found_above) else (folder, found)
+    files_above = list(storage.files_below(above))
+    return (above, files_above) if above in _folders_with_manifests(files_above) else (folder, files)
 
 
 def _folder_of(uri: str) -> str:
@@ -81,17 +81,17 @@ def _folder_of(uri: str) -> str:
     return folder.rstrip("/") if "://" in folder else str(Path(folder).absolute())
 
 
-def _folders_with_manifests(found: Sequence[StoredFile]) -> list[str]:
-    splits = (file.uri.rpartition("/") for file in found)
+def _folders_with_manifests(files: Sequence[StoredFile]) -> list[str]:
+    splits = (file.uri.rpartition("/") for file in files)
     return sorted({folder for folder, _, name in splits if name in (SUMMARY, STARTED, FILES)})
 
 
-def _why_none(uri: str, found: Sequence[StoredFile]) -> str:
+def _why_none(uri: str, files: Sequence[StoredFile]) -> str:
     message = (
         f"{uri}: there is no {SUMMARY} in this folder or below it; give the folder of an export "
         "(.../AWSDynamoDB/<export id>), or one that holds such folders"
     )
-    bare = folders_of_data_files(found)
+    bare = folders_of_data_files(files)
     if bare:
         more = f" and {len(bare) - _MOST_NAMED:,} more" if len(bare) > _MOST_NAMED else ""
         message += (

@@ -122,6 +122,7 @@ def _read_full_export(place: _Folder, summary: _Summary) -> Export:
         billed_bytes=billed if type(billed := summary.get("billedSizeBytes")) is int and billed > 0 else None,
         data_files=tuple(data_files),
         digest=digest_of(data_files),
+        kind=ExportKind.FULL,
         are_manifests_verified=place.verified >= 2,
     )
 

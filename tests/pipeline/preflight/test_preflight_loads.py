@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.places.storage import LOCAL_AND_AWS
+from pipeline.preflight.exports import find_exports
+from pipeline.preflight.findings import Code
+from pipeline.source.given import ExportArgument
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.conftest import Attempt, Look, everything_in
@@ -17,7 +21,7 @@ from tests.pipeline.target.made_loads import reference_to
 from tests.plain_loads import begin_loads
 from tests.postgres_server import Database
 from transforms.table import Missing, Table, Unmapped
-from transforms.tables.medzen import TABLES
+from transforms.tables.medzen import TABLES, VIDEO_SESSIONS
 
 SOAP_NOTES = "medzen-soap-notes"
 
@@ -150,6 +154,17 @@ def test_all_problems_of_all_exports_are_told_at_once(exports: Path, attempt: At
         path.unlink()
 
     assert {problem.partition(":")[0] for problem in attempt.problems(exports=broken)} == {str(path) for path in missing}
+
+
+def test_an_export_is_paired_with_each_definition_that_takes_from_it(exports: Path) -> None:
+    """In the order of the definitions, with no word of two exports or of one that is missing."""
+    tables = [replace(VIDEO_SESSIONS, target=target) for target in ("archive", "sessions")]
+    folder = str(exports / VIDEO_SESSIONS.source)
+
+    planned, findings = find_exports([ExportArgument(None, folder)], tables, LOCAL_AND_AWS)
+
+    assert [(pair.table.target, pair.export.source_table) for pair in planned] == [(one.target, VIDEO_SESSIONS.source) for one in tables]
+    assert not {finding.code for finding in findings} & {Code.TWO_EXPORTS, Code.NO_EXPORT, Code.UNKNOWN_TABLE}
 
 
 def test_two_exports_of_one_table_are_refused(exports: Path, attempt: Attempt, tmp_path: Path) -> None:

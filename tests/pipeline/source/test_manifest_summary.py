@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.source.manifest import read_export
+from pipeline.source.manifest import ExportKind, read_export
 from tests.pipeline.source.made_exports import base64_md5, make_export
 from tests.pipeline.source.read_splits import read_exports
 
@@ -117,7 +117,7 @@ def test_an_export_without_a_name_is_refused(tmp_path: Path) -> None:
     assert "exportArn" in refusal_of(make_export(tmp_path, 3).seal(exportArn="arn:aws:dynamodb:x:1:table/things/export/"))
 
 
-@pytest.mark.parametrize("kind", ["INCREMENTAL_EXPORT", "", 7])
+@pytest.mark.parametrize("kind", ["INCREMENTAL_EXPORT", "", 7, ["FULL_EXPORT"]])
 def test_an_incremental_export_is_refused(tmp_path: Path, kind: object) -> None:
     """Its items are changes, not rows: it is no full export."""
     message = refusal_of(make_export(tmp_path, 3).seal(exportType=kind))
@@ -127,7 +127,9 @@ def test_an_incremental_export_is_refused(tmp_path: Path, kind: object) -> None:
 
 def test_a_full_export_may_say_so(tmp_path: Path) -> None:
     """Newer summaries name the type; that changes nothing."""
-    assert read_export(str(make_export(tmp_path, 3).seal(exportType="FULL_EXPORT"))).items == 3
+    export = read_export(str(make_export(tmp_path, 3).seal(exportType="FULL_EXPORT")))
+
+    assert (export.items, export.kind) == (3, ExportKind.FULL)
 
 
 def test_an_export_in_ion_is_refused(tmp_path: Path) -> None:
