@@ -25,7 +25,7 @@ from pipeline.records.mask import (
     value_at,
 )
 from pipeline.records.summary import Names, print_dead_letter, print_summary, record_to_json, summarise
-from tests.strategies import MODERATE, odd_values, structures, to_typed_json
+from tests.strategies import BRIEF, odd_values, structures, to_typed_json
 from transforms.compile import compile_table
 from transforms.rejects import ItemRefused
 from transforms.table import Unmapped
@@ -80,7 +80,7 @@ def _shown(record: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=[table.source for table in TABLES])
-@MODERATE
+@BRIEF
 @given(data=st.data())
 def test_masked_output_holds_no_value(table: Any, data: st.DataObject) -> None:
     """Values of every kind, sound and not, in attributes with a column and in others, nested or not; names of members too."""
@@ -190,7 +190,7 @@ def _patterns(*values: Any) -> Iterator[str]:
     return (f"{pattern.count} x {pattern.shape}" for pattern in patterns.most_common())
 
 
-@MODERATE
+@BRIEF
 @given(values=st.lists(structures.map(to_typed_json) | odd_values, max_size=5))
 def test_words_made_before_are_those_of_the_shape(values: list[Any]) -> None:
     """Whatever came before, and again."""
