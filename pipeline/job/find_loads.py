@@ -12,7 +12,7 @@ from pipeline.job.replay import GivenLoad, LoadKey
 from pipeline.ledger.loads import Load, find_load, is_ledger_ours, ledger_exists, version_problems
 from pipeline.ledger.replays import ChunkRoom, chunk_rooms, is_key_another, replayed_numbers
 from pipeline.options import CheckOptions, ReplayOptions
-from pipeline.preflight.exports import find_exports, output_findings
+from pipeline.preflight.exports import changed_findings, find_exports, output_findings
 from pipeline.preflight.findings import problems_in
 from pipeline.preflight.targets import target_findings
 from pipeline.source.manifest import Export
@@ -125,12 +125,7 @@ def _load_problems(cursor: Cursor, options: CheckOptions, table: Table, export: 
             f"{table.target}: its primary key is not the one that it had when dead letters were brought in, so those cannot be told; "
             "change it back"
         )
-    if load.export_digest != export.digest:
-        yield f"{export.uri}: its manifest is not the one that the load of export {export.export_id} was begun with; give that one"
-    if load.definition != table.fingerprint:
-        yield f"{table.target}: the definition of {table.source} has changed since its load began; give the one that it was begun with"
-    if options.unmapped not in (None, load.unmapped):
-        yield f"{table.target}: its load was begun with --unmapped={load.unmapped.value}; give the same, or leave it out"
+    yield from problems_in(changed_findings(export, table, load, options.unmapped))
 
 
 # -- of dead letters -----------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Final
 from rich.filesize import decimal
 
 from pipeline.engines.arguments import USUAL_LIMIT, WorkerLimit
-from pipeline.ledger.loads import is_ledger_ours, ledger_exists
+from pipeline.ledger.loads import is_ledger_ours, ledger_exists, version_problems
 from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
 from pipeline.target.connection import Link, Pooling
 from pipeline.target.session import Cursor
@@ -252,7 +252,9 @@ def database_findings(cursor: Cursor, oldest: int = OLDEST_MAJOR) -> Iterator[Fi
     """All that is not a table's."""
     has_ledger = ledger_exists(cursor)
     is_ours = has_ledger and is_ledger_ours(cursor)
-    return ask(cursor, _QUESTIONS, {"oldest": oldest, "has_ledger": has_ledger, "is_ledger_ours": is_ours})
+    yield from ask(cursor, _QUESTIONS, {"oldest": oldest, "has_ledger": has_ledger, "is_ledger_ours": is_ours})
+    if is_ours:
+        yield from (problem(Code.LEDGER_OF_ANOTHER_VERSION, sentence) for sentence in version_problems(cursor))
 
 
 # -- room ----------------------------------------------------------------------------------------------------------------------------------

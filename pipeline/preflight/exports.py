@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.filesize import decimal
 
-from pipeline.ledger.loads import Load, find_load, is_ledger_ours, ledger_exists, other_loads
+from pipeline.ledger.loads import Load, find_load, is_ledger_ours, ledger_exists, other_loads, version_problems
 from pipeline.ledger.totals import load_totals
 from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.findings import Code, Finding, fact, problem, warning
@@ -83,26 +83,32 @@ def output_findings(output: OutputFolder) -> Iterator[Finding]:
 # -- the load ------------------------------------------------------------------------------------------------------------------------------
 
 
+def _is_ledger_readable(cursor: Cursor) -> bool:
+    """Whether the ledger that there is is of this role and of this version."""
+    return is_ledger_ours(cursor) and not any(version_problems(cursor))
+
+
 def find_visible_load(cursor: Cursor, export: Export, target: Target | None) -> Load | None:
-    """The load of an export, where there is a ledger that this role may read."""
-    if target is None or not ledger_exists(cursor) or not is_ledger_ours(cursor):
+    """The load of an export, where there is a ledger that we may read."""
+    if target is None or not ledger_exists(cursor) or not _is_ledger_readable(cursor):
         return None
     return find_load(cursor, export.export_id, target.qualified)
 
 
 def load_findings(cursor: Cursor, export: Export, table: Table, target: Target | None, unmapped: Unmapped) -> Iterator[Finding]:
     """Of the load into a target: it begins on an empty one, and goes on only as it was begun."""
-    if target is None or "SELECT" not in target.privileges or (ledger_exists(cursor) and not is_ledger_ours(cursor)):
+    has_ledger = ledger_exists(cursor)
+    if target is None or "SELECT" not in target.privileges or (has_ledger and not _is_ledger_readable(cursor)):
         return  # which is a problem of the target or the ledger already
     name = table.target
-    others = other_loads(cursor, export.export_id, target.qualified) if ledger_exists(cursor) else []
+    others = other_loads(cursor, export.export_id, target.qualified) if has_ledger else []
     for other in others:
         sentence = (
             f"a load of another export, {other}, was begun into it, and two exports must not mix. Go on with that one, or "
             f"{BEGIN_ANEW.format(table=name, export=other)}"
         )
         yield problem(Code.ANOTHER_EXPORT, sentence, name)
-    load = find_visible_load(cursor, export, target)
+    load = find_load(cursor, export.export_id, target.qualified) if has_ledger else None
     if load is not None:
         yield from _begun_findings(cursor, export, table, load, unmapped)
     elif not others and has_rows(cursor, target):
@@ -142,5 +148,5 @@ def changed_findings(export: Export, table: Table, load: Load, unmapped: Unmappe
         )
         yield problem(Code.DEFINITION_CHANGED, sentence, table.target)
     if unmapped not in (None, load.unmapped):
-        sentence = f"its load was begun with --unmapped={load.unmapped.value}; give the same again"
+        sentence = f"its load was begun with --unmapped={load.unmapped.value}; give the same"
         yield problem(Code.UNMAPPED_CHANGED, sentence, table.target)

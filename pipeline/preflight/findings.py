@@ -59,6 +59,7 @@ class Code(StrEnum):
     TEMP_TABLES_FORBIDDEN = "temp_tables_forbidden"
     LEDGER_FORBIDDEN = "ledger_forbidden"
     LEDGER_OF_ANOTHER_ROLE = "ledger_of_another_role"
+    LEDGER_OF_ANOTHER_VERSION = "ledger_of_another_version"
     ROLE = "role"
     TIME_LIMITS = "time_limits"
     TRANSACTION_TIMEOUT = "transaction_timeout"

@@ -118,6 +118,16 @@ def test_a_rollback_that_was_begun_is_refused(database: Database, exports: Path,
     assert all("ddb2pg rollback" in finding.sentence for finding in findings)
 
 
+def test_a_ledger_of_another_version_is_refused_and_not_read(database: Database, exports: Path, look: Look, attempt: Attempt) -> None:
+    """It may hold other things under the same names; the first that is wrong would end the look at all others."""
+    begin_loads(exports, reference_to(database.url))
+    database.execute("COMMENT ON SCHEMA ddb2pg IS 'ddb2pg ledger, version 0'; ALTER TABLE ddb2pg.load DROP COLUMN definition")
+
+    assert look.beyond_facts() == [("problem", "ledger_of_another_version", None)]
+    [problem] = attempt.problems()
+    assert "ddb2pg ledger, version 0" in problem
+
+
 def test_all_that_changed_is_told_at_once(database: Database, exports: Path, attempt: Attempt) -> None:
     """Definition and choice together."""
     begin_loads(exports, reference_to(database.url))
