@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -25,9 +26,17 @@ def find_tables(file_or_module: str | None) -> Sequence[Table]:
     tables = getattr(module, "TABLES", None)
     if not isinstance(tables, Sequence) or not tables or not all(isinstance(table, Table) for table in tables):
         raise Refused([f"--tables {file_or_module}: must have TABLES, a sequence of transforms.table.Table"])
-    if len({table.source for table in tables}) < len(tables):
-        raise Refused([f"--tables {file_or_module}: defines a table twice; one DynamoDB table goes into one target"])
+    targets = Counter(table.target for table in tables)
+    twice = [target for target, count in targets.items() if count > 1]
+    if twice:
+        raise Refused([f"--tables {file_or_module}: two definitions go into {target}; a target takes one" for target in twice])
     return tables
+
+
+def record_folder(table: Table, tables: Sequence[Table]) -> str:
+    """Under which name a run keeps the records of a table: its source's, unless several of the run's definitions take from that."""
+    is_shared = sum(other.source == table.source for other in tables) > 1
+    return f"{table.source}--{table.target}" if is_shared else table.source
 
 
 def _import_file(path: Path) -> ModuleType:

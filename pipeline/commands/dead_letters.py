@@ -53,4 +53,7 @@ def _find(options: DeadLettersOptions) -> DeadLetterFiles:
 
 
 def _named_paths(options: DeadLettersOptions) -> Mapping[str, Collection[str]]:
-    return {table.source: named_paths(table) for table in options.tables}
+    named: dict[str, frozenset[str]] = {}
+    for table in options.tables:
+        named[table.source] = named.get(table.source, frozenset()) | named_paths(table)
+    return named

@@ -15,6 +15,7 @@ from typing import Final
 
 from rich.console import Console
 
+from pipeline.definitions import record_folder
 from pipeline.engines.runners import is_dataflow, is_left_alone, prepare_workers
 from pipeline.errors import Refused
 from pipeline.job.equation import prove
@@ -27,7 +28,7 @@ from pipeline.ledger.loads import Load, create_ledger, find_load, start_load
 from pipeline.ledger.threshold import stop_if_exceeded
 from pipeline.ledger.totals import Totals, file_totals, load_totals
 from pipeline.options import HowThorough, MigrateOptions
-from pipeline.outcome.outcome import Outcome, Run
+from pipeline.outcome.outcome import Outcome, Run, attributes_of
 from pipeline.outcome.report import end_run
 from pipeline.outcome.terminal import print_not_begun, print_outcome
 from pipeline.outcome.verdict import ExitCode
@@ -59,7 +60,6 @@ def migrate(options: MigrateOptions, console: Console) -> ExitCode:
     loads, database, findings = _begin(options, run_id, console)
     run_folder = options.output / run_id
     run_folder.make()
-    tables = [load.plan.table for load in loads]
     outcomes = []
     for load in loads:
         outcomes.append(_load_table(load, options, run_folder, console))
@@ -72,10 +72,10 @@ def migrate(options: MigrateOptions, console: Console) -> ExitCode:
         started_at=started_at,
         database=database,
         settings=options.settings,
-        attributes={table.source: table.paths for table in tables},
+        attributes=attributes_of(load.plan for load in loads),
         outcomes=tuple(outcomes),
         checks={"preflight": [finding.as_check for finding in findings]},
-        not_begun=tuple(table.source for table in tables[len(outcomes) :]),
+        not_begun=tuple(load.plan.folder for load in loads[len(outcomes) :]),
     )
     exit_code = end_run(console, run_folder, run)
     if options.psql:
@@ -127,7 +127,8 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
     if load is None:
         row_security = read_row_security(cursor, target)
         load = start_load(cursor, export, table, target.qualified, options.chunk_size, options.unmapped, options.split_size, row_security)
-    return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage, options.threshold))
+    folder = record_folder(table, options.tables)
+    return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage, options.threshold, folder))
 
 
 # -- one table -----------------------------------------------------------------------------------------------------------------------------
@@ -186,12 +187,12 @@ def _launch(options: MigrateOptions, console: Console) -> ExitCode:
     run_folder = options.output / run_id
     run_folder.make()
     for number, load in enumerate(loads):
-        left = [later.plan.table.source for later in loads[number + 1 :]]
+        left = [later.plan.folder for later in loads[number + 1 :]]
         with Session(options.database) as session:
             done = session.transact(partial(_committed_before, plan=load.plan))
         if not _is_loaded(load, done):
             whereabouts = _send(load, options, done, run_folder)
-            console.print(f"{load.plan.table.source}: sent; {whereabouts}")
+            console.print(f"{load.plan.folder}: sent; {whereabouts}")
             following = f"sends the next table (left: {', '.join(left)})" if left else "says what is left to do"
             console.print(f"when it has ended, give the same command again: it proves this table and {following}")
             return ExitCode.DONE
@@ -236,7 +237,7 @@ def _send(load: BegunLoad, options: MigrateOptions, done: dict[str, Totals], run
         record_format=options.dead_letter_format,
     )
     # One name a load: the service takes no second job of a name while the first runs.
-    job = send_pipeline(define, options.beam_arguments, f"ddb2pg-{plan.table.source}-{plan.load.migration_microseconds}")
+    job = send_pipeline(define, options.beam_arguments, f"ddb2pg-{plan.folder}-{plan.load.migration_microseconds}")
     return job.whereabouts() if job else ""
 
 

@@ -50,7 +50,7 @@ def replay(options: ReplayOptions, console: Console) -> ExitCode:
     given_loads = gather(files.uris, options.storage)
     with Session(options.database) as session:
         plans = session.transact(partial(find_given_loads, loads=given_loads.values(), options=options, run_id=run_id))
-        run = begin_run(_COMMAND, run_id, started_at, session, options.settings, [plan.table for plan in plans.values()])
+        run = begin_run(_COMMAND, run_id, started_at, session, options.settings, plans.values())
         run_folder = options.output / run_id
         run_folder.make()
         replays = {key: _LoadReplay(plan, session, run_folder, options.dead_letter_format) for key, plan in plans.items()}
@@ -72,7 +72,7 @@ class _LoadReplay:
         self._started = time.monotonic()
         self._codes = Counter[str]()
         self._rows = self._rows_before = self._dead_letters = self._notices = 0
-        self._folders = {kind: run_folder / kind / plan.table.source for kind in OF_A_LOAD}
+        self._folders = {kind: run_folder / kind / plan.folder for kind in OF_A_LOAD}
         self._files = {kind: RecordFiles(folder, form_of(kind, record_format)) for kind, folder in self._folders.items()}
 
     def add(self, items: Sequence[GivenItem]) -> None:

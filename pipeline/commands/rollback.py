@@ -70,7 +70,7 @@ def rollback(options: RollbackOptions, console: Console) -> ExitCode:
     run_id, started_at = new_run_id(), datetime.now(UTC)
     loads = find_begun_loads(options, run_id, _find_load, _problems)
     with Session(options.database) as session:
-        run = begin_run("rollback", run_id, started_at, session, options.settings, [load.plan.table for load in loads])
+        run = begin_run("rollback", run_id, started_at, session, options.settings, [load.plan for load in loads])
     run_folder = options.output / run_id
     run_folder.make()
     if options.yes:
@@ -82,7 +82,7 @@ def rollback(options: RollbackOptions, console: Console) -> ExitCode:
     for load in reversed(loads):
         with Session(options.database) as session:
             references = tuple(session.transact(partial(find_references, target=load.plan.target)))
-        job = _Job(load, options, references, run_folder / RecordKind.DISCREPANCIES / load.plan.table.source, console)
+        job = _Job(load, options, references, run_folder / RecordKind.DISCREPANCIES / load.plan.folder, console)
         outcomes.append(_roll_back_table(job))
         print_outcome(console, outcomes[-1], "rollback", is_dry=_is_to_do(job))
     # Of loads that are closed already there is nothing that would be done.

@@ -38,7 +38,7 @@ def validate(options: ValidateOptions, console: Console) -> ExitCode:
     run_id, started_at = new_run_id(), datetime.now(UTC)
     loads, requests = _find_all(options, run_id)
     with Session(options.database) as session:
-        run = begin_run("validate", run_id, started_at, session, options.settings, [load.plan.table for load in loads])
+        run = begin_run("validate", run_id, started_at, session, options.settings, [load.plan for load in loads])
     run_folder = options.output / run_id
     run_folder.make()
     outcomes = []

@@ -84,7 +84,7 @@ def parts_of_load(totals: Totals, items: int, lost_words: str = "not accounted f
 
 def _problems_of_records(plan: LoadPlan, totals: Totals, run_folder: OutputFolder) -> Iterator[str]:
     for kind, expected in ((RecordKind.DEAD_LETTERS, totals.dead_letters), (RecordKind.NOTICES, totals.notices)):
-        written = count_records(run_folder / kind / plan.table.source)
+        written = count_records(run_folder / kind / plan.folder)
         if written != expected:
             yield f"{run_folder / kind}: holds {written:,} records, but the ledger knows {expected:,}; run the same command again"
 

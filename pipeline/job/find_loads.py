@@ -6,6 +6,7 @@ import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pipeline.definitions import record_folder
 from pipeline.errors import Refused
 from pipeline.job.plan import BegunLoad, LoadPlan
 from pipeline.job.replay import GivenLoad, LoadKey
@@ -78,7 +79,7 @@ def find_given_loads(cursor: Cursor, loads: Iterable[GivenLoad], options: Replay
         elif load is None:
             refusal.append(f"{table.target}: the ledger knows no load of export {key.export_id!r} into it; is it the right database?")
         else:
-            plans[key] = LoadPlan(load, table, target, options.database, run_id, options.storage)
+            plans[key] = _plan(load, table, target, options, run_id)
             refusal.extend(problems_in(target_findings(cursor, table, target)))
             refusal.extend(f"{table.target}: {problem}" for problem in _replay_problems(cursor, plans[key], given))
     if refusal:
@@ -100,6 +101,11 @@ def _ledger_problems(cursor: Cursor) -> Iterator[str]:
         yield from version_problems(cursor)
 
 
+def _plan(load: Load, table: Table, target: Target, options: CheckOptions | ReplayOptions, run_id: str) -> LoadPlan:
+    folder = record_folder(table, options.tables)
+    return LoadPlan(load, table, target, options.database, run_id, options.storage, shared_folder=folder)
+
+
 # -- of exports ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -112,7 +118,7 @@ def _find(cursor: Cursor, options: CheckOptions, run_id: str, table: Table, expo
     if load is None:
         return [f"{table.target}: the ledger knows no load of export {export.export_id} into it"]
     problems = list(_load_problems(cursor, options, table, export, target, load))
-    return problems or BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, options.storage))
+    return problems or BegunLoad(export, _plan(load, table, target, options, run_id))
 
 
 def _load_problems(cursor: Cursor, options: CheckOptions, table: Table, export: Export, target: Target, load: Load) -> Iterator[str]:

@@ -113,7 +113,7 @@ class _ComparedChunk:
 def _compare_sample(load: BegunLoad, outcome: Outcome, run_folder: OutputFolder) -> _Compared:
     """The number of all rows, and the content of those from the beginnings of data files spread over the export."""
     plan = load.plan
-    files = RecordFiles(run_folder / RecordKind.MISMATCHES / plan.table.source)
+    files = RecordFiles(run_folder / RecordKind.MISMATCHES / plan.folder)
     kinds, columns, problems = Counter[str](), Counter[str](), list[str]()
     items = 0
     sees_all_rows = not plan.target.has_row_security

@@ -43,11 +43,18 @@ class LoadPlan:
     storage: Storage = LOCAL_AND_AWS
     threshold: Threshold = UNLIMITED
     """Of dead letters."""
+    shared_folder: str | None = None
+    """Where the run's records of it are kept, if several definitions take from one source."""
+
+    @property
+    def folder(self) -> str:
+        """The name of the folders with the run's records of it."""
+        return self.shared_folder or self.table.source
 
     @property
     def job_name(self) -> str:
         """On a cluster, where there are others."""
-        return f"ddb2pg-{self.run_id}-{self.table.source}"
+        return f"ddb2pg-{self.run_id}-{self.folder}"
 
     @property
     def origin(self) -> Origin:

@@ -106,7 +106,7 @@ class ChunkVisitor:
 
 def record_folders(run_folder: OutputFolder, plan: VisitPlan) -> dict[RecordKind, OutputFolder]:
     """Where a run keeps the records of one load: a folder for each kind, and in it one for each table."""
-    return {kind: run_folder / kind / plan.load_plan.table.source for kind in plan.kinds}
+    return {kind: run_folder / kind / plan.load_plan.folder for kind in plan.kinds}
 
 
 def visit_plainly(splits: Sequence[Split], plan: VisitPlan) -> Iterator[dict[RecordKind, RecordBatch]]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.ledger.history import LoadingRun
 from pipeline.target.session import Session
@@ -151,7 +151,7 @@ class Run:
     settings: Mapping[str, Any]
     """What was asked for. No secrets."""
     attributes: Mapping[str, Sequence[str]]
-    """The paths that the definition of each source table names: these names are no data."""
+    """By folder of records the paths that the definition names: these names are no data."""
     outcomes: tuple[Outcome, ...] = ()
     checks: Mapping[str, Sequence[Check]] = field(default_factory=dict)
     """Of the run, by what they are about: preflight, sql, requests."""
@@ -165,8 +165,24 @@ class Run:
         return replace(self, outcomes=tuple(outcomes), **others)
 
 
+class Definition(Protocol):
+    """A load, as far as a report needs its definition."""
+
+    @property
+    def folder(self) -> str:
+        """The name of the folders with the run's records of it."""
+
+    @property
+    def table(self) -> Table: ...
+
+
+def attributes_of(loads: Iterable[Definition]) -> dict[str, Sequence[str]]:
+    """For `Run`."""
+    return {load.folder: load.table.paths for load in loads}
+
+
 def begin_run(
-    command: str, run_id: str, started_at: datetime, session: Session, settings: Mapping[str, Any], tables: Iterable[Table]
+    command: str, run_id: str, started_at: datetime, session: Session, settings: Mapping[str, Any], loads: Iterable[Definition]
 ) -> Run:
     """A run of which only is known what was asked for. Raises `Stopped`."""
-    return Run(command, run_id, started_at, session.transact(describe_database), settings, {table.source: table.paths for table in tables})
+    return Run(command, run_id, started_at, session.transact(describe_database), settings, attributes_of(loads))
