@@ -63,6 +63,12 @@ BEGIN
     JOIN pg_class c ON c.oid = to_regclass(target) AND relkind IN ('r', 'p')
     JOIN pg_namespace n ON n.oid = relnamespace
     WHERE NOT jsonb_path_exists(tables, '$[*] ? (@.source_table == $name)', jsonb_build_object('name', source));
+    -- What the mapping says of a source is about its target: several tables may be made of one export.
+    SELECT jsonb_agg(value || jsonb_build_object('mapped', CASE WHEN of_source = 1 OR value ->> 'target_table' ~
+               '[.](video_call_sessions|clinical_notes|video_call_audit_log)$' THEN value ->> 'source_table' END) ORDER BY number)
+    INTO tables
+    FROM (SELECT value, number, count(*) OVER (PARTITION BY value ->> 'source_table') AS of_source
+          FROM jsonb_array_elements(tables) WITH ORDINALITY AS listed (value, number)) counted;
     PERFORM set_config('ddb2pg.loads', loads::text, true), set_config('ddb2pg.tables', coalesce(tables, '[]')::text, true),
             set_config('ddb2pg.missing_sessions', '[]', true),
             set_config('ddb2pg.verdicts', jsonb_build_array(jsonb_build_object('check', 'ledger', 'verdict', verdict, 'detail', detail))::text, true);
@@ -235,7 +241,7 @@ DECLARE
     missing jsonb := '[]';
     verdicts jsonb := current_setting('ddb2pg.verdicts');
 BEGIN
-    SELECT value INTO sessions FROM jsonb_array_elements(current_setting('ddb2pg.tables')::jsonb) WHERE value ->> 'source_table' = 'medzen-video-sessions';
+    SELECT value INTO sessions FROM jsonb_array_elements(current_setting('ddb2pg.tables')::jsonb) WHERE value ->> 'mapped' = 'medzen-video-sessions';
     FOR of_check IN
         SELECT rule.*, one AS load, one ->> 'relation' AS relation, one ->> 'target_table' AS target, (one ->> 'load_id')::bigint AS load_id
         FROM (VALUES
@@ -253,7 +259,7 @@ BEGIN
             ('references', 'medzen-soap-notes', NULL, NULL, NULL, NULL),
             ('references', 'medzen-meeting-audit', NULL, NULL, NULL, NULL)
         ) AS rule (name, source, type, columns, is_loaded, is_listed)
-        JOIN jsonb_array_elements(current_setting('ddb2pg.tables')::jsonb) AS of_table (one) ON one ->> 'source_table' = source
+        JOIN jsonb_array_elements(current_setting('ddb2pg.tables')::jsonb) AS of_table (one) ON one ->> 'mapped' = source
     LOOP
         BEGIN
             ids := NULL;
@@ -413,14 +419,14 @@ DECLARE
     seeing jsonb;
     verdicts jsonb := current_setting('ddb2pg.verdicts');
 BEGIN
-    SELECT array_agg((value ->> 'oid')::oid), max(value ->> 'relation') FILTER (WHERE value ->> 'source_table' = 'medzen-video-sessions')
+    SELECT array_agg((value ->> 'oid')::oid), max(value ->> 'relation') FILTER (WHERE value ->> 'mapped' = 'medzen-video-sessions')
     INTO targets, sessions FROM jsonb_array_elements(current_setting('ddb2pg.tables')::jsonb);
     FOR load IN SELECT value FROM jsonb_array_elements(current_setting('ddb2pg.tables')::jsonb) LOOP
         candidates := NULL;
         BEGIN
-            IF load ->> 'source_table' = 'medzen-video-sessions' THEN
+            IF load ->> 'mapped' = 'medzen-video-sessions' THEN
                 query := format('SELECT provider_id, patient_id FROM %s LIMIT 5', load ->> 'relation');
-            ELSIF load ->> 'source_table' IN ('medzen-soap-notes', 'medzen-meeting-audit') AND sessions IS NOT NULL THEN
+            ELSIF load ->> 'mapped' IN ('medzen-soap-notes', 'medzen-meeting-audit') AND sessions IS NOT NULL THEN
                 query := format('SELECT s.provider_id, s.patient_id FROM %s t JOIN %s s ON s.id = t.session_id LIMIT 5', load ->> 'relation', sessions);
             ELSE
                 SELECT format('SELECT %s FROM %s LIMIT 5', string_agg(quote_ident(attname), ', '), load ->> 'relation') INTO query

@@ -49,7 +49,8 @@ def test_two_definitions_of_one_export(tmp_path: Path, database: Database, run: 
     report = report_of(folder)
     assert set(report["attributes"]) == {f"{SOURCE}--video_call_sessions", f"{SOURCE}--session_status"}
 
-    assert run.validate(tmp_path / "export" / SOURCE, tables).exit_code == 0
+    validated = run.validate(tmp_path / "export" / SOURCE, tables)
+    assert validated.exit_code == 0, validated.output
     rolled_back = run("rollback", "--yes", "--export", tmp_path / "export" / SOURCE, "--output", run.output, tables)
     assert rolled_back.exit_code == 0, rolled_back.output
     assert database.value("SELECT count(*) FROM session_status") == 0
