@@ -143,7 +143,7 @@ def test_what_is_said_of_a_fault_holds_places_and_columns_and_no_value(loaded: L
     loaded.database.execute("UPDATE video_call_sessions SET status = 'SECRET', created_at = '1990-01-01' WHERE id = %s", spot.values[0])
     checks = loaded.checks()
 
-    details = {one.check: one.detail for one in checks if one.table == SESSIONS}
+    details = {one.name: one.detail for one in checks if one.table == SESSIONS}
 
     place = f"item {spot.item_number} of {spot.data_file}"
     assert details["spot checks"] == f"of 20 rows of the export 0 are missing, 1 differ: {place} (status, created_at)"
@@ -253,7 +253,7 @@ def test_counts_know_the_state_of_a_load(loaded: Loaded, statement: str, verdict
     """Unfinished, being rolled back, rolled back; and rows of others beside it."""
     loaded.database.execute(statement)
 
-    checks = [one for one in loaded.checks() if (one.check, one.table) == ("counts", SESSIONS)]
+    checks = [one for one in loaded.checks() if (one.name, one.table) == ("counts", SESSIONS)]
 
     assert [one.verdict for one in checks] == [verdict]
     assert words in checks[0].detail
