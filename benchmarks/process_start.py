@@ -2,8 +2,8 @@
 
     .test-venv/bin/python benchmarks/process_start.py [--items 20000 700000] [--rounds 5] [--workers N]
 
-`--items` are those of each of the three tables. Below 100,000 a load is done in the command's own process, so that the fork server counts
-for nothing there, unless `--workers 2` is given.
+`--items` are those of each of the three tables. A table below 100,000 items of usual size (20,000 notes are more) is loaded in the
+command's own process, where the fork server counts for nothing, unless `--workers 2` is given.
 """
 
 from __future__ import annotations

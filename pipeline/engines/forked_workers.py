@@ -1,8 +1,9 @@
 """Worker processes of this machine, forked from one process that has imported Beam. It leans on what is private to Beam and to Python.
 
 Beam's own way, `SubprocessSDKEnvironment`, starts a new Python for each worker, and again for each table's pipeline; each imports Beam,
-which takes a second of CPU or two. Three tables of 170,000 items, loaded on two busy cores, took 15.4 s of CPU with this and 29.6 s with
-Beam's own way; larger ones save as many seconds. Three tables of 20,000 gain nothing: they are loaded without worker processes.
+which takes a second of CPU or two. In seconds of CPU, on two busy cores, one pair each: three tables of 20,000 items took 8.5 with this
+and 11.3 with Beam's own way (only the notes are large enough for worker processes); three of 170,000 took 15.4 and 29.6; larger ones
+save as many seconds.
 `benchmarks/process_start.py` measures it again.
 
 `ForkedWorkerHandler` does as Beam's `SubprocessSdkWorkerHandler`; `ending.py` listens to its words ("Worker subprocess exited ...", in a
