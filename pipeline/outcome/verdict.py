@@ -239,7 +239,7 @@ _WORDS: Final[Mapping[str, CommandWords]] = {
             End.PROBLEM: (ExitCode.FAILED, "Not everything was compared"),
             End.CHECK_FAILED: (ExitCode.REVIEW, "There are differences"),
             End.REVIEW: (ExitCode.REVIEW, "There are differences"),
-            End.RUN_CHECK_FAILED: (ExitCode.REVIEW, "Every row is as the export makes it, but a check failed"),
+            End.RUN_CHECK_FAILED: (ExitCode.REVIEW, "No differences as far as this role sees, but a check failed"),
             End.LIMITED: (ExitCode.DONE, "No differences as far as this role sees: row security may hide rows from it"),
             End.GOOD: (ExitCode.DONE, "Every row is as the export makes it"),
         },
