@@ -32,6 +32,8 @@ class End(StrEnum):
     """A part of a table is to be looked at."""
     RUN_CHECK_FAILED = "run_check_failed"
     """A check of the run failed."""
+    LIMITED_CHECK_FAILED = "limited_check_failed"
+    """So it did, and there are warnings besides."""
     LIMITED = "limited"
     """All is well, as far as can be seen: there are warnings."""
     GOOD = "good"
@@ -160,9 +162,10 @@ def _end(run: Run) -> End:
         return End.CHECK_FAILED
     if any(outcome.needs_review for outcome in run.outcomes):
         return End.REVIEW
+    is_limited = any(outcome.warnings for outcome in run.outcomes)
     if any(failed(checks) for checks in run.checks.values()):
-        return End.RUN_CHECK_FAILED
-    return End.LIMITED if any(outcome.warnings for outcome in run.outcomes) else End.GOOD
+        return End.LIMITED_CHECK_FAILED if is_limited else End.RUN_CHECK_FAILED
+    return End.LIMITED if is_limited else End.GOOD
 
 
 def _details(run: Run) -> Iterator[str]:
@@ -208,6 +211,7 @@ _UNKNOWN: Final = CommandWords(
         End.CHECK_FAILED: (ExitCode.REVIEW, "A check failed"),
         End.REVIEW: (ExitCode.REVIEW, "Done, with something to look at"),
         End.RUN_CHECK_FAILED: (ExitCode.REVIEW, "A check failed"),
+        End.LIMITED_CHECK_FAILED: (ExitCode.REVIEW, "A check failed"),
         End.GOOD: (ExitCode.DONE, "Done"),
     },
     done="done",
@@ -239,7 +243,8 @@ _WORDS: Final[Mapping[str, CommandWords]] = {
             End.PROBLEM: (ExitCode.FAILED, "Not everything was compared"),
             End.CHECK_FAILED: (ExitCode.REVIEW, "There are differences"),
             End.REVIEW: (ExitCode.REVIEW, "There are differences"),
-            End.RUN_CHECK_FAILED: (ExitCode.REVIEW, "No differences as far as this role sees, but a check failed"),
+            End.RUN_CHECK_FAILED: (ExitCode.REVIEW, "Every row is as the export makes it, but a check failed"),
+            End.LIMITED_CHECK_FAILED: (ExitCode.REVIEW, "No differences as far as this role sees, but a check failed"),
             End.LIMITED: (ExitCode.DONE, "No differences as far as this role sees: row security may hide rows from it"),
             End.GOOD: (ExitCode.DONE, "Every row is as the export makes it"),
         },

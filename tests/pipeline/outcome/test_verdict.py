@@ -97,6 +97,8 @@ def test_a_sql_check_that_failed_is_no_good_validation() -> None:
     told = verdict(run)
     assert (exit_code(run), told.state, told.sentence) == (3, State.REVIEW, "Every row is as the export makes it, but a check failed")
     assert "SQL checks that failed: counts" in told.details
+    of_some_rows = verdict(run_of("validate", replace(COMPARED, warnings=("rows may be hidden",)), sql=[failed]))
+    assert of_some_rows.sentence == "No differences as far as this role sees, but a check failed"
 
 
 def test_a_total_that_is_not_its_parts_is_no_outcome() -> None:
