@@ -24,9 +24,9 @@ from pipeline.job.load import LoadChunks
 from pipeline.job.plan import BegunLoad, LoadPlan, new_run_id
 from pipeline.job.run_visits import run_visits
 from pipeline.job.visit import record_folders
+from pipeline.ledger.chunks import Totals, file_totals, load_totals
 from pipeline.ledger.loads import Load, create_ledger, find_load, start_load
 from pipeline.ledger.threshold import stop_if_exceeded
-from pipeline.ledger.totals import Totals, file_totals, load_totals
 from pipeline.options import HowThorough, MigrateOptions
 from pipeline.outcome.outcome import Outcome, Run, attributes_of
 from pipeline.outcome.report import end_run

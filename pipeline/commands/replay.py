@@ -16,7 +16,7 @@ from pipeline.errors import Refused
 from pipeline.job.find_loads import find_given_loads
 from pipeline.job.plan import LoadPlan, new_run_id
 from pipeline.job.replay import GivenItem, GivenLoad, Replay, batches, gather
-from pipeline.ledger.totals import Totals, load_totals
+from pipeline.ledger.chunks import Totals, load_totals
 from pipeline.options import ReplayOptions
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict, begin_run
 from pipeline.outcome.report import end_run

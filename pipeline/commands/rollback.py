@@ -17,6 +17,7 @@ from pipeline.job.find_loads import find_begun_loads
 from pipeline.job.plan import BegunLoad, new_run_id
 from pipeline.job.run_visits import run_visits
 from pipeline.job.take_back import ReplayedRows, TakeBackChunks, look_at_replayed, take_back_replayed
+from pipeline.ledger.chunks import Totals, refused_files
 from pipeline.ledger.comparisons import compared_items, compared_totals
 from pipeline.ledger.loads import Load, find_load, find_rolled_back_load
 from pipeline.ledger.replays import kept_replayed
@@ -28,7 +29,6 @@ from pipeline.ledger.rollbacks import (
     finish_rollback,
     rollback_totals,
 )
-from pipeline.ledger.totals import Totals, refused_files
 from pipeline.options import RollbackOptions
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict, begin_run
 from pipeline.outcome.report import end_run

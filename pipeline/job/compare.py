@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from rich.console import Console
@@ -21,6 +21,7 @@ from pipeline.job.chunk import KnownChunk
 from pipeline.job.plan import BegunLoad, LoadPlan
 from pipeline.job.run_visits import run_visits
 from pipeline.job.visit import Records, record_folders
+from pipeline.ledger.chunks import Totals, load_totals, refused_files
 from pipeline.ledger.comparisons import (
     ComparedChunk,
     ComparedTotals,
@@ -36,7 +37,6 @@ from pipeline.ledger.comparisons import (
 )
 from pipeline.ledger.replays import count_all_replayed, replayed_mismatches
 from pipeline.ledger.rollbacks import hold_open
-from pipeline.ledger.totals import Totals, load_totals, refused_files
 from pipeline.options import JobOptions
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict
 from pipeline.places.storage import OutputFolder
@@ -80,8 +80,7 @@ class CompareVisit:
         self._plan = plan
         self._load = load = plan.load_plan
         self._to_key = compile_key(load.table, load.target.primary_key)
-        by_name = {column.name: column for column in load.table.columns}
-        self._key_table = replace(load.table, columns=tuple(by_name[name] for name in load.target.primary_key))
+        self._key_table = load.table.only(load.target.primary_key)
         self.ways: Sequence[WriteRows | None] = ways_to_write(load.target, load.table) if plan.repair else [None]
 
     def prepare(self, chunk: KnownChunk) -> Records | None:

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeline.job.plan import LoadPlan
+from pipeline.ledger.chunks import Totals, code_counts, file_totals, load_totals, refused_files
 from pipeline.ledger.history import loading_runs
 from pipeline.ledger.loads import Load, Validated, finish_load
 from pipeline.ledger.rollbacks import has_rollback_begun, rollback_totals
-from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, refused_files
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict
 from pipeline.places.storage import OutputFolder
 from pipeline.preflight.exports import BEGIN_ANEW

@@ -21,8 +21,8 @@ from apache_beam.pvalue import TaggedOutput
 from pipeline.errors import Bug, Ddb2pgError
 from pipeline.job.plan import LoadPlan, check_data_file, read_split
 from pipeline.job.visit import ChunkVisitor, VisitPlan
+from pipeline.ledger.chunks import note_refused_file
 from pipeline.ledger.loads import stop_if_not_here
-from pipeline.ledger.totals import note_refused_file
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, RecordForm, form_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -206,8 +206,7 @@ class Replay:
         self._session = session
         self._to_row = plan.compile()
         self._to_key = compile_key(plan.table, plan.target.primary_key)
-        by_name = {column.name: column for column in plan.table.columns}
-        self._key_table = replace(plan.table, columns=tuple(by_name[name] for name in plan.target.primary_key))
+        self._key_table = plan.table.only(plan.target.primary_key)
         self._ways = ways_to_write(plan.target, plan.table)
         self._seed = session.transact(lambda cursor: hash_seed(cursor, plan.load.load_id))
 

@@ -17,8 +17,8 @@ from fractions import Fraction
 from typing import Final
 
 from pipeline.errors import Stopped
+from pipeline.ledger.chunks import Totals, code_counts, load_totals
 from pipeline.ledger.loads import Load
-from pipeline.ledger.totals import Totals, code_counts, load_totals
 from pipeline.target.session import Cursor, Session
 
 _LEAST_INTERVAL: Final = 0.5  # seconds

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import Stopped
+from pipeline.ledger.chunks import Totals, load_totals
 from pipeline.ledger.history import count_workers
 from pipeline.ledger.loads import Load
-from pipeline.ledger.totals import Totals, load_totals
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Cursor, RetryLimit, Session
 

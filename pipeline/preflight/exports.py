@@ -8,8 +8,8 @@ from typing import Final
 
 from rich.filesize import decimal
 
+from pipeline.ledger.chunks import load_totals
 from pipeline.ledger.loads import Load, find_load, is_ledger_ours, ledger_exists, other_loads, version_problems
-from pipeline.ledger.totals import load_totals
 from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.findings import Code, Finding, fact, problem, warning
 from pipeline.source.given import ExportArgument, read_given_exports

@@ -9,9 +9,20 @@ from datetime import UTC
 
 import pytest
 
-from pipeline.ledger.chunks import ChunkCounts, claim_chunk, committed_chunk, committed_chunks, note_refused
+from pipeline.ledger.chunks import (
+    ChunkCounts,
+    Totals,
+    claim_chunk,
+    code_counts,
+    committed_chunk,
+    committed_chunks,
+    file_totals,
+    load_totals,
+    note_refused,
+    note_refused_file,
+    refused_files,
+)
 from pipeline.ledger.loads import ChunkKey, all_loads, create_ledger, find_load, finish_load, ledger_exists, start_load
-from pipeline.ledger.totals import Totals, code_counts, file_totals, load_totals, note_refused_file, refused_files
 from pipeline.source.chunks import ChunkSize
 from pipeline.source.manifest import DataFile, Export
 from pipeline.target.rows import RefusedRow
