@@ -67,7 +67,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     # Named, so that tests and benchmarks stay out.
-    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*", "sample_export"]),
+    packages=find_packages(include=["ddb2pg", "pipeline", "pipeline.*", "transforms", "transforms.*", "sample_export"]),
     ext_modules=[NATIVE],
     package_data={
         "transforms.native": ["*.pyi", "*.h"],

@@ -25,7 +25,7 @@ def find_tables(file_or_module: str | None) -> Sequence[Table]:
         raise Refused([f"--tables {file_or_module}: cannot be imported ({error})"]) from None
     tables = getattr(module, "TABLES", None)
     if not isinstance(tables, Sequence) or not tables or not all(isinstance(table, Table) for table in tables):
-        raise Refused([f"--tables {file_or_module}: must have TABLES, a sequence of transforms.table.Table"])
+        raise Refused([f"--tables {file_or_module}: must have TABLES, a sequence of ddb2pg.Table"])
     targets = Counter(table.target for table in tables)
     twice = [target for target, count in targets.items() if count > 1]
     if twice:

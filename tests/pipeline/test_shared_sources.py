@@ -12,8 +12,7 @@ from tests.truth import records
 
 SOURCE = "medzen-video-sessions"
 DEFINITIONS = """
-from transforms.rules import Text, Uuid
-from transforms.table import Column, Missing, Table
+from ddb2pg import Column, Missing, Table, Text, Uuid
 from transforms.tables.medzen import VIDEO_SESSIONS
 
 STATUSES = Table(
