@@ -64,7 +64,7 @@ class CommandWords:
     """What a person reads of the runs of one command."""
 
     ends: Mapping[End, tuple[ExitCode, str]]
-    """The exit code and the sentence; an end that is not here is told as `GOOD`."""
+    """The exit code and the sentence. Where they do not tell `LIMITED`, it is told as `GOOD`."""
     done: str
     """What was done with `Outcome.done_now`."""
     nothing_done: str
@@ -151,8 +151,9 @@ def advice(run: Run) -> str | None:
 
 
 def _told(run: Run) -> tuple[ExitCode, str]:
-    ends = words_of(run.command, is_dry=run.is_dry).ends
-    return ends.get(_end(run), ends[End.GOOD])
+    ends, end = words_of(run.command, is_dry=run.is_dry).ends, _end(run)
+    # A check that failed is never told as good, whichever command has it.
+    return ends.get(end) or (ends[End.GOOD] if end is End.LIMITED else _UNKNOWN.ends[end])
 
 
 def _end(run: Run) -> End:

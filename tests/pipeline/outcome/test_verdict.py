@@ -101,6 +101,14 @@ def test_a_sql_check_that_failed_is_no_good_validation() -> None:
     assert of_some_rows.sentence == "No differences as far as this role sees, but a check failed"
 
 
+def test_a_failed_check_is_no_good_end_of_any_command() -> None:
+    """Also of those that have no words of their own for it."""
+    failed = Check("counts", Verdict.FAIL, "")
+    for command in ("migrate", "rollback", REPLAY, "unheard of"):
+        told = verdict(run_of(command, DELETED, sql=[failed]))
+        assert (told.state, told.sentence) == (State.REVIEW, "A check failed")
+
+
 def test_a_total_that_is_not_its_parts_is_no_outcome() -> None:
     """Unless a problem says why: neither too few, nor too many, nor any that is lost."""
     assert outcome("item", 10, good("rows", 10))

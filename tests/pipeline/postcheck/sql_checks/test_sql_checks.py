@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.pipeline.conftest import everything_in
-from tests.pipeline.postcheck.sql_checks.loaded import AUDIT, NOTES, PLAIN, SESSIONS, Loaded, Verdicts, changed, psql, verdicts_of_psql
+from tests.pipeline.postcheck.sql_checks.loaded import (
+    AUDIT,
+    NOTES,
+    PLAIN,
+    SESSIONS,
+    WORDS,
+    Loaded,
+    Verdicts,
+    changed,
+    psql,
+    verdicts_of_psql,
+)
 from tests.postgres_server import Server
 from transforms.tables.medzen import TABLES
 
@@ -255,7 +266,7 @@ def test_counts_know_the_state_of_a_load(loaded: Loaded, statement: str, verdict
 
     checks = [one for one in loaded.checks() if (one.name, one.table) == ("counts", SESSIONS)]
 
-    assert [one.verdict for one in checks] == [verdict]
+    assert [WORDS[one.verdict] for one in checks] == [verdict]
     assert words in checks[0].detail
 
 
