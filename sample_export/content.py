@@ -60,13 +60,13 @@ class World:
         self.sessions = max(sessions, 1)
         self._key = blake2b(str(seed).encode(), digest_size=32).digest()
         # Eight events in a row ask for the same.
-        self.session = lru_cache(maxsize=8)(self._session)
+        self.session_of_events = lru_cache(maxsize=8)(self.session)
         random = Random(self._key)
         self._providers = [random_uuid(random) for _ in range(300)]
         self._patients = [random_uuid(random) for _ in range(4_000)]
         self.pools = {name: [shared(block(random)) for _ in range(_POOL_SIZE)] for name, block in _BLOCKS.items()}
 
-    def _session(self, number: int) -> Session:
+    def session(self, number: int) -> Session:
         digest = blake2b(number.to_bytes(8, "big"), digest_size=48, key=self._key).digest()
         digits = digest[:32].hex()
         provider, patient, status, duration, start = _SESSION_FACTS(digest, 32)

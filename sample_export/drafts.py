@@ -30,8 +30,8 @@ Order = list[tuple[str, str]]
 # Changes a draft and its truth; False where there is no attribute left for it.
 Planter = Callable[["Draft", Random], bool]
 
-# What an attribute becomes: a text in its column's own tag; an attribute value, None for absent; that with what it means; one out of a
-# list of texts; or made of what the attribute meant.
+# What an attribute becomes: a text in its column's own tag, `{}` standing for its sound one; an attribute value, None for absent; that
+# with what it means; one out of a list of these; or made of what the attribute meant.
 Change = str | AttributeValue | None | tuple[AttributeValue | None, Any] | list[Any] | Callable[[Any, Random], Any]
 
 # Stands in where an attribute is absent.
@@ -123,14 +123,15 @@ class Draft:
 
     def _row(self) -> dict[str, Any]:
         values = self.values
-        row = {column: values.get(attribute, missing) for attribute, column, _, missing, _ in self.table.scalars}
+        row = {column: values.get(attribute, missing) for attribute, column, missing in self.table.scalars}
         row.update(self.table.constants)
         for attribute, column, _, missing, _ in self.table.documents:
             document = values.get(attribute, missing)
             row[column] = None if document is None else jsonb(document)
         for attribute, column, _, missing, _ in self.table.times:
             if attribute in values:
-                row[column] = max(row.get(column, ""), iso(values[attribute]))
+                moment = iso(values[attribute])
+                row[column] = max(row[column], moment) if column in row else moment
             elif missing is not REQUIRED:
                 row[column] = missing
                 if missing is MIGRATION_TIME:
@@ -151,16 +152,17 @@ def sound_draft(table: Table, world: World, random: Random, number: int, order: 
             continue
         value = values[attribute]
         if value is None:
-            typed = NULL
+            attributes[attribute] = NULL
             del values[attribute]
+        elif tag == "S":
+            attributes[attribute] = {"S": value}
         elif tag == "N":
-            typed = {"N": str(value)}
+            attributes[attribute] = {"N": str(value)}
             values[attribute] = value * 1000
         elif tag == "M":
-            typed, values[attribute] = pair(value)
+            attributes[attribute], values[attribute] = pair(value)
         else:
-            typed = {tag: value}
-        attributes[attribute] = typed
+            attributes[attribute] = {tag: value}
     for name in table.maps:
         members = [attribute for attribute in attributes if attribute.startswith(f"{name}.")]
         attributes[name] = {"M": {attribute.rpartition(".")[2]: attributes.pop(attribute) for attribute in members}}
@@ -177,11 +179,13 @@ def in_column(kind: str, fields: Sequence[Field], change: Change) -> Planter:
         field = draft.claim_one(random, fields)
         if field is None:
             return False
-        changed = change(draft.values.get(field.attribute) or _SOUND_UUID, random) if callable(change) else change
+        sound = draft.values.get(field.attribute) or _SOUND_UUID
+        changed = change(sound, random) if callable(change) else change
         if isinstance(changed, list):
             changed = random.choice(changed)
         if isinstance(changed, str):
-            changed = {field.tag: changed}, changed
+            text = changed.replace("{}", str(sound))
+            changed = {field.tag: text}, text
         typed, meaning = changed if isinstance(changed, tuple) else (changed, None)
         times = draft.table.fields_of(Kind.LATER_OF)
         if field in times and typed in (None, NULL) and any(time.attribute not in draft.values for time in times):

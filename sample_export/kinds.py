@@ -52,35 +52,25 @@ def _with_nul(text: str, random: Random) -> str:
 
 _FAULTS_IN_COLUMNS: dict[tuple[Kind, ...], dict[str, Change]] = {
     _STRINGS: {
-        "wrong_type.number_for_string": {"N": "42"},
-        "wrong_type.boolean_for_string": {"BOOL": True},
-        "wrong_type.map_for_string": {"M": {"S": {"S": "x"}}},
-        "wrong_type.list_for_string": {"L": [{"S": "x"}]},
-        "wrong_type.set_for_string": {"SS": ["ACTIVE"]},
-        "wrong_type.binary_for_string": {"B": "aGVsbG8="},
+        "wrong_type.number_for_string": {"N": "42"}, "wrong_type.boolean_for_string": {"BOOL": True},
+        "wrong_type.map_for_string": {"M": {"S": {"S": "x"}}}, "wrong_type.list_for_string": {"L": [{"S": "x"}]},
+        "wrong_type.set_for_string": {"SS": ["ACTIVE"]}, "wrong_type.binary_for_string": {"B": "aGVsbG8="},
     },
     (Kind.UUID,): {
-        "invalid_uuid.space_before": lambda uuid, _: f" {uuid}",
-        "invalid_uuid.space_after": lambda uuid, _: f"{uuid} ",
-        "invalid_uuid.newline_after": lambda uuid, _: f"{uuid}\n",
-        "invalid_uuid.too_short": lambda uuid, _: uuid[:-1],
-        "invalid_uuid.too_long": lambda uuid, _: f"{uuid}0",
-        "invalid_uuid.braces": lambda uuid, _: f"{{{uuid}}}",
-        "invalid_uuid.urn": lambda uuid, _: f"urn:uuid:{uuid}",
-        "invalid_uuid.no_hyphens": lambda uuid, _: uuid.replace("-", ""),
-        "invalid_uuid.hyphens_elsewhere": lambda uuid, _: f"{uuid[:4]}-{uuid[4:8]}{uuid[9:13]}-{uuid[14:23]}-{uuid[24:]}",
-        "invalid_uuid.spaces_for_hyphens": lambda uuid, _: uuid.replace("-", " "),
-        "invalid_uuid.full_width_digits": lambda uuid, _: f"1{uuid[1:]}".translate(_FULL_WIDTH),
-        "invalid_uuid.letter_beyond_f": lambda uuid, _: f"g{uuid[1:]}",
-        "invalid_uuid.nul": lambda uuid, _: f"{uuid[:-1]}\0",
+        "invalid_uuid.space_before": " {}", "invalid_uuid.space_after": "{} ", "invalid_uuid.newline_after": "{}\n",
+        "invalid_uuid.too_long": "{}0", "invalid_uuid.braces": "{{}}", "invalid_uuid.urn": "urn:uuid:{}",
         "invalid_uuid.plain_name": "provider-17",
+        "invalid_uuid.too_short": lambda uuid, _: uuid[:-1],
+        "invalid_uuid.nul": lambda uuid, _: f"{uuid[:-1]}\0",
+        "invalid_uuid.letter_beyond_f": lambda uuid, _: f"g{uuid[1:]}",
+        "invalid_uuid.no_hyphens": lambda uuid, _: uuid.replace("-", ""),
+        "invalid_uuid.spaces_for_hyphens": lambda uuid, _: uuid.replace("-", " "),
+        "invalid_uuid.hyphens_elsewhere": lambda uuid, _: f"{uuid[:4]}-{uuid[4:8]}{uuid[9:13]}-{uuid[14:23]}-{uuid[24:]}",
+        "invalid_uuid.full_width_digits": lambda uuid, _: f"1{uuid[1:]}".translate(_FULL_WIDTH),
     },
     (Kind.STATUS,): {
+        "invalid_enum.unknown": "CANCELLED", "invalid_enum.empty": "", "invalid_enum.space_after": "{} ", "invalid_enum.nul": "{}\0",
         "invalid_enum.lower_case": lambda status, _: status.lower(),
-        "invalid_enum.unknown": "CANCELLED",
-        "invalid_enum.empty": "",
-        "invalid_enum.space_after": lambda status, _: f"{status} ",
-        "invalid_enum.nul": lambda status, _: f"{status}\0",
     },
     (Kind.EVENT_TYPE,): {"invalid_enum.empty_event_type": ""},
     (Kind.BOOLEAN,): {"wrong_type.string_for_boolean": {"S": "true"}, "wrong_type.number_for_boolean": {"N": "1"}},
@@ -162,6 +152,13 @@ def _one_more_attribute(member: bytes) -> Callable[[bytes, float], bytes]:
 # Far beyond DynamoDB's own 32 levels and any parser's limit.
 _LEVELS = 2_000
 
+# Bytes that may not stand in a string.
+_NO_TEXTS = {
+    "unpaired_high_surrogate": b"\\ud800", "unpaired_low_surrogate": b"\\udc00x", "reversed_surrogates": b"\\ude00\\ud83d",
+    "latin_1": b"caf\xe9 ", "overlong_utf_8": b"\xc0\x80", "surrogate_in_utf_8": b"\xed\xa0\x80", "raw_tab": b"\t", "raw_nul": b"\x00",
+    "unknown_escape": b"\\x41",
+}  # fmt: skip
+
 _LINES: dict[str, Callable[[bytes, float], bytes]] = {
     "invalid_json.byte_order_mark": lambda line, _: b"\xef\xbb\xbf" + line,
     "invalid_json.two_objects": lambda line, _: line + line,
@@ -173,15 +170,7 @@ _LINES: dict[str, Callable[[bytes, float], bytes]] = {
     "invalid_json.bare_null": lambda *_: b"null",
     "invalid_json.nan": _one_more_attribute(b'"score":{"N":NaN}'),
     "invalid_json.infinity": _one_more_attribute(b'"score":{"N":-Infinity}'),
-    "invalid_json.unpaired_high_surrogate": _into_a_string(b"\\ud800"),
-    "invalid_json.unpaired_low_surrogate": _into_a_string(b"\\udc00x"),
-    "invalid_json.reversed_surrogates": _into_a_string(b"\\ude00\\ud83d"),
-    "invalid_json.latin_1": _into_a_string(b"caf\xe9 "),
-    "invalid_json.overlong_utf_8": _into_a_string(b"\xc0\x80"),
-    "invalid_json.surrogate_in_utf_8": _into_a_string(b"\xed\xa0\x80"),
-    "invalid_json.raw_tab": _into_a_string(b"\t"),
-    "invalid_json.raw_nul": _into_a_string(b"\x00"),
-    "invalid_json.unknown_escape": _into_a_string(b"\\x41"),
+    **{f"invalid_json.{name}": _into_a_string(text) for name, text in _NO_TEXTS.items()},
     "invalid_json.cut_line": lambda line, chance: line[: 1 + int(chance * (len(line) - 1))],
     "invalid_json.trailing_comma": lambda line, _: line[:-1] + b",}",
     "invalid_json.single_quotes": lambda line, _: line.replace(b'"', b"'"),
@@ -283,10 +272,7 @@ _ODD_IN_COLUMNS: dict[tuple[Kind, ...], dict[str, Change]] = {
         "uuid.mixed_case": lambda uuid, _: ({"S": f"{uuid[:18].upper()}{uuid[18:]}"}, uuid),
     },
     (Kind.TEXT,): {
-        "text.empty": "",
-        "text.troublesome": TROUBLESOME,
-        "text.backslash_u0000": "C:\\u0000\\u0000",
-        "text.missing": [None, NULL],
+        "text.empty": "", "text.troublesome": TROUBLESOME, "text.backslash_u0000": "C:\\u0000\\u0000", "text.missing": [None, NULL],
     },
     (Kind.MEETING_ID,): {
         "malformed_meeting_id": ["meeting-4711", "  ", "00000000-0000-0000-0000-00000000000g", "{5b0c1c2e}", "会議１２３", "2024/03/01 #5"],
@@ -308,29 +294,20 @@ _ODD_IN_COLUMNS: dict[tuple[Kind, ...], dict[str, Change]] = {
         "timestamp.exponent": _spelled(_exponent),
         "timestamp.lower_case_exponent": _spelled(lambda ms: _exponent(ms).lower()),
         "timestamp.plus_in_exponent": _spelled(lambda ms: _exponent(ms).replace("E", "E+")),
-        "timestamp.negative_exponent": _spelled(lambda ms: f"{ms}000E-3"),
-        "timestamp.half": _spelled(lambda ms: f"{ms}.5", 500),
-        "timestamp.eighth": _spelled(lambda ms: f"{ms}.125", 125),
-        "timestamp.one_microsecond": _spelled(lambda ms: f"{ms}.001", 1),
-        "timestamp.point_zero": _spelled(lambda ms: f"{ms}.0"),
-        "timestamp.trailing_zeros": _spelled(lambda ms: f"{ms}.2500000000", 250),
+        "timestamp.negative_exponent": _spelled("{}000E-3".format), "timestamp.point_zero": _spelled("{}.0".format),
+        "timestamp.half": _spelled("{}.5".format, 500), "timestamp.eighth": _spelled("{}.125".format, 125),
+        "timestamp.one_microsecond": _spelled("{}.001".format, 1), "timestamp.trailing_zeros": _spelled("{}.2500000000".format, 250),
         "timestamp.fraction_and_exponent": _spelled(lambda ms: f"{str(ms)[:10]}.{str(ms)[10:]}007E3", 7),
     },
     (Kind.JSONB,): {
-        "document.absent": None,
-        "document.null": NULL,
+        "document.absent": None, "document.null": NULL, "document.a_boolean": ({"BOOL": False}, False),
+        "document.a_empty_string": pair(""), "document.a_empty_map": pair({}), "document.a_empty_list": pair([]),
+        "document.a_text_set": tagged("SS", ["b", "a"]), "document.a_number_set": number_set("10", "9.50"),
+        "document.a_binary": tagged("B", "AAEC"), "document.a_string": pair("As before.\r\nNo change."),
         "document.a_list": pair(["first", {"second": number("2.0")}, []]),
-        "document.a_string": pair("As before.\r\nNo change."),
-        "document.a_empty_string": pair(""),
         "document.a_number": [number(digits) for digits in _NUMBERS.values()],
-        "document.a_boolean": ({"BOOL": False}, False),
-        "document.a_text_set": tagged("SS", ["b", "a"]),
-        "document.a_number_set": number_set("10", "9.50"),
-        "document.a_binary": tagged("B", "AAEC"),
-        "document.a_empty_map": pair({}),
-        "document.a_empty_list": pair([]),
     },
-}
+}  # fmt: skip
 
 
 def _nested(levels: int, innermost: Any, *, maps: bool) -> Any:

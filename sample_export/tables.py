@@ -74,9 +74,10 @@ class Table:
         return self.fields_of(Kind.JSONB)
 
     @cached_property
-    def scalars(self) -> list[Field]:
-        """What is neither a time nor a document."""
-        return [field for field in self.fields if field not in (*self.times, *self.documents)]
+    def scalars(self) -> list[tuple[str, str, Any]]:
+        """Attribute, column and what is in the row where it is missing, of what is neither a time nor a document."""
+        scalars = [field for field in self.fields if field not in (*self.times, *self.documents)]
+        return [(field.attribute, field.column, field.missing) for field in scalars]
 
     @cached_property
     def maps(self) -> list[str]:
@@ -188,7 +189,7 @@ def _sound_note(world: World, random: Random, number: int) -> dict[str, Any]:
 
 def _sound_event(world: World, random: Random, number: int) -> dict[str, Any]:
     """Step `number % 8` in the life of session `number // 8`."""
-    session = world.session(number // 8)
+    session = world.session_of_events(number // 8)
     event_type = (_FAILED_LIFE if session.status == "FAILED" else _LIFE)[number % 8]
     chance = random.random()
     moment = session.start_ms + session.duration_ms * (number % 8) // 7 + int(chance * 900)
