@@ -172,9 +172,9 @@ def test_a_file_that_is_overwritten_between_check_and_reading_is_not_proved(tmp_
     thief = tmp_path / "thief_tables.py"
     thief.write_text(
         "import os, pathlib\n"
-        "from pipeline import steps\n"
+        "from pipeline.job import graph\n"
         "from transforms.tables.medzen import TABLES\n"
-        "check = steps.check_data_file\n"
+        "check = graph.check_data_file\n"
         f"path, new = pathlib.Path({str(path)!r}), pathlib.Path({str(tmp_path / 'new')!r})\n"
         "def check_and_overwrite(data_file, plan):\n"
         "    found = check(data_file, plan)\n"
@@ -183,7 +183,7 @@ def test_a_file_that_is_overwritten_between_check_and_reading_is_not_proved(tmp_
         "        path.write_bytes(new.read_bytes())\n"
         "        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))\n"
         "    return found\n"
-        "steps.check_data_file = check_and_overwrite\n"
+        "graph.check_data_file = check_and_overwrite\n"
     )
 
     finished = run.migrate(folder, *SIZES, "--tables", thief, "--direct_num_workers=1")
