@@ -59,6 +59,8 @@ def _print_check(console: Console, check: Check, words: CommandWords) -> None:
             _print(console, f"  {words.failed_check}: {check.detail}", _STYLES[Verdict.FAIL])
         case Verdict.WARNING:
             _print(console, f"  {check.detail}", _STYLES[Verdict.WARNING])
+        case Verdict.PASS:
+            _print(console, f"  {check.name}: {check.detail}")
         case _:
             _print(console, f"  {check.detail}")
 
