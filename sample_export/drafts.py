@@ -17,7 +17,7 @@ from sample_export.content import World
 from sample_export.tables import MIGRATION_TIME, REQUIRED, Field, Kind, Table
 from sample_export.values import NULL, AttributeValue, Pair, iso, jsonb, pair, words
 
-# The codes of `rulings.md`.
+# The codes of `docs/dead-letters.md`.
 READ_CODES = words("invalid_json not_an_item")
 TRANSFORM_CODES = words(
     "missing_required wrong_type invalid_uuid invalid_enum invalid_timestamp timestamp_out_of_range invalid_number nul_character"

@@ -129,7 +129,7 @@ _MALFORMED: dict[str, Any] = {
     "bare_string": "x", "bare_null": None, "bare_list": [],
 }  # fmt: skip
 
-# Only where a jsonb column walks over them: elsewhere the rulings leave open how far a set is looked into.
+# Only where a jsonb column walks over them: elsewhere the rules leave open how far a set is looked into.
 _MALFORMED_SETS: dict[str, Any] = {
     "string_set_holds_number": {"SS": ["x", 1]}, "number_set_holds_number": {"NS": ["1", 2]}, "set_holds_string": {"SS": "x"},
 }  # fmt: skip

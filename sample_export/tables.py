@@ -1,4 +1,4 @@
-"""The three tables as data, written from `data_mapping.md` and `rulings.md` alone, and what their sound items say.
+"""The three tables as data, written from the mapping and its rules (`docs/tables.md`) alone, and what their sound items say.
 
 Kept apart from `transforms/`, as the truth must not come from what it judges. Faults and oddities derive from these descriptions.
 """

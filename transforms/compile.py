@@ -113,7 +113,7 @@ def _encode(
 
 
 def _item_error(refused: ValueRefused, attribute: str | None, column: str | None) -> ItemError:
-    """The error of a value at its place; a read-stage fault ends the item's conversion (`rulings.md`, "Edges")."""
+    """The error of a value at its place; a read-stage fault ends the item's conversion (`docs/tables.md`)."""
     place = f"{attribute}{refused.path}"
     if refused.code is ErrorCode.INVALID_JSON:
         raise ReadRefused.because(refused.code, refused.message) from None

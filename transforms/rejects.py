@@ -1,4 +1,4 @@
-"""What can be said of an item: the codes of `rulings.md`, errors, notices, and the two refusals that carry errors.
+"""Errors and notices of an item, their codes (`docs/dead-letters.md`), and the two refusals that carry errors.
 
     ItemRefused              the item cannot become a row
       ReadRefused            the line is not an item at all: stage "read", one error, nothing is converted further
@@ -23,7 +23,7 @@ class Stage(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why an item is a dead letter (`rulings.md`, "Dead-letter codes")."""
+    """Why an item is a dead letter (`docs/dead-letters.md`)."""
 
     INVALID_JSON = "invalid_json"
     NOT_AN_ITEM = "not_an_item"
@@ -47,7 +47,7 @@ class ErrorCode(StrEnum):
 
 
 class NoticeCode(StrEnum):
-    """What is worth knowing about an item that became a row (`rulings.md`, "Notice codes")."""
+    """What is worth knowing about an item that became a row (`docs/dead-letters.md`)."""
 
     TIMESTAMP_DEFAULTED = "timestamp_defaulted"
     MALFORMED_MEETING_ID = "malformed_meeting_id"
@@ -92,7 +92,7 @@ class ReadRefused(ItemRefused):
 
     @classmethod
     def because(cls, code: ErrorCode, message: str, attribute: str | None = None) -> ReadRefused:
-        """A read-stage refusal has exactly one error (`rulings.md`, "Edges")."""
+        """A read-stage refusal has exactly one error (`docs/tables.md`)."""
         return cls((ItemError(code, attribute, None, message),))
 
 

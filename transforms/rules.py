@@ -67,7 +67,7 @@ class Conversion(Protocol):
 
 
 def is_uuid(text: str) -> bool:
-    """8-4-4-4-12 hexadecimal ASCII digits with hyphens, either case (`rulings.md`, "Types")."""
+    """8-4-4-4-12 hexadecimal ASCII digits with hyphens, either case (`docs/tables.md`)."""
     return _UUID.fullmatch(text) is not None
 
 
@@ -85,7 +85,7 @@ def uuid_to_field(text: str, _notices: list[Notice] | None = None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Uuid:
-    """A UUID. `empty_as_null` is the ruling for nullable columns: an empty string becomes NULL, with a notice."""
+    """A UUID. `empty_as_null` is for nullable columns: an empty string becomes NULL, with a notice."""
 
     empty_as_null: bool = False
     tags: tuple[str, ...] = ("S",)
@@ -146,7 +146,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Text that must be one of `values`, case included (`rulings.md`: `status`)."""
+    """Text that must be one of `values`, case included."""
 
     values: tuple[str, ...]
     tags: tuple[str, ...] = ("S",)
@@ -168,7 +168,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class UpperCased:
-    """Text that is not empty, in ASCII upper case; one outside `known` is stored and noted (`rulings.md`: `eventType`)."""
+    """Text that is not empty, in ASCII upper case; one outside `known` is stored and noted."""
 
     known: tuple[str, ...]
     otherwise: NoticeCode
@@ -184,7 +184,7 @@ class UpperCased:
             if not text:
                 message = "must not be empty"
                 raise ValueRefused(ErrorCode.INVALID_ENUM, message)
-            # `upper` of bytes knows ASCII only, which the ruling asks for, and leaves the length as it is.
+            # `upper` of bytes knows ASCII only, as the rule asks, and leaves the length as it is.
             field = text_to_field(text)
             upper = field[:4] + field[4:].upper()
             if upper not in known:
@@ -214,7 +214,7 @@ class Boolean:
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """Milliseconds since the epoch, UTC, to the microsecond; bounds in milliseconds, both valid (`rulings.md`, "Timestamps")."""
+    """Milliseconds since the epoch, UTC, to the microsecond; bounds in milliseconds, both valid (`docs/tables.md`)."""
 
     earliest: int = _MILLISECONDS_2000
     latest: int = _MILLISECONDS_2100
@@ -269,7 +269,7 @@ def _thousandfold(number: Decimal) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Jsonb:
-    """An attribute value of any type, with its full structure (`rulings.md`, "JSONB")."""
+    """An attribute value of any type, with its full structure (`docs/tables.md`)."""
 
     tags: ClassVar[tuple[str, ...]] = ()
     content_type: ClassVar[type] = dict

@@ -50,7 +50,7 @@ EMPTY_OBJECT: Final = Otherwise({"M": {}})
 
 @dataclass(frozen=True, slots=True)
 class LaterOf:
-    """The later of two timestamps; where one is missing, the other (`rulings.md`, "Timestamps")."""
+    """The later of two timestamps; where one is missing, the other (`docs/tables.md`)."""
 
     first: str
     second: str
@@ -122,7 +122,7 @@ class Table:
 
 
 class Unmapped(StrEnum):
-    """What to do with an attribute that no column takes (`rulings.md`, "Attributes with no column")."""
+    """What to do with an attribute that no column takes (`--unmapped`)."""
 
     NOTICE = "notice"
     REJECT = "reject"

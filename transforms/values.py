@@ -1,7 +1,7 @@
 r"""DynamoDB's typed JSON: what an attribute value must be, and how it becomes JSONB text.
 
 An attribute value is an object with exactly one type tag, `{"S": "text"}` or `{"M": {"dose": {"N": "1.50"}}}`. Tags and shapes:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html; the rules are `rulings.md`, "JSONB" and "Edges".
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html; the rules are in `docs/tables.md`.
 
     >>> attribute_value_to_json({"M": {"dose": {"N": "1.50"}, "seen": {"NULL": True}}})
     b'{"dose":1.50,"seen":null}'
@@ -80,7 +80,7 @@ def is_attribute_value(value: object) -> TypeGuard[AttributeValue]:
 
 
 def is_missing(value: object) -> bool:
-    """Absent and NULL are the same thing (`rulings.md`, "Missing, NULL, empty")."""
+    """Absent and NULL are the same thing (`docs/tables.md`)."""
     return value is ABSENT or (type(value) is dict and len(value) == 1 and value.get("NULL") is True)
 
 
@@ -88,7 +88,7 @@ def is_missing(value: object) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether `text` is a JSON number inside DynamoDB's range (`rulings.md`, "Edges")."""
+    """Whether `text` is a JSON number inside DynamoDB's range (`docs/tables.md`)."""
     if len(text) <= _SURELY_IN_RANGE and "e" not in text and "E" not in text:
         return _JSON_NUMBER.fullmatch(text) is not None
     return _to_decimal(text) is not None

@@ -1,4 +1,4 @@
-"""The mapping of `data_mapping.md` as someone writes it by hand, for sound items: shared by the contenders that make rows in Python.
+"""The mapping (`docs/tables.md`) as someone writes it by hand, for sound items: shared by the contenders that make rows in Python.
 
 Scripts of this folder run in virtual environments of their own, beside nothing of ddb2pg. They are called with a database URL and, for
 each table, `SOURCE_TABLE=FOLDER_OF_DATA_FILES`.

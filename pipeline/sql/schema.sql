@@ -1,4 +1,4 @@
--- The three targets, as data_mapping.md has them.
+-- The three built-in target tables.
 
 CREATE TABLE IF NOT EXISTS video_call_sessions (
   id UUID PRIMARY KEY,

@@ -58,7 +58,7 @@ def fault_of(sqlstate: str | None) -> Fault:
 
 
 def code_of(sqlstate: str | None, constraint: str | None, primary_key_names: Collection[str]) -> ErrorCode:
-    """The dead-letter code of one refused row (`rulings.md`, "Dead-letter codes"); the names are those of the primary key's constraint."""
+    """The dead-letter code of one refused row (`docs/dead-letters.md`); the names are those of the primary key's constraint."""
     if sqlstate == "23505" and constraint in primary_key_names:
         return ErrorCode.PRIMARY_KEY_CONFLICT
     return _CODES.get(sqlstate or "", ErrorCode.DATABASE_REJECTED)

@@ -1,4 +1,4 @@
-"""Every kind of fault and oddity occurs, with the codes that `rulings.md` gives it."""
+"""Every kind of fault and oddity occurs, with the codes that `docs/dead-letters.md` gives it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 from sample_export import SOURCE_TABLES, SampleExport, write_sample_exports
 from tests.sample_export.written_export import data_lines, manifest_entries, truth_of
 
-# Target columns, from the `CREATE TABLE` statements of data_mapping.md.
+# Target columns, from the `CREATE TABLE` statements of the mapping.
 COLUMNS = {
     "medzen-video-sessions": (
         "id appointment_id provider_id patient_id status start_time end_time join_url meeting_id media_region transcription_enabled "

@@ -54,7 +54,7 @@ AUDIT_TARGET = {
     "event_data": "jsonb",
     "created_at": "timestamp with time zone",
 }
-# The columns and types of the `CREATE TABLE` statements in data_mapping.md, copied by hand.
+# The columns and types of the `CREATE TABLE` statements of the mapping, copied by hand.
 TARGETS = {"video_call_sessions": SESSIONS_TARGET, "clinical_notes": NOTES_TARGET, "video_call_audit_log": AUDIT_TARGET}
 
 

@@ -1,4 +1,4 @@
-"""The mapping once more, slow and plain, from the user's text and the rulings and nothing of `transforms`: the row of a line, if any.
+"""The mapping once more, slow and plain, from the rules in `docs/tables.md` and nothing of `transforms`: the row of a line, if any.
 
 A refusal is `None` here, whatever its codes; other tests have those.
 """

@@ -1,4 +1,4 @@
-"""`transforms/rejects.py`: the codes are part of the interface, exactly those of `rulings.md`."""
+"""`transforms/rejects.py`: the codes are part of the interface, exactly those of `docs/dead-letters.md`."""
 
 import dataclasses
 
@@ -15,13 +15,13 @@ ERROR_CODES = {
 NOTICE_CODES = {"timestamp_defaulted", "malformed_meeting_id", "unknown_event_type", "empty_uuid_as_null", "unmapped_attribute"}
 
 
-def test_the_error_codes_are_those_of_the_rulings():
+def test_the_error_codes_are_the_documented_ones():
     """Rule: "Codes are part of the interface": the table of dead-letter codes, no more and no less, as text."""
     assert {str(code) for code in ErrorCode} == ERROR_CODES
     assert all(isinstance(code, str) for code in ErrorCode)
 
 
-def test_the_notice_codes_are_those_of_the_rulings():
+def test_the_notice_codes_are_the_documented_ones():
     """Rule: "Notice codes": the five, no more and no less, as text."""
     assert {str(code) for code in NoticeCode} == NOTICE_CODES
     assert all(isinstance(code, str) for code in NoticeCode)

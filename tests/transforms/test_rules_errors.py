@@ -1,4 +1,4 @@
-"""`rulings.md`, "Edges" and "Dead-letter codes": which errors an item gets, how many, their names, and what they never tell."""
+"""`docs/tables.md`, errors: which errors an item gets, how many, their names, and what they never contain."""
 
 import itertools
 import re

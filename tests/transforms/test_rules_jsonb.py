@@ -1,4 +1,4 @@
-"""`rulings.md`, "JSONB", and the numbers of "Edges": what reaches a jsonb column, digit for digit."""
+"""`docs/tables.md`, JSONB and numbers: what reaches a jsonb column, digit for digit."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`rulings.md`, "Missing, NULL, empty"."""
+"""`docs/tables.md`: missing, NULL, empty."""
 
 import pytest
 from sound_items import ABSENT, AUDIT, NOTE, NULL, SESSION, SOUND, changed, note, only, refusal_of, row_of

@@ -1,4 +1,4 @@
-"""`rulings.md`, "Edges": nesting. DynamoDB's own limit of 32 levels must work; deeper is a row or `invalid_json`, never anything else."""
+"""`docs/tables.md`, lines: nesting. DynamoDB's own limit of 32 levels must work; deeper is a row or `invalid_json`, never anything else."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`rulings.md`, "Edges": what a line must be, and what an attribute value must look like, for an item to be read at all."""
+"""`docs/tables.md`, lines: what a line must be, and what an attribute value must look like, for an item to be read at all."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`rulings.md`, "Timestamps" and "Edges": spelling, exactness, bounds."""
+"""`docs/tables.md`, timestamps: spelling, exactness, bounds."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""`rulings.md`, "Types": type tags, UUIDs, statuses, U+0000, text."""
+"""`docs/tables.md`, types: type tags, UUIDs, statuses, U+0000, text."""
 
 import uuid
 

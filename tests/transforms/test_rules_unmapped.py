@@ -1,4 +1,4 @@
-"""`rulings.md`, "Attributes with no column"."""
+"""Attributes that no column takes."""
 
 import pytest
 from sound_items import AUDIT, NOTE, NULL, SESSION, SOUND, Refusal, changed, note, only, refusal_of, row_of

@@ -9,7 +9,7 @@ from transforms.tables.medzen import TABLES, VIDEO_SESSIONS
 
 
 def test_the_tables_in_their_order():
-    """`data_mapping.md`, "Migration Execution": sessions, then notes, then the audit log."""
+    """Sessions first, then notes, then the audit log."""
     assert [(table.source, table.target) for table in TABLES] == [
         ("medzen-video-sessions", "video_call_sessions"),
         ("medzen-soap-notes", "clinical_notes"),

@@ -1,11 +1,11 @@
-"""The three tables of MedZen, in the order in which they are moved (`data_mapping.md`, Tables 1 to 3 and "Migration Execution")."""
+"""The three tables of MedZen, in the order in which they are moved (`docs/tables.md`)."""
 
 from transforms.rejects import NoticeCode
 from transforms.rules import Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
 from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table
 
 SESSION_STATUS = OneOf(("INITIATED", "ACTIVE", "COMPLETED", "FAILED"))
-# Chime's meeting ids are UUIDs; others are kept for investigation (`data_mapping.md`, "Known Limitations").
+# Chime's meeting ids are UUIDs; others are kept for investigation (`docs/tables.md`).
 MEETING_ID = Text(expected=is_uuid, otherwise=NoticeCode.MALFORMED_MEETING_ID)
 
 VIDEO_SESSIONS = Table(
@@ -75,7 +75,7 @@ EVENT_TYPE = UpperCased(
 MEETING_AUDIT = Table(
     source="medzen-meeting-audit",
     target="video_call_audit_log",
-    # The target's primary key is `id` alone: items that share one conflict (`rulings.md`, "medzen-meeting-audit").
+    # The target's primary key is `id` alone: items that share one conflict (`docs/dead-letters.md`).
     key=("id", "timestamp"),
     columns=(
         Column("id", "id", Uuid(), Missing.REFUSED),

@@ -87,7 +87,7 @@ def test_a_key_of_several_columns_in_an_order_of_its_own(lab: Lab, way: WriteRow
 
 @ISOLATING
 def test_rows_that_are_equal_are_conflicts_too(lab: Lab, way: WriteRows) -> None:
-    """Even one with equal columns is a dead letter (rulings.md, "medzen-meeting-audit")."""
+    """Even one with equal columns is a dead letter (`docs/tables.md`)."""
     lines = [thing(1, name="same"), thing(1, name="same")]
 
     assert [refused[0] for refused in write(lab, way, rows_of(lines))] == [1]

@@ -1,4 +1,4 @@
-"""medzen-meeting-audit -> video_call_audit_log: `data_mapping.md`, Table 3, and `rulings.md`, "medzen-meeting-audit"."""
+"""medzen-meeting-audit -> video_call_audit_log: the rules of `docs/tables.md`."""
 
 import json
 import uuid

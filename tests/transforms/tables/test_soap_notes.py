@@ -1,4 +1,4 @@
-"""medzen-soap-notes -> clinical_notes: `data_mapping.md`, Table 2, and `rulings.md`, "medzen-soap-notes"."""
+"""medzen-soap-notes -> clinical_notes: the rules of `docs/tables.md`."""
 
 import json
 import uuid
@@ -93,7 +93,7 @@ def test_empty_soap_data():
 @MISSING
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_missing_component_is_an_empty_object(name, missing):
-    """Rule: "A component missing or NULL -> `{}`"; `data_mapping.md`: "store as empty object {} instead of NULL"."""
+    """Rule: a component that is missing or NULL becomes `{}`."""
     row = row_of(SOAP_NOTES, note(**{name: missing}))
     assert row.values == SOUND_ROW.values | {name: "{}"}
     assert row.notices == []
@@ -118,7 +118,7 @@ def test_the_note_type_is_soap():
 
 @pytest.mark.parametrize("text", ["claude-3-sonnet", "claude-opus-4-5-20251101-v1:0", "Claude 3 SONNET ", "", " "], ids=repr)
 def test_the_model_is_kept_exactly(text):
-    """Rule: "`aiModel` is kept exactly"; `data_mapping.md`: "historical records with old AI models: preserve model name exactly"."""
+    """Rule: `aiModel` is kept exactly, also the name of an old model."""
     row = row_of(SOAP_NOTES, changed(NOTE, aiModel={"S": text}))
     assert (row.values["ai_model"], row.notices) == (text, [])
 

@@ -1,4 +1,4 @@
-"""medzen-video-sessions -> video_call_sessions: `data_mapping.md`, Table 1, and `rulings.md`, "medzen-video-sessions"."""
+"""medzen-video-sessions -> video_call_sessions: the rules of `docs/tables.md`."""
 
 import itertools
 import uuid
@@ -76,7 +76,7 @@ def test_a_missing_timestamp_becomes_migration_time(names, missing):
     """A missing timestamp of a session is migration_time, with a notice.
 
     Rule: "Each of `startTime`, `endTime`, `createdAt`, `updatedAt` that is missing becomes `migration_time`, notice `timestamp_defaulted`
-    with the attribute's name"; `data_mapping.md`: "Records with NULL/missing timestamps: Set to migration_time".
+    with the attribute's name".
     """
     row = row_of(VIDEO_SESSIONS, changed(SESSION, **dict.fromkeys(names, missing)))
     assert row.values == row_of(VIDEO_SESSIONS, SESSION).values | {FIELDS[name]: MIGRATION_TIME for name in names}
@@ -116,7 +116,7 @@ MALFORMED = [
 def test_a_malformed_meeting_id_is_kept_and_noticed(text):
     """Rule: "`meetingId` that is not a UUID -> stored as it is, notice `malformed_meeting_id`".
 
-    `data_mapping.md`: "log and preserve as-is".
+    It is kept for investigation.
     """
     row = row_of(VIDEO_SESSIONS, changed(SESSION, meetingId={"S": text}))
     assert row.values["meeting_id"] == text
