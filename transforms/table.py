@@ -88,12 +88,29 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A DynamoDB table, its target, and the columns. `key` is DynamoDB's own, which notices show."""
+    """A DynamoDB table, its target, and the columns. `key` is DynamoDB's own, which notices show; a string is one name.
+
+    Raises `TypeError` for what is no definition at all; `transforms/check.py` looks at the rest.
+    """
 
     source: str
     target: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        key: object = self.key
+        for name, value in (("source", self.source), ("target", self.target)):
+            _expect(isinstance(value, str) and bool(value), f"Table: {name} must be a name, not {value!r}")
+        _expect(isinstance(key, str | Sequence), f"Table {self.source}: key must be the names of DynamoDB's key, not {key!r}")
+        _expect(isinstance(self.columns, Sequence), f"Table {self.source}: columns must be several, (Column(...), Column(...),)")
+        # A definition is written with whatever brackets.
+        object.__setattr__(self, "key", (key,) if isinstance(key, str) else tuple(self.key))
+        object.__setattr__(self, "columns", tuple(self.columns))
+        names = f"Table {self.source}: key must be the names of DynamoDB's key, not {key!r}"
+        _expect(all(isinstance(name, str) and name for name in self.key) and bool(self.key), names)
+        for column in self.columns:
+            _expect(isinstance(column, Column), f"Table {self.source}: columns must be of Column, not {column!r}")
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -126,6 +143,11 @@ class Unmapped(StrEnum):
 
     NOTICE = "notice"
     REJECT = "reject"
+
+
+def _expect(holds: bool, message: str) -> None:
+    if not holds:
+        raise TypeError(message)
 
 
 def hash_of_code(sources: Iterable[bytes]) -> str:

@@ -140,3 +140,35 @@ def test_the_columns_of_a_key():
     assert MEETING_AUDIT.only(["created_at", "id"]).column_names == ("created_at", "id")
     with pytest.raises(KeyError):
         MEETING_AUDIT.only(["absent"])
+
+
+# -- what is no definition at all ----------------------------------------------------------------------------------------------------------
+
+ID = Column("id", "id", Text(), Missing.REFUSED)
+
+
+def test_a_key_that_is_a_string_is_one_name():
+    """Not its letters; and lists are as good as tuples, to the fingerprint, too."""
+    plain = Table("s", "t", ("id",), (ID,))
+    assert Table("s", "t", "id", (ID,)) == Table("s", "t", ["id"], [ID]) == plain
+    assert Table("s", "t", "id", [ID]).fingerprint == plain.fingerprint
+    assert Table("s", "t", key="id", columns=[ID]).key_columns == ("id",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("", "t", "id", [ID]), "source must be a name"),
+        (("s", None, "id", [ID]), "target must be a name"),
+        (("s", "t", (), [ID]), "key must be the names"),
+        (("s", "t", "", [ID]), "key must be the names"),
+        (("s", "t", ("id", 1), [ID]), "key must be the names"),
+        (("s", "t", None, [ID]), "key must be the names"),
+        (("s", "t", "id", ID), "columns must be several"),
+        (("s", "t", "id", [Text()]), "columns must be of Column"),
+    ],
+)
+def test_what_is_no_definition_is_a_type_error(arguments, message):
+    """Raised where it is written, so that a traceback leads there."""
+    with pytest.raises(TypeError, match=message):
+        Table(*arguments)
