@@ -5,25 +5,26 @@ This is all that a column does; `transforms/native/plan.py` says what the compil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from transforms.rejects import ErrorCode, Notice, NoticeCode, ValueRefused
 from transforms.rules import Encoder
-from transforms.table import Column, LaterOf, Missing, Otherwise
+from transforms.table import Column, LaterOf, Missing, Otherwise, names_of, plain_path
 from transforms.types import NULL, TIMESTAMPTZ, timestamptz_field, timestamptz_of_field
 from transforms.values import ABSENT, JSON_TYPE_OF_TAG, NOT_AN_ATTRIBUTE_VALUE, Item, check_number, is_attribute_value, is_missing
 
 ToField = Callable[[Item, list[Notice]], bytes]
+_WITH_MEMBERS: Final = frozenset({"M", "L"})
 IfMissing = Callable[[list[Notice]], bytes]
 
 
 class CompiledColumn(NamedTuple):
-    """`map_path` names the map that holds the attribute, "" for the item itself; `attribute` what its errors name."""
+    """`map_names` lead to the map that holds the attribute, none to the item itself; `attribute` is what its errors name."""
 
     to_field: ToField
     if_missing: IfMissing
-    map_path: str
+    map_names: tuple[str, ...]
     attribute: str | None
     definition: Column
 
@@ -49,12 +50,13 @@ def compile_column(column: Column, migration_time: int) -> CompiledColumn:
     if_missing = _compile_missing(column, migration_time)
     match column.attribute:
         case None:
-            return CompiledColumn(_constant(column, if_missing), if_missing, "", None, column)
+            return CompiledColumn(_constant(column, if_missing), if_missing, (), None, column)
         case LaterOf(first, second):
-            return CompiledColumn(_compile_later_of(column, first, second, if_missing), if_missing, "", first, column)
+            return CompiledColumn(_compile_later_of(column, first, second, if_missing), if_missing, (), plain_path(first), column)
         case path:
-            map_path, _, name = path.rpartition(".")
-            return CompiledColumn(_compile_attribute(column, path, name, if_missing), if_missing, map_path, path, column)
+            *map_names, name = names_of(path)
+            to_field = _compile_attribute(column, plain_path(path), name, if_missing)
+            return CompiledColumn(to_field, if_missing, tuple(map_names), plain_path(path), column)
 
 
 def _constant(column: Column, if_missing: IfMissing) -> ToField:
@@ -121,7 +123,7 @@ def _compile_missing(column: Column, migration_time: int) -> IfMissing:
     if column.missing is Missing.REFUSED:
         return _refuse_missing
     if column.missing is Missing.MIGRATION_TIME:
-        notice = Notice(NoticeCode.TIMESTAMP_DEFAULTED, next(iter(column.paths), column.name))
+        notice = Notice(NoticeCode.TIMESTAMP_DEFAULTED, next(map(plain_path, column.paths), column.name))
         now = timestamptz_field(migration_time)
 
         def default(notices: list[Notice]) -> bytes:
@@ -139,10 +141,11 @@ def _refuse_missing(_notices: list[Notice]) -> bytes:
 
 
 def _compile_later_of(column: Column, first: str, second: str, if_missing: IfMissing) -> ToField:
-    if "." in first + second or column.conversion.pg_type != TIMESTAMPTZ:
+    if len(names_of(first) + names_of(second)) > 2 or column.conversion.pg_type != TIMESTAMPTZ:
         message = f"{column.name}: LaterOf takes two timestamps at the top level of the item"
         raise ValueError(message)
-    convert = {name: _compile_attribute(column, name, name, lambda _notices: NULL) for name in (first, second)}
+    names = (plain_path(first), plain_path(second))
+    convert = {name: _compile_attribute(column, name, name, lambda _notices: NULL) for name in names}
 
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
         refusals = {}
@@ -164,31 +167,44 @@ def _compile_later_of(column: Column, first: str, second: str, if_missing: IfMis
 
 
 class Map(NamedTuple):
-    """`path` is "" for the item itself; `parent` is the number of the map that it is in, `known` what columns take of it."""
+    """The item itself, or a map inside it; `parent` is the number of the map that it is in, `known` what columns take of it."""
 
-    path: str
+    names: tuple[str, ...]
+    """On the way to it; none for the item."""
     parent: int
-    name: str
     known: frozenset[str]
+    is_covered: bool
+    """Whether a column takes it whole, or a map that it is in: then nothing in it is without a column."""
+
+    @property
+    def path(self) -> str:
+        """As errors and notices have it."""
+        return ".".join(self.names)
+
+    @property
+    def name(self) -> str:
+        return self.names[-1]
 
 
-def maps_of(columns: Iterable[Column]) -> list[Map]:
+def maps_of(columns: Sequence[Column]) -> list[Map]:
     """The item first, then every map inside it that a column's path goes through, parents before children."""
-    names: dict[str, set[str]] = {"": set()}
-    for path in (path for column in columns for path in column.paths):
-        holder = ""
-        for name in path.split("."):
-            names.setdefault(holder, set()).add(name)
-            holder = join(holder, name)
-    paths = list(names)
+    known: dict[tuple[str, ...], set[str]] = {(): set()}
+    covered = set()
+    for column in columns:
+        for names in map(names_of, column.paths):
+            for length, name in enumerate(names):
+                known.setdefault(names[:length], set()).add(name)
+            if not column.conversion.tags or not _WITH_MEMBERS.isdisjoint(column.conversion.tags):
+                covered.add(names)
+    numbers = {names: number for number, names in enumerate(known)}
     return [
         Map(
-            path=path,
-            parent=paths.index(path.rpartition(".")[0]) if path else 0,
-            name=path.rpartition(".")[2],
-            known=frozenset(known),
+            names=names,
+            parent=numbers[names[:-1]],
+            known=frozenset(of_map),
+            is_covered=any(names[:length] in covered for length in range(1, len(names) + 1)),
         )
-        for path, known in names.items()
+        for names, of_map in known.items()
     ]
 
 

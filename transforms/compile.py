@@ -43,7 +43,8 @@ def compile_table(
             encoded, names = sound
             if names is not None:
                 # In the order of the maps, as the way in Python tells them.
-                paths = [join(maps[number].path, name) for number, name in sorted(names, key=itemgetter(0))]
+                by_map = sorted(names, key=itemgetter(0))
+                paths = [join(maps[number].path, name) for number, name in by_map if not maps[number].is_covered]
                 _tell_unmapped(paths, unmapped, notices, [])
             return encoded, notices
         notices, errors = [], list[ItemError]()
@@ -77,8 +78,8 @@ def compile_key(table: Table, names: Sequence[str], read: ReadPut = read_full_ex
 
 def _place(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -> list[tuple[CompiledColumn, int]]:
     """Each column with the number of the map that holds its attribute."""
-    numbers = {map_.path: number for number, map_ in enumerate(maps)}
-    return [(column, numbers[column.map_path]) for column in columns]
+    numbers = {map_.names: number for number, map_ in enumerate(maps)}
+    return [(column, numbers[column.map_names]) for column in columns]
 
 
 def _open_maps(item: Item, maps: Sequence[Map], errors: list[ItemError]) -> list[Item | None]:
@@ -131,7 +132,7 @@ def _unmapped_attributes(held: Sequence[Item | None], maps: Sequence[Map]) -> It
             if name not in map_.known:
                 path = join(map_.path, name)
                 _check_shape(value, path)
-                if not is_missing(value):
+                if not map_.is_covered and not is_missing(value):
                     yield path
 
 

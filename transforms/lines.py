@@ -6,9 +6,11 @@ full exports itself, several times as fast, and leaves to `read_full_export_line
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -44,18 +46,74 @@ def read_full_export_line(line: bytes) -> Put:
     Raises `ReadRefused`: `invalid_json` or `not_an_item`; and `MemoryError`.
     """
     try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        document = parse_json(line)
+    except json.JSONDecodeError as error:
         if error.msg.startswith(_NO_MEMORY):
             raise MemoryError from None
         message = "the line is not one JSON object in UTF-8"
         # The parser's own words can quote the line.
         raise ReadRefused.because(ErrorCode.INVALID_JSON, message) from None
-    if type(document) is not dict:
+    if type(document) not in (dict, MemberTwice):
         message = "the line is JSON, but not an object"
         raise ReadRefused.because(ErrorCode.INVALID_JSON, message)
-    item = document.get("Item")
-    if len(document) != 1 or type(item) is not dict:
+    item = document.get("Item") if type(document) is dict and len(document) == 1 else None
+    if type(item) is not dict:
         message = 'the object must have one member, "Item", and that must be an object'
         raise ReadRefused.because(ErrorCode.NOT_AN_ITEM, message)
     return Put(item)
+
+
+# -- JSON in which a member comes twice ----------------------------------------------------------------------------------------------------
+
+
+class MemberTwice:
+    """In the place of an object that has a member twice: nobody knows which value counts. No attribute value, nor an item."""
+
+
+# A string of sound JSON, or a sign that opens, closes or parts.
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}:]', re.DOTALL)
+
+
+def parse_json(text: bytes) -> Any:
+    """What `orjson` makes of JSON, with `MemberTwice` where it would take the last of two. Raises `json.JSONDecodeError`."""
+    document = orjson.loads(text)
+    # What is written as orjson writes it has no member twice, which is nearly every line.
+    if _as_orjson_writes(document) == text.strip() or not _has_member_twice(text):
+        return document
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        message = "nested too deep for an object that has a member twice"
+        raise json.JSONDecodeError(message, "", 0) from None
+
+
+def _as_orjson_writes(document: Any) -> bytes | None:
+    """None for what is nested deeper than it can write."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else MemberTwice()
+
+
+def _has_member_twice(text: bytes) -> bool:
+    """Of sound JSON, however deep it is nested."""
+    names: list[set[str]] = []
+    string = b""
+    for token in _TOKEN.findall(text):
+        if token == b"{":
+            names.append(set())
+        elif token == b"}":
+            names.pop()
+        elif token == b":":
+            name = orjson.loads(string)
+            if name in names[-1]:
+                return True
+            names[-1].add(name)
+        else:
+            string = token
+    return False

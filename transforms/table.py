@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import pkgutil
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum, StrEnum
@@ -25,6 +26,10 @@ from transforms.types import PgType
 
 # What makes a row of an item besides its table's definition: a load in progress must not mix rows of two versions of it.
 RULE_FILES: Final = ("lines.py", "values.py", "types.py", "rules.py", "columns.py", "compile.py")
+
+
+# Of a path: a sign that stands for itself, a dot between two names, or any other sign.
+_SIGN: Final = re.compile(r"\\[\\.]|.", re.DOTALL)
 
 
 class Missing(Enum):
@@ -58,7 +63,10 @@ class LaterOf:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One line of the mapping. `attribute` is a path (`soapData.plan`), or None for a column that no attribute feeds."""
+    r"""One line of the mapping. `attribute` is a path (`soapData.plan`), or None for a column that no attribute feeds.
+
+    A dot that is part of a name, or a backslash before a dot or a backslash, has a backslash before it: `model\.maker`.
+    """
 
     attribute: str | LaterOf | None
     name: str
@@ -125,7 +133,7 @@ class Table:
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that the attributes of DynamoDB's key feed, in its order."""
-        return tuple(column.name for attribute in self.key for column in self.columns if attribute in column.paths)
+        return tuple(column.name for attribute in self.key for column in self.columns if (attribute,) in map(names_of, column.paths))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -136,6 +144,28 @@ class Table:
     def fingerprint(self) -> str:
         """Equal for definitions that make equal rows of every item, as long as the code of the rules is the same."""
         return hashlib.sha256(f"{_hash_of_rules()} {_canonical(self)}".encode()).hexdigest()[:16]
+
+
+@cache
+def names_of(path: str) -> tuple[str, ...]:
+    r"""The names on a path of a definition: `("soapData", "plan")` of `soapData.plan`, and `("model.maker",)` of `model\.maker`."""
+    names = [""]
+    for sign in _SIGN.findall(path):
+        if sign == ".":
+            names.append("")
+        else:
+            names[-1] += sign[-1]
+    return tuple(names)
+
+
+def path_of(names: Iterable[str]) -> str:
+    """The path of a definition that has these names; the inverse of `names_of`."""
+    return ".".join(re.sub(r"[\\.]", r"\\\g<0>", name) for name in names)
+
+
+def plain_path(path: str) -> str:
+    """A path of a definition as errors and notices have it, where a name's own dots are dots."""
+    return ".".join(names_of(path))
 
 
 class Unmapped(StrEnum):

@@ -24,6 +24,7 @@ from pipeline.records.kinds import KINDS, OF_ROWS, RecordKind
 from pipeline.records.lines import Record, line_of, parsed_item
 from pipeline.records.mask import OF_NO_COLUMN, masked_path, members_of, shape_in_words, shape_of_value
 from pipeline.records.reading import count_records_in, read_records
+from transforms.table import names_of
 
 MOST_ENTRIES: Final = 100_000
 """In the page; all are counted."""
@@ -240,8 +241,8 @@ class DeadLetters:
     def __init__(self, paths: Sequence[str], show_values: bool, text_left: int = MOST_TEXT) -> None:
         self._show_values = show_values
         self._text_left = text_left
-        self._paths = [(path, maps, name) for path in paths for *maps, name in [path.split(".")]]
-        self._attributes = frozenset(path.partition(".")[0] for path in paths)
+        self._paths = [(path, maps, name) for path in paths for *maps, name in [names_of(path)]]
+        self._attributes = frozenset(names_of(path)[0] for path in paths)
 
     def errors(self, record: Record, names: TableNames) -> tuple[EntryError, ...]:
         """What the record says; the paths of attributes are added to the table's names."""

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 from pipeline.inspection.names import Shape, bounded, looks_like_data, shape_of
-from transforms.table import Table
+from transforms.table import Table, names_of, plain_path
 from transforms.values import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
 
 MISSING: Final = "missing"
@@ -165,7 +165,7 @@ class Patterns:
 
 def named_paths(table: Table) -> frozenset[str]:
     """The paths that a definition names, `soapData.plan`, and those on the way to them."""
-    parted = [path.split(".") for path in table.paths]
+    parted = [names_of(path) for path in table.paths]
     return frozenset(".".join(parts[: length + 1]) for parts in parted for length in range(len(parts)))
 
 
@@ -224,12 +224,13 @@ def members_of(item: Mapping[str, Any], maps: Sequence[str]) -> Mapping[str, Any
 
 def value_of_path(item: Mapping[str, Any], path: str) -> Any:
     """The attribute value at a path of a definition, through maps only; None where there is none."""
-    *maps, name = path.split(".")
+    *maps, name = names_of(path)
     return members_of(item, maps).get(name)
 
 
 def masked_path(path: str, paths: Sequence[str]) -> str:
     """A path as far as the `paths` of a definition have it: `eventData (inside)`. Of a name that they do not have, nothing is shown."""
+    paths = [plain_path(known) for known in paths]
     if path in paths or any(known.startswith(f"{path}.") for known in paths):
         return path
     above = [known for known in paths if path.startswith((f"{known}.", f"{known}["))]

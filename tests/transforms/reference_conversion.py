@@ -24,10 +24,20 @@ def _no_constant(_: str) -> Any:
     raise Refused
 
 
+class MemberTwice:
+    """An object that has a member twice is none."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else MemberTwice()
+
+
 def parse(line: bytes) -> Any:
     """One JSON document of sound Unicode; numbers as `Decimal`, which keeps their digits."""
     try:
-        document = json.loads(line.decode("utf-8"), parse_constant=_no_constant, parse_int=Decimal, parse_float=Decimal)
+        document = json.loads(
+            line.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant, parse_int=Decimal, parse_float=Decimal
+        )
         # A lone surrogate passes the parser, but is no text.
         json.dumps(document, ensure_ascii=False, default=str).encode("utf-8")
     except (ValueError, RecursionError):

@@ -229,3 +229,50 @@ def test_a_read_refusal_is_the_only_error():
 def test_an_empty_item_is_an_item():
     """An `Item` without attributes is well formed: it is refused for what it misses."""
     assert refusal_of(VIDEO_SESSIONS, {}).stage == "transform"
+
+
+# -- a member twice ------------------------------------------------------------------------------------------------------------------------
+
+
+def with_plan(plan):
+    """A note's line with this text in the place of an attribute value."""
+    return line_of(note(plan={"S": "<plan>"})).decode().replace('{"S":"<plan>"}', plan).encode()
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        '{"S":"1","S":"2"}',
+        '{"S":"1","S":"1"}',
+        '{"M":{"a":{"S":"1"},"a":{"S":"1"}}}',
+        '{"M":{"a":{"S":"1"},"\\u0061":{"S":"2"}}}',
+        '{"M":{"a\\"{":{"S":"1"},"a\\u0022{":{"S":"2"}}}',
+        '{"L":[{"M":{"b":{"M":{"a":{"S":"1"},"a":{"S":"2"}}}}}]}',
+        '{"S":"1"},"plan":{"S":"2"}',
+        '{"S":"1"},"other":{"S":"2"},"other":{"S":"2"}',
+        '{"S":"1"},"other":{"S":"2","S":"3"}',
+    ],
+)
+def test_a_member_twice_is_not_an_item(plan):
+    """Rule: at any depth that is walked; it is not known which value counts."""
+    refusal = refusal_of_line(SOAP_NOTES, with_plan(plan))
+    assert (refusal.stage, [code for code, _ in refusal.errors]) == ("read", ["not_an_item"])
+
+
+def test_item_twice_is_not_an_item():
+    line = with_plan('{"S":"1"}').replace(b'{"Item":', b'{"Item":{},"Item":', 1)
+    assert refusal_of_line(SOAP_NOTES, line) == only("not_an_item", None, "read")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        '{"M":{"a":{"M":{"b":{"S":"1"}}},"b":{"S":"\\"a\\":{"}}}',
+        '{"L":[{"M":{"a":{"S":"1"}}},{"M":{"a":{"S":"1"}}}]}',
+        # Not walked: an attribute that no column takes is checked at its top level only.
+        '{"S":"1"},"other":{"M":{"x":{"M":{"a":{"S":"1"},"a":{"S":"2"}}}}}',
+    ],
+)
+def test_the_same_name_in_several_objects_is_sound(plan):
+    """And what only looks like a name, or stands where nobody looks."""
+    assert to_row(SOAP_NOTES, with_plan(plan)).values["id"]

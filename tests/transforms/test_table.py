@@ -7,7 +7,7 @@ from sound_items import NULL, line_of
 
 from transforms.rejects import ItemRefused
 from transforms.rules import Boolean, Jsonb, Text, Timestamp, Uuid
-from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table, Unmapped
+from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table, Unmapped, names_of, path_of
 from transforms.tables.medzen import MEETING_AUDIT
 
 NOW = 1_764_000_123_456_789
@@ -140,6 +140,45 @@ def test_the_columns_of_a_key():
     assert MEETING_AUDIT.only(["created_at", "id"]).column_names == ("created_at", "id")
     with pytest.raises(KeyError):
         MEETING_AUDIT.only(["absent"])
+
+
+# -- names and what is below them ----------------------------------------------------------------------------------------------------------
+
+ITEM = {"model.maker": {"S": "ACME"}, "model": {"M": {"maker": {"S": "inner"}, "a.b": {"S": "both"}}}, "back\\slash": {"S": "\\"}}
+
+
+def test_a_name_with_a_dot_is_said_with_a_backslash():
+    """It is another attribute than the one of that name inside a map; errors name it as it is."""
+    columns = [
+        Column(r"model\.maker", "a", Text()),
+        Column("model.maker", "b", Text()),
+        Column(r"model.a\.b", "c", Text()),
+        Column("back\\slash", "d", Text()),
+        Column(r"x\.y", "e", Timestamp(), Missing.MIGRATION_TIME),
+    ]
+    assert run(columns, ITEM) == (["ACME", "inner", "both", "\\", NOW], [("timestamp_defaulted", "x.y")])
+    assert run([Column(r"model\.maker", "a", Boolean())], ITEM | {"model": NULL}) == [("wrong_type", "model.maker")]
+    assert Table("s", "t", "model.maker", columns).key_columns == ("a",)
+
+
+@pytest.mark.parametrize(
+    "names", [("a",), ("a.b",), ("a", "b"), ("a\\", "b"), ("a\\.b",), ("\\\\.",), ("", "x"), ("Passenger ID", "[0]"), (".",)]
+)
+def test_any_name_can_be_said(names):
+    assert names_of(path_of(names)) == names
+
+
+@pytest.mark.parametrize("whole", ["f", "f.g"])
+def test_what_is_below_a_column_that_takes_all_is_covered(whole):
+    """Rule: nothing below is unmapped, whatever other columns take of it; what is beside it is."""
+    columns = [Column(whole, "whole", Jsonb()), Column("f.g.h", "h", Text())]
+    item = {"f": {"M": {"g": {"M": {"h": {"S": "1"}, "i": {"S": "2"}}}, "j": {"S": "3"}}}}
+    _, notices = run(columns, item)
+    assert notices == ([] if whole == "f" else [("unmapped_attribute", "f.j")])
+    if whole == "f":
+        run(columns, item, Unmapped.REJECT)
+    # A column that takes a text covers nothing.
+    assert run([Column("f.g.h", "h", Text())], item)[1] == [("unmapped_attribute", "f.g.i"), ("unmapped_attribute", "f.j")]
 
 
 # -- what is no definition at all ----------------------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 import orjson
 
 from transforms.columns import CompiledColumn, EachRefused, Map
+from transforms.lines import parse_json
 from transforms.rejects import Notice, NoticeCode, ValueRefused
 from transforms.rules import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
-from transforms.table import Missing
+from transforms.table import Missing, names_of
 
 
 def _is_built_of_these(sources: str) -> bool:
@@ -78,12 +79,12 @@ def compile_sound_rows(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -
     """The function that encodes the items of lines that are sound; it is sure of none where the compiled module is not there."""
     if not IS_BUILT:
         return never_sure
-    numbers = {map_.path: number for number, map_ in enumerate(maps)}
+    numbers = {map_.names: number for number, map_ in enumerate(maps)}
     attributes = {(map_.parent, map_.name): Attribute(map_.parent, map_.name, number) for number, map_ in enumerate(maps) if number}
 
     def number_of(path: str) -> int:
-        map_path, _, name = path.rpartition(".")
-        place = numbers[map_path], name
+        *map_names, name = names_of(path)
+        place = numbers[tuple(map_names)], name
         attributes.setdefault(place, Attribute(*place))
         return list(attributes).index(place)
 
@@ -112,11 +113,11 @@ def _step(column: CompiledColumn, attributes: Sequence[int]) -> Step:
 
 def _of_values(column: CompiledColumn) -> ValuesToField:
     """The column's own function, of its attributes alone."""
-    names = [path.rpartition(".")[2] for path in column.definition.paths]
+    names = [names_of(path)[-1] for path in column.definition.paths]
 
     def to_field(json: bytes | None, other: bytes | None, notices: list[Notice]) -> bytes | None:
         try:
-            holder = {name: orjson.loads(value) for name, value in zip(names, (json, other), strict=False) if value is not None}
+            holder = {name: parse_json(value) for name, value in zip(names, (json, other), strict=False) if value is not None}
             return column.to_field(holder, notices)
         except (orjson.JSONDecodeError, ValueRefused, EachRefused):
             return None
