@@ -75,10 +75,10 @@ class Field:
 
 
 _ADDRESS: Final = (
-    Field("run_id", FieldType.TEXT, "of which load"),
-    Field("source_table", FieldType.TEXT, "of which load"),
-    Field("target_table", FieldType.TEXT, "of which load"),
-    Field("export_id", FieldType.TEXT, "of which load"),
+    Field("run_id", FieldType.TEXT, "the run and the load"),
+    Field("source_table", FieldType.TEXT, "the run and the load"),
+    Field("target_table", FieldType.TEXT, "the run and the load"),
+    Field("export_id", FieldType.TEXT, "the run and the load"),
     Field("data_file", FieldType.TEXT, "where in the export"),
     Field("item_number", FieldType.NUMBER, "counts from 0 in the file"),
 )
@@ -103,8 +103,8 @@ SCHEMAS: Final[Mapping[RecordKind, tuple[Field, ...]]] = {
         Field("item", FieldType.TEXT, "the line, verbatim; in base64 where it is not UTF-8"),
         Field("item_encoding", FieldType.TEXT, "`utf-8` or `base64`"),
         Field("rejected_at", FieldType.TIME, "when; as `2026-11-23T02:00:00.123456+00:00`", is_optional=True),
-        Field("attempt", FieldType.SMALL_NUMBER, "1 for a load; a replay that refuses the item again counts on", is_optional=True),
-        Field("first_run_id", FieldType.TEXT, "the run whose dead letter was replayed first; its own for a load", is_optional=True),
+        Field("attempt", FieldType.SMALL_NUMBER, "1 for a load; one more each time a replay refuses the item again", is_optional=True),
+        Field("first_run_id", FieldType.TEXT, "the run that first made it a dead letter; for a load, that run itself", is_optional=True),
     ),
     RecordKind.NOTICES: (
         *_ADDRESS,
