@@ -14,6 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from pipeline.commands.parser import Command, make_parser
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Where programs read the output, people read the rest.
     console = PlainConsole(stderr=isinstance(options, JsonOptions) and options.json)
     try:
+        _refuse_deleted_folder()
         with told_to_end():
             if isinstance(options, JobOptions):
                 options = options.ready()
@@ -67,6 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             [f"{_kind(error)}; what a load has committed stays. Please report these places:", *_places(error)],
         )
         return ExitCode.FAILED
+
+
+def _refuse_deleted_folder() -> None:
+    """Raise `Refused` where the working directory is gone: nobody knows then what a relative path means."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise Refused(["the working directory is not there any more; cd to one that is"]) from None
 
 
 def _kind(error: BaseException) -> str:

@@ -72,12 +72,18 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
+# As to_regclass takes it: what is unquoted goes up to white space or a dot; digits alone, or a hyphen, would be a number of the catalogue.
+_NAME: Final = r'\s*(?:"(?:[^"\0]|"")+"|[^\s."\0][^\s.\0]*)\s*'
+_TARGET: Final = re.compile(rf"(?!\s*(?:[0-9]+|-)\s*$){_NAME}(?:\.{_NAME})?")
+
 # -- what is wrong with a definition -------------------------------------------------------------------------------------------------------
 
 
 def _problems_of(table: Table) -> Iterator[str]:
     """All of it, for a load that has begun with a wrong definition can neither end nor take a right one."""
     of_table = f"the table {table.source} -> {table.target}"
+    if _TARGET.fullmatch(table.target) is None:
+        yield f"{of_table}: {table.target!r} is no name of a table; it is NAME or SCHEMA.NAME, with quotes where SQL needs them"
     if not table.columns:
         yield f"{of_table}: has no columns"
     names = Counter(column.name for column in table.columns)

@@ -16,6 +16,8 @@ from typing import Final
 
 # Children of these with a level of their own are named, too.
 _CLIENTS: Final = ("boto3", "botocore", "s3transfer", "urllib3", "google", "google.auth", "google.cloud.secretmanager_v1")
+# They log the trace of what they then raise, such as an expired login; for that there is a sentence (`pipeline/places/aws.py`).
+_TOLD_BY_US: Final = ("botocore.credentials", "botocore.tokens")
 
 
 def configure_logging(level: str | None) -> None:
@@ -34,6 +36,8 @@ def silence_clients() -> None:
     """For each process that makes clients, a worker's too, whose log a runner keeps: they log requests and answers, as a secret."""
     for name in _CLIENTS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _TOLD_BY_US:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 class ValueFreeFormatter(logging.Formatter):

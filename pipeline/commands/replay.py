@@ -39,6 +39,7 @@ def replay(options: ReplayOptions, console: Console) -> ExitCode:
 
     Raises `Refused` before anything is written, with every problem that there is; `Stopped` when it ended early: the same command goes on.
     """
+    options.output.refuse_unwritable()
     files = find_dead_letters(options.folder, str(options.output_given), options.storage)
     sentence = why_not_connected(options.database)
     if sentence:

@@ -67,6 +67,7 @@ def rollback(options: RollbackOptions, console: Console) -> ExitCode:
 
     Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
     """
+    options.output.refuse_unwritable()
     run_id, started_at = new_run_id(), datetime.now(UTC)
     loads = find_begun_loads(options, run_id, _find_load, _problems)
     with Session(options.database) as session:

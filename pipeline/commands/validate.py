@@ -35,6 +35,7 @@ def validate(options: ValidateOptions, console: Console) -> ExitCode:
     """
     if options.emit_sql:
         return _emit_script(options, console)
+    options.output.refuse_unwritable()
     run_id, started_at = new_run_id(), datetime.now(UTC)
     loads, requests = _find_all(options, run_id)
     with Session(options.database) as session:

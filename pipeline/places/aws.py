@@ -68,6 +68,8 @@ _OF_KINDS: Final[Sequence[tuple[type[Exception], str]]] = (
     (exceptions.PartialCredentialsError, _NO_CREDENTIALS),
     (exceptions.CredentialRetrievalError, _NOT_FETCHED),
     (exceptions.SSOError, _NOT_FETCHED),
+    (exceptions.TokenRetrievalError, _NOT_FETCHED),
+    (exceptions.NoAuthTokenError, _NOT_FETCHED),
     (exceptions.ProfileNotFound, "AWS_PROFILE names a profile that the AWS configuration does not have; correct it"),
     (exceptions.NoRegionError, "there is no AWS region; give --aws_region, or set AWS_REGION"),
     (exceptions.SSLError, "the endpoint's TLS certificate is not accepted; look at the endpoint's URL, or set AWS_CA_BUNDLE"),
@@ -81,9 +83,16 @@ def error_code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, exceptions.ClientError) else ""
 
 
+def is_still_expired(error: Exception) -> bool:
+    """Whether a program gave credentials that had expired already, which botocore has no exception of its own for."""
+    return isinstance(error, RuntimeError) and "credentials are still expired" in str(error)
+
+
 def why(error: Exception) -> str | None:
     """What is wrong with credentials, region or connection, and what to do; None when the error is of something else."""
     for kind, sentence in _OF_KINDS:
         if isinstance(error, kind):
             return sentence
+    if is_still_expired(error):
+        return _EXPIRED
     return _OF_CODES.get(error_code(error))

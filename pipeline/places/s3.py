@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, cast
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.places.aws import UNREACHABLE, client, error_code, why
+from pipeline.places.aws import UNREACHABLE, client, error_code, is_still_expired, why
 from pipeline.places.place import PREFLIGHT_NAME, AwsSettings, ChangedFile, NewFile, StorageFailed, StoredFile, join
 
 # botocore itself gives up within three seconds, unless S3 asks it to slow down. Each of these asks is one of its own: half a minute in all.
@@ -109,7 +109,7 @@ class S3Place:
             tries += 1
             try:
                 return cast("dict[str, Any]", getattr(self._client(uri), operation)(**arguments, **owner))
-            except (ClientError, BotoCoreError, RecursionError) as error:
+            except (ClientError, BotoCoreError, RuntimeError) as error:
                 cause = _cause_of(error, uri, is_writing=is_writing)
                 if tries == _ASKS or not isinstance(cause, _PassingFailure):
                     raise cause from None
@@ -307,6 +307,8 @@ def _cause_of(error: Exception, uri: str, *, is_writing: bool) -> Exception:
     # botocore follows a redirect that does not name its region until the stack is full; what it sends may wrap that.
     if isinstance(error, RecursionError) or isinstance(getattr(error, "kwargs", {}).get("error"), RecursionError):
         return StorageFailed(f"{uri}: {_ELSEWHERE}")
+    if isinstance(error, RuntimeError) and not is_still_expired(error):
+        return error
     code = error_code(error)
     if code in ("NoSuchKey", "404"):
         return FileNotFoundError(2, "there is no such object", uri)

@@ -87,7 +87,7 @@ def _of_aws(name: str, region: str | None) -> str:
         raise Refused(["aws-secretsmanager: takes the ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, or its name"])
     try:
         answer = client("secretsmanager", AwsSettings(region=arn[1] if arn else region)).get_secret_value(SecretId=name)
-    except (ClientError, BotoCoreError, ValueError) as error:
+    except (ClientError, BotoCoreError, ValueError, RuntimeError) as error:
         code = error_code(error) or type(error).__name__
         region_words = arn[1] if arn else region or "the region of the environment"
         sentence = why(error) or _AWS_SENTENCES.get(code, _AWS_OTHERWISE)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from pipeline.errors import Refused
 from pipeline.places.place import AwsSettings, LocalPlace, NewFile, Place, StorageFailed, StoredFile, join, make_private_folder
 
 
@@ -98,9 +99,18 @@ class OutputFolder:
         return self.storage.files_below(self.uri)
 
     def make(self) -> None:
-        """With the folders above it, for their owner only; buckets have no folders to make. Raises `OSError`."""
+        """With the folders above it, for their owner only; buckets have no folders to make. Raises `StorageFailed`."""
         if self.is_local:
-            make_private_folder(Path(self.uri))
+            try:
+                make_private_folder(Path(self.uri))
+            except OSError as error:
+                message = f"{self.uri}: the folder cannot be made ({error.strerror}); give another --output"
+                raise StorageFailed(message) from None
+
+    def refuse_unwritable(self) -> None:
+        """Raise `Refused` where nothing can be written into it."""
+        if sentence := self.why_not_writable():
+            raise Refused([f"--output {sentence}"])
 
     def new_file(self, name: str) -> NewFile:
         """Begin a file right in it. Raises `OSError`, `StorageFailed`."""

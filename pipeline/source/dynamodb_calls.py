@@ -160,7 +160,7 @@ class DynamoDB:
     def _ask(self, operation: str, table: str, **parameters: Any) -> dict[str, Any]:
         try:
             answer = cast("dict[str, Any]", getattr(self._client, operation)(**parameters))
-        except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+        except (exceptions.ClientError, exceptions.BotoCoreError, RuntimeError) as error:
             if isinstance(error, exceptions.ClientError):
                 self._note_time(error.response)
             action = self._client.meta.method_to_api_mapping[operation]

@@ -105,12 +105,34 @@ def safe_words(error: Exception, url: str) -> str:
     try:
         parameters = psycopg2.extensions.parse_dsn(url)
     except psycopg2.Error:
-        return _BROKEN_URL
+        return _unknown_parameters(url) or _BROKEN_URL
     if url.startswith(("postgresql://", "postgres://")) and _PLAIN_URL.fullmatch(url) is None:
         return _BROKEN_URL
     message = " ".join(str(error).split())
     password = parameters.get("password")
     return message.replace(password, "***") if password else message
+
+
+def _unknown_parameters(url: str) -> str | None:
+    """The sentence for a URL that is sound but for parameters of other programs, as dashboards give it; values stay unsaid."""
+    if _PLAIN_URL.fullmatch(url) is None:
+        return None
+    names = [name for name in re.findall(r"[?&]([A-Za-z_][A-Za-z0-9_.]*)=", url) if not _is_known(name)]
+    if not names:
+        return None
+    s, them = ("s", "them") if len(names) > 1 else ("", "it")
+    return (
+        f"its URL has the parameter{s} {', '.join(names)}, which PostgreSQL's own library (libpq) does not know: for other programs; leave "
+        f"{them} out"
+    )
+
+
+def _is_known(name: str) -> bool:
+    try:
+        psycopg2.extensions.parse_dsn(f"postgresql://?{name}=")
+    except psycopg2.Error:
+        return False
+    return True
 
 
 _HOST: Final = r"(?:\[[0-9a-fA-F:.]+\]|[^:@/?#,\s]*)(?::[0-9]+)?"

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.definitions import find_tables
 from pipeline.errors import Refused
+from tests.postgres_server import Database
 
 HEAD = "from ddb2pg import *\nfrom ddb2pg import Column, Jsonb, LaterOf, Missing, Otherwise, Table, Text, Timestamp, Boolean\n"
 ID = 'Column("id","id",Text(),Missing.REFUSED)'
@@ -126,3 +127,19 @@ def test_a_user_conversion_that_fails_is_told_in_its_words(tmp_path: Path) -> No
     refusal = _refusal(tmp_path, HEAD + text + _table('Column("v","v",Own())'))
 
     assert "column v: /tables.py, line 6: ZeroDivisionError: division by zero" in refusal
+
+
+@pytest.mark.parametrize("target", ["a b", "a.b.c", ".a", "a.", '"a', '""', " ", "a\0", "a..b", "2024", "-"])
+def test_a_target_that_is_no_name_is_refused(tmp_path: Path, target: str) -> None:
+    assert "is no name of a table; it is NAME or SCHEMA.NAME" in _refusal(
+        tmp_path, HEAD + f'TABLES=[Table("ev",{target!r},"id",({ID},))]\n'
+    )
+
+
+@pytest.mark.parametrize("target", ["ev", "public.ev", '"My Schema"."Tab.le"', '"a""b"', "user-name", "Üñï", '"2024"'])
+def test_a_target_may_have_any_name(tmp_path: Path, database: Database, target: str) -> None:
+    """PostgreSQL looks for it, and finds none."""
+    (tmp_path / "tables.py").write_text(HEAD + f'TABLES=[Table("ev",{target!r},"id",({ID},))]\n')
+    [table] = find_tables(str(tmp_path / "tables.py"))
+
+    assert database.query("SELECT to_regclass(%s)", table.target) == [(None,)]

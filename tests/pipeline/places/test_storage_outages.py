@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from pipeline.places.place import AwsSettings
 from pipeline.places.storage import Storage
@@ -46,3 +51,36 @@ def test_no_log_level_shows_tokens(tmp_path: Path, aws_server: AwsServer, bucket
 
     assert finished.exit_code == 2
     assert TOKEN not in finished.output
+
+
+CREDENTIALS = """
+import json, pathlib, sys
+seen = pathlib.Path(sys.argv[1])
+if seen.exists() and sys.argv[2] == "fails":
+    sys.exit("the login has expired")
+seen.touch()
+print(json.dumps({"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", "Expiration": "2020-01-01T00:00:00Z"}))
+"""
+
+
+@pytest.mark.parametrize(("then", "words"), [("fails", "cannot be fetched; renew them"), ("is still expired", "have expired; renew them")])
+def test_an_expired_login_is_one_sentence(tmp_path: Path, then: str, words: str) -> None:
+    """And exit code 2, without the trace that a library would log before it."""
+    (tmp_path / "credentials.py").write_text(CREDENTIALS)
+    process = f'{sys.executable} {tmp_path}/credentials.py {tmp_path}/seen "{then}"'
+    (tmp_path / "config").write_text(f"[default]\nregion = eu-central-1\ncredential_process = {process}\n")
+    aws = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = aws | {"AWS_CONFIG_FILE": f"{tmp_path}/config", "AWS_SHARED_CREDENTIALS_FILE": f"{tmp_path}/none"}
+
+    finished = subprocess.run(
+        [sys.executable, "-m", "pipeline", "inspect", "--export", "s3://bucket/export"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert [line[:4] for line in finished.stderr.splitlines()] == ["ddb2", "  - "]
+    assert words in finished.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.target.database_url import DatabaseReference, keep_given_url
+from pipeline.target.database_url import DatabaseReference, keep_given_url, safe_words
 
 URL = "postgresql://someone:t0psecret@somewhere/db"
 
@@ -39,3 +39,28 @@ def test_a_reference_travels_without_the_url(monkeypatch: pytest.MonkeyPatch) ->
     assert b"t0psecret" not in pickle.dumps(reference)
     assert "t0psecret" not in repr(reference)
     assert pickle.loads(pickle.dumps(reference)).url() == URL  # noqa: S301 - our own bytes
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("pgbouncer=true&connection_limit=1", "the parameters pgbouncer, connection_limit, which"),
+        ("sslmode=require&schema=public", "the parameter schema, which"),
+        ("pgbouncer=t0psecret", "the parameter pgbouncer, which"),
+    ],
+)
+def test_parameters_of_other_programs_are_named(query: str, words: str) -> None:
+    """Dashboards give them; the rest of the URL is sound, and no value of it is told."""
+    said = safe_words(Exception("whatever libpq says: t0psecret"), f"{URL}?{query}")
+
+    assert words in said
+    assert "t0psecret" not in said
+
+
+@pytest.mark.parametrize("password", ["a?pgbouncer=1", "a@b?pgbouncer=true", "a/b", "a#b"])
+def test_a_password_that_is_not_encoded_is_no_parameter(password: str) -> None:
+    """Nothing of it is told as the name of one."""
+    said = safe_words(Exception("whatever"), f"postgresql://someone:{password}@somewhere/db?pgbouncer=true")
+
+    assert "percent-encoded" in said
+    assert "pgbouncer" not in said
