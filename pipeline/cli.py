@@ -19,6 +19,7 @@ from typing import Final
 
 from pipeline.commands.parser import Command, make_parser
 from pipeline.console import PlainConsole
+from pipeline.core_dumps import forbid_core_dumps
 from pipeline.engines.ending import INTERRUPTED, RESUME, told_to_end
 from pipeline.errors import Bug, Interrupted, Refused, Stopped
 from pipeline.logs import configure_logging
@@ -31,6 +32,7 @@ _COLLECT_EVERY: Final = 50_000  # new objects
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
+    forbid_core_dumps()
     arguments, unknown = make_parser().parse_known_args(argv)
     command: Command = arguments.command
     options = make_options(command.options, arguments, unknown)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import resource
 import signal
 import subprocess
 from pathlib import Path
@@ -32,6 +34,12 @@ def _is_forked(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return _FORKED_FROM in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
+
+
+def core_dumps_here() -> str:
+    """Whether this process may leave any, by both of Linux's settings."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_CORE)
+    return f"limit {limit}, dumpable {ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)}"  # PR_GET_DUMPABLE
 
 
 def kill_group(process: subprocess.Popen[str]) -> str:

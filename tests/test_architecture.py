@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ROOMS = (
-    *("errors", "logs", "sql", "console", "places", "source", "target", "ledger", "inspection", "records", "definitions", "engines"),
-    *("options", "outcome", "preflight", "job", "postcheck", "commands", "cli"),
+    *("errors", "core_dumps", "logs", "sql", "console", "places", "source", "target", "ledger", "inspection", "records", "definitions"),
+    *("engines", "options", "outcome", "preflight", "job", "postcheck", "commands", "cli"),
 )
 """Of `pipeline`, from the lowest to the highest: a room imports from itself and from lower ones. A file at the top is a room, too."""
 MOST_FILES = 19

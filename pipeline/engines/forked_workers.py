@@ -26,6 +26,8 @@ from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import TYPE_CHECKING, Final
 
+from pipeline.core_dumps import forbid_core_dumps
+
 if TYPE_CHECKING:
     from apache_beam.transforms.environments import Environment
 
@@ -74,6 +76,7 @@ def _be_a_worker(environment: Mapping[str, str]) -> None:
     """What such a process does: what Beam's own worker does, in this environment."""
     # What Beam writes there may quote items; its log comes to the command's process anyhow.
     _silence()
+    forbid_core_dumps()
     os.environ.clear()
     os.environ.update(environment)
     from apache_beam.runners.worker import sdk_worker_main

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Final
 
+from pipeline.core_dumps import forbid_core_dumps
 from pipeline.errors import Stopped
 from pipeline.inspection.statistics import ItemStatistics
 from pipeline.inspection.summary import ItemSummary, summarise
@@ -124,15 +125,16 @@ def _each_looked_at(data_files: Sequence[DataFile], processes: int, storage: Sto
         yield from (_look_at(data_file, storage) for data_file in data_files)
         return
     # Not forked: this process has threads and connections.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process) as pool:
         try:
             yield from pool.map(_look_at, data_files, itertools.repeat(storage))
         except BrokenProcessPool:
             raise Stopped("a process was killed (out of memory?); run it again with fewer --processes") from None
 
 
-def _leave_interrupts() -> None:
+def _begin_process() -> None:
     """Ctrl-C reaches every process of a terminal; the one that was typed speaks for all."""
+    forbid_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from pipeline.core_dumps import forbid_core_dumps
 from pipeline.errors import Bug, Ddb2pgError
 from pipeline.job.plan import LoadPlan, check_data_file, read_split
 from pipeline.job.visit import ChunkVisitor, VisitPlan
@@ -82,7 +83,15 @@ def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[...
     return guarded
 
 
-class CheckFiles(beam.DoFn):
+class _PrivateDoFn(beam.DoFn):
+    """In a process that leaves no core file, on another machine, too."""
+
+    def setup(self) -> None:
+        """Called by Beam, before anything else."""
+        forbid_core_dumps()
+
+
+class CheckFiles(_PrivateDoFn):
     """Data file -> its name and what the check found; one that is not what its manifest says goes to `REFUSED_FILES` instead."""
 
     def __init__(self, plan: LoadPlan) -> None:
@@ -96,7 +105,7 @@ class CheckFiles(beam.DoFn):
             yield TaggedOutput(REFUSED_FILES, (data_file.name, str(refused)))
 
 
-class ReadChunks(beam.DoFn):
+class ReadChunks(_PrivateDoFn):
     """Split -> chunks, of a file that was checked; one that has changed since goes to `REFUSED_FILES`."""
 
     def __init__(self, plan: LoadPlan) -> None:
@@ -113,7 +122,7 @@ class ReadChunks(beam.DoFn):
             yield TaggedOutput(REFUSED_FILES, (split.data_file.name, str(refused)))
 
 
-class VisitChunks(beam.DoFn):
+class VisitChunks(_PrivateDoFn):
     """Chunk -> a batch of records of each kind, tagged with it, once the work is committed."""
 
     def __init__(self, plan: VisitPlan) -> None:
@@ -121,6 +130,7 @@ class VisitChunks(beam.DoFn):
 
     def setup(self) -> None:
         """One connection a worker process."""
+        super().setup()
         self._session = Session(self._plan.load_plan.database)
         self._visitor = ChunkVisitor(self._plan, self._session)
         self._is_checked = False
@@ -138,7 +148,7 @@ class VisitChunks(beam.DoFn):
         self._session.close()
 
 
-class WriteRecords(beam.DoFn):
+class WriteRecords(_PrivateDoFn):
     """Batches of records -> files of a folder."""
 
     def __init__(self, folder: OutputFolder, form: RecordForm) -> None:
@@ -163,7 +173,7 @@ class WriteRecords(beam.DoFn):
         self._files.abandon()
 
 
-class NoteRefusedFiles(beam.DoFn):
+class NoteRefusedFiles(_PrivateDoFn):
     """Refused data files -> the ledger."""
 
     def __init__(self, plan: LoadPlan) -> None:

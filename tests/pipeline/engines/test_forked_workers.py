@@ -12,6 +12,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from pipeline.engines.run import run_pipeline
+from tests.processes import core_dumps_here
 
 ROOT = Path(__file__).parents[3]
 # As Beam without the packages of Google: a warning to the root logger, which nobody has told where to.
@@ -65,6 +66,21 @@ def test_a_worker_collects_its_own_garbage(tmp_path: Path) -> None:
 
     enabled, imported = (tmp_path / "told").read_text().split()
     assert (enabled, int(imported) > 100_000) == ("True", True)
+
+
+def test_a_worker_leaves_no_core_file(tmp_path: Path) -> None:
+    """Neither in a file nor to a program that takes them, whatever the limit was where the command began."""
+
+    def define(root: beam.Pipeline) -> None:
+        _ = root | beam.Create([1], reshuffle=False) | beam.Reshuffle() | beam.Map(partial(_note_core_dumps, told=tmp_path / "told"))
+
+    run_pipeline(define, [], 2, "ddb2pg-core-dumps")
+
+    assert (tmp_path / "told").read_text() == "limit 0, dumpable 0"
+
+
+def _note_core_dumps(_element: int, told: Path) -> None:
+    told.write_text(core_dumps_here())
 
 
 def _note(_element: int, told: Path) -> None:
