@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Final
@@ -38,6 +40,24 @@ def silence_clients() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _TOLD_BY_US:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+_TOLD_AGAIN_AFTER: Final = 60.0  # seconds
+_told: Final[dict[str, float]] = {}
+_telling: Final = threading.Lock()
+
+
+def tell_waiting(reason: str) -> None:
+    """A line on standard error for a person who sees nothing happen; the same reason at most once a minute in a process.
+
+    What a progress bar is drawn on takes it above the bar; forked workers have no standard error, and the progress display tells for them.
+    """
+    with _telling:
+        now = time.monotonic()
+        if now - _told.get(reason, -_TOLD_AGAIN_AFTER) < _TOLD_AGAIN_AFTER:
+            return
+        _told[reason] = now
+    sys.stderr.write(f"ddb2pg: waiting: {reason}; trying again\n")
 
 
 class ValueFreeFormatter(logging.Formatter):

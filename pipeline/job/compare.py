@@ -134,7 +134,7 @@ def _after_repair(missing: frozenset[int], now: Comparison, refused: Sequence[Re
 def forget(plan: LoadPlan) -> None:
     """Delete what a run keeps in the ledger of the chunks that it compared; where that fails, a later run does it."""
     comparing = Comparing(plan.load.load_id, plan.run_id, seed=0)
-    with contextlib.suppress(Stopped), Session(plan.database, RetryLimit(tries=2)) as session:
+    with contextlib.suppress(Stopped), Session(plan.database, RetryLimit(seconds=1.0)) as session:
         session.transact(lambda cursor: forget_comparison(cursor, comparing))
 
 

@@ -15,7 +15,7 @@ from psycopg2.extras import Json
 
 from pipeline.ledger.rollbacks import hold_open
 from pipeline.source.chunks import ItemAddress
-from pipeline.target.compare import STAGED_ROWS, TEXT_SETTINGS, RowHashes, hashed_rows, key_hash, row_hash
+from pipeline.target.compare import STAGED_ROWS, RowHashes, hashed_rows, key_hash, row_hash
 from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
 from pipeline.target.rows import ITEM
 from pipeline.target.session import Cursor
@@ -139,12 +139,11 @@ def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterato
     cursor.execute(
         sql.SQL(
             """
-            {settings};
             SELECT r.data_file, r.item_number, there.row_hash IS NULL
             FROM ddb2pg.replayed_item r LEFT JOIN ({rows}) there USING (key_hash)
             WHERE r.load_id = {load_id} AND there.row_hash IS DISTINCT FROM r.row_hash ORDER BY 1, 2
             """
-        ).format(settings=sql.SQL(TEXT_SETTINGS), rows=hashed_rows(target, hash_seed(cursor, load_id)), load_id=sql.Literal(load_id))
+        ).format(rows=hashed_rows(target, hash_seed(cursor, load_id)), load_id=sql.Literal(load_id))
     )
     for data_file, item_number, is_missing in cursor.fetchall():
         yield ItemAddress(data_file, item_number), MismatchKind.MISSING if is_missing else MismatchKind.DIFFERENT
@@ -174,7 +173,6 @@ def stage_replayed(cursor: Cursor, load_id: int, target: Target, table: Table, i
     cursor.execute(
         sql.SQL(
             """
-            {settings};
             CREATE TEMP TABLE ddb2pg_replayed ON COMMIT DROP AS
                 SELECT given.number - 1 AS number, r.key_hash, r.row_hash FROM ddb2pg.replayed_item r
                 JOIN unnest({data_files}::text[], {numbers}::bigint[]) WITH ORDINALITY given (data_file, item_number, number)
@@ -188,7 +186,6 @@ def stage_replayed(cursor: Cursor, load_id: int, target: Target, table: Table, i
                          WHERE r.row_hash <> {row_hash})
             """
         ).format(
-            settings=sql.SQL(TEXT_SETTINGS),
             data_files=sql.Literal([key.data_file for key in items]),
             numbers=sql.Literal([key.item_number for key in items]),
             load_id=sql.Literal(load_id),

@@ -16,6 +16,7 @@ from pipeline.errors import Stopped
 from pipeline.ledger.chunks import Totals, load_totals
 from pipeline.ledger.history import count_workers
 from pipeline.ledger.loads import Load
+from pipeline.logs import tell_waiting
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Cursor, RetryLimit, Session
 
@@ -23,6 +24,7 @@ ReadTotals = Callable[[Cursor], Totals]
 
 _TERMINAL_INTERVAL: Final = 0.5  # seconds
 _PLAIN_INTERVAL: Final = 10.0
+_SHORT_LIMIT: Final = RetryLimit(seconds=1.0)
 _CHECKING: Final = "checking the data files, nothing more is loaded yet"
 
 
@@ -80,11 +82,12 @@ def _looks(
         return (read(cursor), 0) if read else (load_totals(cursor, load.load_id), count_workers(cursor, load.load_id))
 
     first: tuple[float, int] | None = None
-    with Session(database, RetryLimit(tries=1)) as session:
+    with Session(database, _SHORT_LIMIT) as session:
         while not is_over.wait(interval):
             try:
                 totals, workers = session.transact(look)
-            except Stopped:
+            except Stopped as stopped:
+                tell_waiting(str(stopped).partition(" (")[0].partition(";")[0])
                 continue
             now = time.monotonic()
             began, items = first = first or (now, totals.items)

@@ -36,7 +36,7 @@ from pipeline.target.database_url import DatabaseReference
 from pipeline.target.row_query import QueryRefused, read_rows
 from pipeline.target.session import RetryLimit, Session
 
-_FEW_TRIES: Final = RetryLimit(tries=3, seconds=30.0)
+_SHORT_LIMIT: Final = RetryLimit(seconds=5.0)
 # A server that is not there is not waited for a thousand times.
 _MOST_UNANSWERED: Final = 3
 _MOST_BYTES: Final = 10_000_000
@@ -52,7 +52,7 @@ def check_requests(path: Path, database: DatabaseReference) -> tuple[list[Reques
     found, problems = read_requests(path, os.environ)
     # Where the database cannot be reached, the comparison says so.
     if any(request.sql for request in found) and why_not_connected(database) is None:
-        with Session(database, _FEW_TRIES) as session:
+        with Session(database, _SHORT_LIMIT) as session:
             problems += [f"{path}, {request.name!r}: {problem}" for request in found for problem in _query_problems(session, request)]
     return found, problems
 
@@ -75,7 +75,7 @@ def _query_problems(session: Session, request: Request) -> Iterator[str]:
 def send_requests(found: Sequence[Request], database: DatabaseReference, console: Console) -> list[Check]:
     """Send all, one after the other, and print each as soon as it is done."""
     checks = []
-    with requests.Session() as client, Session(database, _FEW_TRIES) as session:
+    with requests.Session() as client, Session(database, _SHORT_LIMIT) as session:
         client.headers["User-Agent"] = f"ddb2pg/{__version__}"
         client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Set at all, it keeps the credentials of ~/.netrc from taking the place of the file's.

@@ -245,6 +245,20 @@ _QUESTIONS: Final = (
         "transaction_timeout is {duration}: a chunk that takes longer would stop the load; "
         "ALTER ROLE ... SET transaction_timeout = 0 for this role",
     ),
+    # `Session` has tried to set these in this very transaction.
+    Question(
+        Level.WARNING,
+        Code.SERVER_LOG,
+        """
+        SELECT quote_ident(session_user) AS role
+        WHERE current_setting('log_min_messages') NOT IN ('log', 'fatal', 'panic')
+          AND (current_setting('log_error_verbosity') <> 'terse'
+               OR current_setting('log_min_error_statement') NOT IN ('log', 'fatal', 'panic'))
+        """,
+        "the server's log will hold the values of each row that PostgreSQL refuses, and the role {role} may not set what keeps them out; "
+        "let a superuser run: ALTER ROLE {role} SET log_error_verbosity = 'terse'; "
+        "ALTER ROLE {role} SET log_min_error_statement = 'panic'",
+    ),
 )
 
 

@@ -63,12 +63,14 @@ class Code(StrEnum):
     ROLE = "role"
     TIME_LIMITS = "time_limits"
     TRANSACTION_TIMEOUT = "transaction_timeout"
+    SERVER_LOG = "server_log"
     SPACE = "space"
     SPACE_SHORT = "space_short"
 
     # Of a target table.
     NO_TABLE = "no_table"
     NO_COLUMN = "no_column"
+    UNLOGGED = "unlogged"
     WRONG_TYPE = "wrong_type"
     GENERATED_COLUMN = "generated_column"
     NOT_NULL = "not_null"

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from pipeline.preflight.findings import Code, Finding, fact, problem, warning
+from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
 from pipeline.target.session import Cursor
 from pipeline.target.target import Target, TargetColumn
 from transforms.rejects import ValueRefused
 from transforms.table import Column, Otherwise, Table
 from transforms.types import DefaultCheck, field_to_text
+
+_UNLOGGED: Final = Question(
+    Level.WARNING,
+    Code.UNLOGGED,
+    """
+    SELECT array_agg(oid::regclass::text ORDER BY 1) AS names FROM pg_class
+    WHERE relpersistence = 'u' AND oid IN (SELECT %(oid)s UNION SELECT relid FROM pg_partition_tree(%(oid)s::oid))
+    """,
+    "unlogged table{s} {names}: empty after a crash of the server, whatever was proved before; ALTER TABLE ... SET LOGGED before the load",
+)
 
 
 def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iterator[Finding]:
@@ -35,6 +46,7 @@ def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iter
         if wanted.name in columns:
             yield from _default_findings(cursor, name, wanted, columns[wanted.name])
     yield from _primary_key_findings(table, target)
+    yield from ask(cursor, [_UNLOGGED], {"oid": target.oid}, name)
 
 
 def _column_problems(name: str, wanted: Column, column: TargetColumn) -> Iterator[Finding]:

@@ -119,13 +119,6 @@ def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int
 # -- rows known by hashes: where no key nor value may be kept, and the export does not tell what a row was ---------------------------------
 
 
-TEXT_SETTINGS: Final = (
-    "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; "
-    "SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1"
-)
-"""What the text of a value depends on, besides the time zone, which every session of ours sets. Before any `row_hash`."""
-
-
 @dataclass(frozen=True, slots=True)
 class RowHashes:
     """How a row is known."""
@@ -135,7 +128,7 @@ class RowHashes:
 
 
 def row_hash(target: Target, seed: int) -> sql.Composable:
-    """A 64-bit hash of all columns of a row of `target`, as text: some types have no hash of their own."""
+    """A 64-bit hash of all columns of a row of `target`, as text (its form is the session's): some types have no hash of their own."""
     columns = sql.SQL(", ").join(sql.SQL("target.{}").format(sql.Identifier(column.name)) for column in target.columns)
     return sql.SQL("hashtextextended(ROW({})::text, {})").format(columns, sql.Literal(seed))
 
@@ -151,8 +144,7 @@ def find_hashes(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: i
     """Of rows that are primary keys alone, those that are in the target, by item number. `keys` has their columns."""
     stage_parsed(cursor, _STAGED_KEYS, keys, rows)
     cursor.execute(
-        sql.SQL("{}; " + PLANNING + "SELECT {}, {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
-            sql.SQL(TEXT_SETTINGS),
+        sql.SQL(PLANNING + "SELECT {}, {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
             ITEM,
             key_hash(target, seed),
             row_hash(target, seed),

@@ -26,6 +26,7 @@ from typing import Any, Final, Self, TypeVar
 import psycopg2
 
 from pipeline.errors import Refused, Stopped
+from pipeline.logs import tell_waiting
 from pipeline.target.connection import connect, open_until, wait_until
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.sqlstate import Fault, fault_of
@@ -39,11 +40,56 @@ _SETTINGS: Final = """
     SET LOCAL lock_timeout = '1min';
     SET LOCAL idle_in_transaction_session_timeout = '5min';
     SET LOCAL TimeZone = 'UTC';
+    SET LOCAL DateStyle = 'ISO, YMD';
+    SET LOCAL IntervalStyle = 'postgres';
+    SET LOCAL bytea_output = 'hex';
+    SET LOCAL extra_float_digits = 1;
+    SET LOCAL xmlbinary = 'base64';
+    SET LOCAL xmloption = 'content';
+    SET LOCAL array_nulls = on;
+    SET LOCAL transform_null_equals = off;
+    SET LOCAL quote_all_identifiers = off;
+    SET LOCAL row_security = on;
+    SELECT pg_catalog.set_config('search_path', pg_catalog.regexp_replace(
+        pg_catalog.current_setting('search_path'), ',[[:space:]]*"?pg_catalog"?[[:space:]]*(?=,|$)', '', 'g'), true);
+    DO $$ BEGIN
+        IF current_setting('synchronous_commit') <> 'remote_apply' THEN
+            SET LOCAL synchronous_commit = on;
+        END IF;
+        BEGIN
+            SET LOCAL log_error_verbosity = terse;
+            SET LOCAL log_min_error_statement = panic;
+        EXCEPTION WHEN insufficient_privilege THEN
+            BEGIN
+                SET LOCAL log_min_messages = log;
+            EXCEPTION WHEN insufficient_privilege THEN NULL;
+            END;
+        END;
+    END $$;
     SELECT pg_backend_pid();
+"""
+"""What a server, a database or a role may have set otherwise, and must not change:
+
+time limits             a load has its own
+how text looks          of values and of the catalogue: DateStyle to quote_all_identifiers
+row_security            off makes an error of each row that a policy hides
+search_path             stays, but for a pg_catalog that is not its first, before which somebody's functions would stand for PostgreSQL's:
+                        left out, it is searched first
+synchronous_commit      what is told is durable: a commit that returned is flushed, here and, where the server names synchronous
+                        standbys, there, as by PostgreSQL's own default. `local` would do for a crash, not for a failover; remote_apply
+                        does more
+log_...                 the server's log would quote a refused row, and the statement. A superuser may set these, or who was granted
+                        them. Supabase's `postgres` may set the third alone, by SET (not by set_config): no error of ours is in the log
+                        then. Who may set none of them is warned by preflight
+
+standard_conforming_strings is not set: psycopg2 looks at it once, when it connects, and no text of a statement here depends on it.
 """
 
 # Before any query, so before that of the settings.
 _ONE_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+
+
+_TELL_AFTER: Final = 1.0  # seconds: what passes sooner is not worth a word
 
 
 class RowsRefused(Exception):
@@ -56,16 +102,15 @@ class RowsRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RetryLimit:
-    """A transient failure is retried up to so many times, and not when so many seconds have passed since the first."""
+    """A transient failure is retried until so many seconds have passed since the first; the last try is at the end of them."""
 
-    tries: int = 10
     seconds: float = 120.0
     first_wait: float = 0.1
     longest_wait: float = 10.0
 
     def wait(self, failures: int) -> float:
         """Seconds to wait after the `failures`-th failure: doubling, with jitter so that workers do not come back as one."""
-        longest = min(self.longest_wait, self.first_wait * 2.0 ** (failures - 1))
+        longest = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 30))
         return longest * random.uniform(0.5, 1.0)
 
 
@@ -98,7 +143,7 @@ class Session:
         Raises `RowsRefused` when PostgreSQL refused rows, and `Stopped` for everything that neither rows nor another try can fix.
         """
         failures = 0
-        started = time.monotonic()
+        began = first_failed = time.monotonic()
         while True:
             try:
                 return self._transact_once(work, _ONE_SNAPSHOT + _SETTINGS if of_one_snapshot else _SETTINGS)
@@ -109,13 +154,17 @@ class Session:
                 if fault is Fault.ROWS and sqlstate is not None:
                     raise RowsRefused(sqlstate) from None
                 failures += 1
-                is_over = failures >= self._limit.tries or time.monotonic() - started > self._limit.seconds
-                if fault is Fault.STOP or is_over:
+                now = time.monotonic()
+                first_failed = now if failures == 1 else first_failed
+                left = first_failed + self._limit.seconds - now
+                if fault is Fault.STOP or left <= 0:
                     raise Stopped(_sentence(error, failures)) from None
+                if now - began >= _TELL_AFTER:
+                    tell_waiting(_reason(error))
             except BaseException:
                 self._leave_transaction(is_broken=True)
                 raise
-            time.sleep(self._limit.wait(failures))
+            time.sleep(min(self._limit.wait(failures), left))
 
     def _transact_once(self, work: Callable[[Cursor], Result], settings: str) -> Result:
         connection, watch = self._connect()
@@ -158,12 +207,16 @@ def _is_connection_failure(error: Exception) -> bool:
 
 
 def _sentence(error: psycopg2.Error, failures: int) -> str:
-    sqlstate = error.pgcode
     again = f" ({failures} tries)" if failures > 1 else ""
+    fix = "" if error.pgcode is None and _is_connection_failure(error) else "fix it and "
+    return f"{_reason(error)}{again}; what is committed stays: {fix}run the same command again to go on"
+
+
+def _reason(error: psycopg2.Error) -> str:
+    sqlstate = error.pgcode
     if sqlstate is None and _is_connection_failure(error):
-        return f"the connection to the database failed{again}; what is committed stays: run the same command again to go on"
-    known = _KNOWN.get(sqlstate or "", f"PostgreSQL refused to go on with SQLSTATE {sqlstate}, {type(error).__name__}")
-    return f"{known}{again}; what is committed stays: fix it and run the same command again to go on"
+        return "the connection to the database failed"
+    return _KNOWN.get(sqlstate or "", f"PostgreSQL refused to go on with SQLSTATE {sqlstate}, {type(error).__name__}")
 
 
 _KNOWN: Final = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pipeline import logs
 from pipeline.errors import Stopped
 from pipeline.target import session as session_module
 from pipeline.target.session import Cursor, RetryLimit, Session
@@ -92,6 +94,28 @@ def test_a_database_that_is_away_for_a_while_is_waited_for(audit_export: Path, d
     conclude("all connections reset, new ones refused for 0.7 s", 3, audit_export, database, job.last_run, job.printed)
 
 
+def test_a_database_that_is_away_for_longer_than_ten_tries_is_waited_for(
+    audit_export: Path, database: Database, job: Job, conclude: Conclude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a twentieth of the time: away for 50 s of two minutes; ten tries would be used up in 17 to 33 s. It is told once."""
+    monkeypatch.setattr(session_module, "RetryLimit", partial(RetryLimit, seconds=120 / 20, first_wait=0.1 / 20, longest_wait=10 / 20))
+    monkeypatch.setattr(logs, "_told", {})
+    with PostgresProxy(database.url) as proxy:
+
+        def go_away(is_over: threading.Event) -> None:
+            wait_until(lambda: chunks(database) >= 5 or is_over.is_set())
+            proxy.refuse()
+            is_over.wait(50 / 20)
+            proxy.listen_again()
+
+        with meanwhile(go_away):
+            exit_code = job.migrate(proxy.url, audit_export, "--chunk_items=10")
+
+    assert exit_code == 3, job.stderr
+    assert job.stderr == "ddb2pg: waiting: the connection to the database failed; trying again\n"
+    conclude("new connections refused for 2.5 s of 6 s", 1, audit_export, database, job.last_run, job.printed)
+
+
 @pytest.mark.usefixtures("short_silence")
 def test_an_answer_that_is_swallowed_is_no_hang(audit_export: Path, database: Database, job: Job, conclude: Conclude) -> None:
     """Something between us takes a COPY and is silent from then on, its own TCP being sound: the chunk is tried again elsewhere."""
@@ -114,7 +138,7 @@ def test_an_answer_that_is_swallowed_is_no_hang(audit_export: Path, database: Da
 @pytest.mark.parametrize("at", [b"SET LOCAL", b"SELECT 1", b"COMMIT\0"], ids=["begin", "statement", "commit"])
 def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Database, conclude: Conclude, at: bytes) -> None:
     """From some message on nothing passes, on no connection: a sentence, not a hang."""
-    with PostgresProxy(database.url) as proxy, Session(reference_to(proxy.url), RetryLimit(tries=1)) as session:
+    with PostgresProxy(database.url) as proxy, Session(reference_to(proxy.url), RetryLimit(seconds=0)) as session:
         session.transact(lambda cursor: cursor.execute("SELECT 2"))
         is_down = threading.Event()
 
@@ -137,7 +161,7 @@ def test_a_network_that_swallows_everything_ends_in_bounded_time(database: Datab
 @pytest.mark.usefixtures("short_silence")
 def test_a_statement_that_takes_long_is_left_to_take_it(database: Database) -> None:
     """Ten times as long as it takes to cut what is silent."""
-    with Session(reference_to(database.url), RetryLimit(tries=1)) as session:
+    with Session(reference_to(database.url), RetryLimit(seconds=0)) as session:
         assert session.transact(lambda cursor: (cursor.execute("SELECT pg_sleep(3), 7"), cursor.fetchone()[1])[1]) == 7
 
 
@@ -147,7 +171,10 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database,
         proxy.swallows = lambda _: True
         patch.setattr("pipeline.target.connection._CONNECT_TIMEOUT", 2)  # libpq takes no less
         started = time.monotonic()
-        with Session(reference_to(proxy.url), RetryLimit(tries=2, first_wait=0.01)) as session, pytest.raises(Stopped, match="2 tries"):
+        with (
+            Session(reference_to(proxy.url), RetryLimit(seconds=3, first_wait=0.01, longest_wait=0.01)) as session,
+            pytest.raises(Stopped, match="2 tries"),
+        ):
             session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
     assert time.monotonic() - started < 60

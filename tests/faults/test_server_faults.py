@@ -16,6 +16,7 @@ import psycopg2
 import pytest
 
 from pipeline.target import session as session_module
+from sample_export import write_sample_exports
 from tests.faults.conclusion import Conclude
 from tests.faults.jobs import Job, chunks, meanwhile, wait_until
 from tests.postgres_server import Database, Server
@@ -50,6 +51,29 @@ def _is_accepting(database: Database) -> bool:
     except psycopg2.OperationalError:
         return False
     return True
+
+
+def test_what_was_told_is_there_after_a_crash(
+    fragile_server: Server, fragile: Database, job: Job, tmp_path: Path, conclude: Conclude
+) -> None:
+    """The database acknowledges commits before they are flushed, and the server takes its time over that; what a load told is durable."""
+    write_sample_exports(tmp_path / "export", items=200, seed=5, faulty=0, odd=0, tables=[MEETING_AUDIT.source])
+    fragile.execute(f"ALTER DATABASE {fragile.value('SELECT current_database()')} SET synchronous_commit = off")
+    for setting in ("wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"):
+        fragile.execute(f"ALTER SYSTEM SET {setting}")
+    fragile.execute("SELECT pg_reload_conf()")
+
+    # No comparison: its temporary tables would flush the log by the way.
+    exit_code = job.migrate(fragile.url, tmp_path / "export", "--chunk_items=50", "--validate=none")
+    fragile_server.crash_and_restart()
+
+    assert exit_code == 0, job.stderr
+    assert fragile.value(f"SELECT count(*) FROM {TARGET}") == 200
+    assert fragile.value("SELECT count(*) FROM ddb2pg.load WHERE finished_at IS NOT NULL") == 1
+    conclude("immediate shutdown after the end, synchronous_commit = off", 1, tmp_path / "export", fragile, job.last_run, job.printed)
+    for setting in ("wal_writer_delay", "wal_writer_flush_after"):
+        fragile.execute(f"ALTER SYSTEM RESET {setting}")
+    fragile.execute("SELECT pg_reload_conf()")
 
 
 @pytest.mark.parametrize("crashes", [3, pytest.param(20, marks=pytest.mark.soak)])

@@ -6,7 +6,7 @@ import shutil
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -21,7 +21,7 @@ with warnings.catch_warnings():
 from pipeline.sql import read_sql
 from pipeline.target.connection import why_not_connected
 from tests.command_line import CommandLine
-from tests.pipeline.conftest import Attempt
+from tests.pipeline.conftest import Attempt, Look
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database, Server
 
@@ -244,3 +244,33 @@ def test_connections_that_ran_out_are_refused(database: Database) -> None:
 
     assert sentence is not None
     assert "too many connections" in sentence
+
+
+# -- the server's log ----------------------------------------------------------------------------------------------------------------------
+
+
+def _granted(role: str, *parameters: str) -> str:
+    return f"GRANT SET ON PARAMETER {', '.join(parameters)} TO {role}"
+
+
+@pytest.mark.parametrize(
+    "allow",
+    [
+        lambda role: _granted(role, "log_error_verbosity", "log_min_error_statement"),
+        lambda role: _granted(role, "log_min_messages"),
+        lambda role: f"ALTER ROLE {role} SET log_error_verbosity = 'terse'; ALTER ROLE {role} SET log_min_error_statement = 'panic'",
+    ],
+    ids=["may set both", "may leave errors out, as on Supabase", "has them set"],
+)
+def test_who_cannot_keep_values_out_of_the_servers_log_is_warned(database: Database, look: Look, allow: Callable[[str], str]) -> None:
+    """With the two lines that a superuser runs; not who may set what keeps them out, nor a superuser."""
+    role = f"logged_{database.value('SELECT current_database()')}"
+    database.execute(f"CREATE ROLE {role} LOGIN")
+    url = make_dsn(database.url, user=role)
+
+    [finding] = look.of("server_log", url=url)
+    database.execute(allow(role))
+
+    assert finding.level == "warning"
+    assert finding.sentence.endswith(f"ALTER ROLE {role} SET log_min_error_statement = 'panic'")
+    assert look.of("server_log", url=url) == look.of("server_log") == []

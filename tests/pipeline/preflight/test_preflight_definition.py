@@ -127,3 +127,11 @@ def test_what_a_definition_fills_in_is_what_its_conversion_makes_of_it(database:
     table = Table("odd", "odd", ("id",), columns)
     export = write_export(tmp_path / "export", "odd", [[b'{"Item":{"id":{"S":"1"}}}']])
     assert look.of("default_differs", tables=[table], exports=[export]) == []
+
+
+def test_an_unlogged_table_is_named(database: Database, look: Look) -> None:
+    """As a whole, or a partition of it: a crash of the server would empty it."""
+    database.execute(f"ALTER TABLE {NOTES} SET UNLOGGED")
+
+    assert look.beyond_facts() == [("warning", "unlogged", NOTES)]
+    assert f"table {NOTES}:" in look.of("unlogged")[0].sentence

@@ -167,7 +167,7 @@ def test_no_message_holds_a_value(bare: Database, statement: str) -> None:
     lab = Lab(
         bare, PLAIN, "ALTER TABLE thing ADD UNIQUE (name), ADD CHECK (kind <> 'bad')", f"INSERT INTO thing VALUES ('{uuid(1)}', '{MARKED}')"
     )
-    with lab.session(RetryLimit(tries=2, first_wait=0.01)) as session, pytest.raises((RowsRefused, Stopped)) as caught:
+    with lab.session(RetryLimit(seconds=0.05, first_wait=0.01)) as session, pytest.raises((RowsRefused, Stopped)) as caught:
         session.transact(lambda cursor: cursor.execute(statement))
 
     # The last line of each frame is the source, which here spells the statement by its name only.

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from pipeline import logs
 from pipeline.errors import Stopped
+from pipeline.target import session as session_module
 from pipeline.target.rows import copy_stream
 from pipeline.target.session import RetryLimit, Session
 from tests.pipeline.target.made_loads import Lab, Loaded, chunk_of, reference_to, rows_of, thing, uuid
 from tests.pipeline.target.made_loads import loader as loader_of
 from tests.postgres_proxy import Lost, PostgresProxy
 
-QUICK = RetryLimit(tries=5, seconds=30, first_wait=0.01, longest_wait=0.05)
+QUICK = RetryLimit(seconds=0.5, first_wait=0.01, longest_wait=0.05)
 
 
 def insert(cursor: Any, number: int) -> None:
@@ -106,25 +108,52 @@ def test_a_server_that_closes_idle_transactions_is_retried(lab: Lab) -> None:
         assert session.transact(Failing(dawdle)) == 2
 
 
-def test_tries_have_a_limit(lab: Lab) -> None:
-    """The work is done as often as the limit says, and the sentence says how often; nothing is committed."""
-    work = Failing(kill(lab), times=99)
-    with lab.session(QUICK) as session, pytest.raises(Stopped, match=r"connection .* failed \(5 tries\).* run the same command again"):
-        session.transact(work)
-
-    assert work.calls == 5
-    assert lab.names() == {}
-
-
-def test_time_has_a_limit(lab: Lab) -> None:
-    """However many tries are left."""
-    work = Failing(kill(lab), times=9999)
+def test_time_has_a_limit_and_tries_have_none() -> None:
+    """The last try is at the end of the time, and the sentence says how many there were."""
     started = time.monotonic()
-    with lab.session(RetryLimit(tries=9999, seconds=0.3, first_wait=0.01, longest_wait=0.02)) as session, pytest.raises(Stopped):
+    limit = RetryLimit(seconds=0.5, first_wait=0.001, longest_wait=0.002)
+    with Session(reference_to("postgresql://someone@127.0.0.1:1/db"), limit) as session, pytest.raises(Stopped) as caught:
+        session.transact(lambda cursor: cursor.execute("SELECT 1"))
+
+    sentence = str(caught.value)
+    assert int(sentence.partition("failed (")[2].partition(" tries)")[0]) > 10
+    assert sentence.endswith("run the same command again to go on")
+    assert 0.5 <= time.monotonic() - started < 10
+
+
+def test_the_time_counts_from_the_first_failure(lab: Lab) -> None:
+    """Work that takes longer than the limit before its connection breaks is done again all the same."""
+
+    def dawdle_and_break(cursor: Any) -> None:
+        cursor.execute("SELECT pg_sleep(0.5)")
+        kill(lab)(cursor)
+
+    with lab.session(RetryLimit(seconds=0.4, first_wait=0.01, longest_wait=0.02)) as session:
+        assert session.transact(Failing(dawdle_and_break)) == 2
+
+
+def test_no_seconds_are_one_try(lab: Lab) -> None:
+    """As the display of progress wants it, nearly."""
+    work = Failing(kill(lab), times=9999)
+    with lab.session(RetryLimit(seconds=0)) as session, pytest.raises(Stopped):
         session.transact(work)
 
-    assert 2 <= work.calls < 1000
-    assert time.monotonic() - started < 10
+    assert work.calls == 1
+
+
+def test_what_is_waited_for_is_told_once(lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line for all tries, as soon as a second has passed; what passes sooner is not told."""
+    monkeypatch.setattr(logs, "_told", {})
+    monkeypatch.setattr(session_module, "_TELL_AFTER", 0.3)
+    with lab.session(QUICK) as session:
+        session.transact(Failing(kill(lab)))
+    assert capsys.readouterr().err == ""
+
+    for _ in range(2):
+        with Session(reference_to("postgresql://someone:t0psecret@127.0.0.1:1/db"), QUICK) as session, pytest.raises(Stopped):
+            session.transact(lambda cursor: cursor.execute("SELECT 1"))
+
+    assert capsys.readouterr().err == "ddb2pg: waiting: the connection to the database failed; trying again\n"
 
 
 @pytest.mark.parametrize("failures", range(1, 40))
@@ -201,7 +230,7 @@ def test_a_lock_that_stays_stops_with_a_sentence_about_locks(lab: Lab) -> None:
         cursor.execute("SET LOCAL lock_timeout = '10ms'")
         insert(cursor, 1)
 
-    with lab.session(QUICK) as session, pytest.raises(Stopped, match=r"holds a lock .*\(55P03\) \(5 tries\)"):
+    with lab.session(QUICK) as session, pytest.raises(Stopped, match=r"holds a lock .*\(55P03\) \(\d+ tries\)"):
         session.transact(work)
     other.close()
 
@@ -214,7 +243,7 @@ def test_a_connection_lost_during_commit_is_decided_by_the_ledger(lab: Lab, lost
     with PostgresProxy(lab.database.url) as proxy, Session(reference_to(proxy.url), QUICK) as session:
         loader = loader_of(plan, session)
         session.transact(lambda cursor: cursor.execute("SELECT 1"))
-        loader._committed.find(chunk_of(lines))
+        loader._chunks.of(chunk_of(lines))
         proxy.lose_next_commit(lost)
         loaded = Loaded.of(loader.visit(chunk_of(lines)))
 
@@ -229,7 +258,7 @@ def test_a_database_that_is_not_there_is_tried_and_then_told(lab: Lab) -> None:
     del lab
     with (
         Session(reference_to("postgresql://someone:t0psecret@127.0.0.1:1/db"), QUICK) as session,
-        pytest.raises(Stopped, match=r"connection to the database failed \(5 tries\)") as caught,
+        pytest.raises(Stopped, match=r"connection to the database failed \(\d+ tries\)") as caught,
     ):
         session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
