@@ -122,6 +122,10 @@ def _table_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequen
         yield from table_findings(cursor, one.planned, target, options.unmapped)
         if target is None:
             continue
+        others = (other.planned.table for other in looked_up[:number] if other.target and other.target.oid == target.oid)
+        for other in (other for other in others if other is not table):  # two exports of one definition are told already
+            sentence = f"is the same table as {other.target}, which another definition fills; a target takes one"
+            yield problem(Code.SAME_TABLE, sentence, table.target)
         yield from row_security_findings(cursor, table, target)
         if not one.is_finished:
             yield from attachment_findings(cursor, table, target)

@@ -69,6 +69,7 @@ class Code(StrEnum):
 
     # Of a target table.
     NO_TABLE = "no_table"
+    SAME_TABLE = "same_table"
     NO_COLUMN = "no_column"
     UNLOGGED = "unlogged"
     WRONG_TYPE = "wrong_type"

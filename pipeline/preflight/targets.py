@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
 from pipeline.target.session import Cursor
-from pipeline.target.target import Target, TargetColumn
+from pipeline.target.target import Target, TargetColumn, kind_of_relation
 from transforms.rejects import ValueRefused
 from transforms.table import Column, Otherwise, Table
 from transforms.types import DefaultCheck, field_to_text
@@ -27,7 +27,9 @@ def target_findings(cursor: Cursor, table: Table, target: Target | None) -> Iter
     """Of one target table; None where there is none."""
     name = table.target
     if target is None:
-        yield problem(Code.NO_TABLE, "there is no such table on the search path; create it first", name)
+        kind = kind_of_relation(cursor, name)
+        is_else = f"is a {kind}; rows go into a table only: name one, or create it" if kind else None
+        yield problem(Code.NO_TABLE, is_else or "there is no such table on the search path; create it first", name)
         return
     columns = {column.name: column for column in target.columns}
     for wanted in table.columns:

@@ -111,7 +111,14 @@ _FIND: Final = """
            EXISTS (SELECT 1 FROM pg_inherits JOIN pg_class heir ON heir.oid = inhrelid WHERE inhparent = c.oid AND NOT heir.relispartition),
            ARRAY(SELECT p.name FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p (name) WHERE has_table_privilege(c.oid, p.name))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
+    WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+"""
+
+_KIND: Final = """
+    SELECT CASE WHEN relpersistence = 't' THEN 'temporary table, which only the session that made it can use'
+                ELSE CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
+                                  WHEN 'S' THEN 'sequence' WHEN 'c' THEN 'type' ELSE 'index' END END
+    FROM pg_class WHERE oid = to_regclass(%s)
 """
 
 _COLUMNS: Final = """
@@ -162,6 +169,13 @@ def find_target(cursor: Cursor, name: str) -> Target | None:
         has_heirs,
         frozenset(privileges),
     )
+
+
+def kind_of_relation(cursor: Cursor, name: str) -> str | None:
+    """What has the name of a target and is none, in words; None where nothing has it."""
+    cursor.execute(_KIND, [name])
+    row = cursor.fetchone()
+    return None if row is None else row[0]
 
 
 def _find_columns(cursor: Cursor, oid: int) -> tuple[TargetColumn, ...]:

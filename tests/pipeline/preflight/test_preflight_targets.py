@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.preflight.findings import problems_in
 from pipeline.preflight.targets import target_findings
-from pipeline.target.session import Session
+from pipeline.target.session import Cursor, Session
 from pipeline.target.target import find_target
 from tests.command_line import CommandLine
-from tests.pipeline.conftest import Attempt, everything_in
+from tests.pipeline.conftest import Attempt, Look, everything_in
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Database
 from transforms.tables.medzen import TABLES
@@ -45,6 +46,45 @@ def test_a_table_that_is_not_there_is_named(database: Database, attempt: Attempt
     [problem] = attempt.problems()
     assert problem.startswith(f"{table}: ")
     assert "no such table" in problem
+
+
+KINDS = {
+    "a view; rows go into a table only": "CREATE VIEW clinical_notes AS SELECT 1",
+    "a materialized view; rows": "CREATE MATERIALIZED VIEW clinical_notes AS SELECT 1",
+    "a foreign table; rows": "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; "
+    "CREATE FOREIGN TABLE clinical_notes () SERVER s",
+    "a sequence; rows": "CREATE SEQUENCE clinical_notes",
+}
+
+
+@pytest.mark.parametrize(("words", "statement"), KINDS.items())
+def test_what_is_no_table_is_called_what_it_is(database: Database, words: str, statement: str) -> None:
+    database.execute("DROP TABLE clinical_notes")
+    database.execute(statement)
+
+    [problem] = problems_of_targets(database)
+    assert problem.startswith(f"clinical_notes: is {words}")
+
+
+def test_a_temporary_table_is_no_target(database: Database) -> None:
+    """It is of one session, and the workers have others."""
+    with Session(reference_to(database.url)) as session:
+
+        def work(cursor: Cursor) -> list[str]:
+            cursor.execute("CREATE TEMP TABLE clinical_notes (id uuid)")
+            return problems_in(target_findings(cursor, TABLES[1], find_target(cursor, TABLES[1].target)))
+
+        [problem] = session.transact(work)
+    assert "is a temporary table" in problem
+
+
+def test_two_names_of_one_table_are_refused(attempt: Attempt, look: Look) -> None:
+    """With the schema and without it: each definition would take the other's rows for somebody else's."""
+    tables = (*TABLES, replace(TABLES[1], target="public.clinical_notes"))
+
+    sentence = "is the same table as clinical_notes, which another definition fills; a target takes one"
+    assert attempt.problems(tables=tables) == (f"public.clinical_notes: {sentence}",)
+    assert [found.sentence for found in look.of("same_table", tables=tables)] == [sentence]
 
 
 def test_all_three_tables_are_named_at_once(database: Database, attempt: Attempt) -> None:
