@@ -151,7 +151,7 @@ class KnownChunks:
     def __init__(self, plan: LoadPlan, session: Session) -> None:
         self._load_id = plan.load.load_id
         self._session = session
-        self._to_row = plan.compile()
+        self._to_row = plan.row_maker()
         self._committed: tuple[str, dict[int, CommittedChunk]] = ("", {})
 
     def of(self, chunk: Chunk) -> KnownChunk:

@@ -135,7 +135,7 @@ def _compare_sample(load: BegunLoad, outcome: Outcome, run_folder: OutputFolder)
 def _compared_chunks(load: BegunLoad) -> Iterator[_ComparedChunk]:
     """The first lines of each sampled data file. Raises `DataFileRefused`, `StorageFailed`, `Stopped`."""
     plan = load.plan
-    to_row = plan.compile()
+    to_row = plan.row_maker()
     sampled = list(spread([data_file for data_file in load.export.data_files if data_file.items], MOST_FILES))
     with Session(plan.database) as session:
         known_chunks = KnownChunks(plan, session)

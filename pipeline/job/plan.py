@@ -61,7 +61,7 @@ class LoadPlan:
         """What every record of this run says."""
         return Origin(self.run_id, self.table.source, self.load.target_table, self.load.export_id)
 
-    def compile(self) -> ToRow:
+    def row_maker(self) -> ToRow:
         """The function that makes a row of a line, as it was when the load began."""
         return compile_table(self.table, migration_time=self.load.migration_microseconds, unmapped=self.load.unmapped)
 

@@ -204,7 +204,7 @@ class Replay:
     def __init__(self, plan: LoadPlan, session: Session) -> None:
         self._plan = plan
         self._session = session
-        self._to_row = plan.compile()
+        self._to_row = plan.row_maker()
         self._to_key = compile_key(plan.table, plan.target.primary_key)
         self._key_table = plan.table.only(plan.target.primary_key)
         self._ways = ways_to_write(plan.target, plan.table)

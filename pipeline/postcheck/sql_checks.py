@@ -153,7 +153,7 @@ def _rows_of_file(
 ) -> Iterator[tuple[str, int, EncodedRow]]:
     """`places`: first item of a chunk -> which of its rows."""
     plan = load.plan
-    to_row = plan.compile()
+    to_row = plan.row_maker()
     known_chunks = KnownChunks(plan, session)
     checked = check_data_file(data_file, plan)
     left = dict(places)

@@ -43,7 +43,7 @@ class Gate:
     def __init__(self, database: Database, export: Path, attempt: Attempt, folder: Path) -> None:
         self.database = database
         self.folder = folder
-        self._options = attempt.options(exports=export).check
+        self._options = attempt.options(exports=export)
         self._export = read_exports(export / VIDEO_SESSIONS.source)[0]
         self._plan, splits = next(iter(plans_of(export, self._options.database)))
         list(visit_plainly(splits, LoadChunks(self._plan)))

@@ -226,7 +226,7 @@ def test_a_data_file_that_is_missing_leaves_it_unfinished(loaded: Path, tmp_path
     import shutil
 
     broken = shutil.copytree(loaded, tmp_path / "broken")
-    path = sorted(broken.glob("medzen-soap-notes/AWSDynamoDB/*/data/*"))[0]
+    path = max(broken.glob("medzen-soap-notes/AWSDynamoDB/*/data/*"), key=lambda file: file.stat().st_size)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
 
