@@ -31,7 +31,6 @@ _COLLECT_EVERY: Final = 50_000  # new objects
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command."""
     forbid_core_dumps()
     arguments, unknown = make_parser().parse_known_args(argv)
     command: Command = arguments.command
@@ -83,8 +82,8 @@ def _refuse_deleted_folder() -> None:
 
 def _kind(error: BaseException) -> str:
     """The type of an exception, or of the one that a step met."""
-    found = re.search(rf"\b{Bug.__name__}: (\w+)", f"{type(error).__name__}: {error}")
-    return found[1] if found else type(error).__name__
+    kind = re.search(rf"\b{Bug.__name__}: (\w+)", f"{type(error).__name__}: {error}")
+    return kind[1] if kind else type(error).__name__
 
 
 def _places(error: BaseException) -> list[str]:
@@ -94,8 +93,8 @@ def _places(error: BaseException) -> list[str]:
     return places[-12:]
 
 
-def _complain(what: str, sentences: Sequence[str]) -> None:
-    sys.stderr.write(f"ddb2pg: {what}:\n")
+def _complain(problem: str, sentences: Sequence[str]) -> None:
+    sys.stderr.write(f"ddb2pg: {problem}:\n")
     for sentence in sentences:
         # A name may hold what would draw on a terminal.
-        sys.stderr.write(f"  - {''.join(one if one.isprintable() else repr(one)[1:-1] for one in sentence)}\n")
+        sys.stderr.write(f"  - {''.join(character if character.isprintable() else repr(character)[1:-1] for character in sentence)}\n")

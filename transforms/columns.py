@@ -149,15 +149,15 @@ def _compile_later_of(column: Column, first: str, second: str, if_missing: IfMis
 
     def to_field(holder: Item, notices: list[Notice]) -> bytes:
         refusals = {}
-        found = []
+        fields = []
         for name, attribute_to_field in convert.items():
             try:
-                found.append(attribute_to_field(holder, notices))
+                fields.append(attribute_to_field(holder, notices))
             except ValueRefused as refused:
                 refusals[name] = refused
         if refusals:
             raise EachRefused(refusals)
-        present = [field for field in found if field != NULL]
+        present = [field for field in fields if field != NULL]
         return max(present, key=timestamptz_of_field) if present else if_missing(notices)
 
     return to_field

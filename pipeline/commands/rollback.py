@@ -180,7 +180,7 @@ def _run_pass(job: _Job, session: Session, plan: TakeBackChunks) -> None:
         return Totals(items=totals.deleted + totals.gone + totals.kept, dead_letters=totals.kept)
 
     folders = {RecordKind.DISCREPANCIES: job.folder}
-    run_visits(plan, splits, job.load.export, job.options, folders, job.console, read=done, found="discrepancies")
+    run_visits(plan, splits, job.load.export, job.options, folders, job.console, read=done, counted="discrepancies")
 
 
 def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackTotals, started: float) -> Outcome:
@@ -191,17 +191,17 @@ def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackT
     totals = rollback_totals(cursor, load.load_id)
     kept = discrepancy_counts(cursor, load.load_id)
     deleted, gone = totals.deleted, totals.gone
-    found = ReplayedRows()
+    replayed = ReplayedRows()
     problems = refused_files(cursor, load.load_id, plan.load_plan.run_id)
     if plan.is_dry:
         compared = compared_totals(cursor, plan.comparing)
         different = compared.kinds.get(MismatchKind.DIFFERENT, 0)
-        deleted += compared.found - different
+        deleted += compared.rows - different
         gone += compared.kinds.get(MismatchKind.MISSING, 0)
-        found = look_at_replayed(cursor, plan.load_plan)
-        deleted += found.deletable
-        gone += found.gone
-        kept = _summed(kept, {MismatchKind.DIFFERENT.value: different + len(found.changed)})
+        replayed = look_at_replayed(cursor, plan.load_plan)
+        deleted += replayed.deletable
+        gone += replayed.gone
+        kept = _summed(kept, {MismatchKind.DIFFERENT.value: different + len(replayed.changed)})
     elif not problems and totals.open_items:
         problems.append(f"{totals.open_items:,} dead letters that were brought in later are not rolled back; run the same command again")
     elif not problems and totals.open_chunks:
@@ -209,7 +209,7 @@ def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackT
     looked_at = deleted + gone + sum(kept.values())
     if not problems and looked_at != totals.rows:
         problems.append(f"of {totals.rows:,} rows {looked_at:,} were looked at; run the same command again")
-    _tell_replayed(cursor, job, plan, found)
+    _record_replayed(cursor, job, plan, replayed)
     written = count_records(job.folder)
     if not problems and written != sum(kept.values()):
         problems.append(f"{job.folder}: holds {written:,} records, but {sum(kept.values()):,} were found; run the same command again")
@@ -264,9 +264,9 @@ def _checks(job: _Job, *, is_to_do: bool, is_emptied: bool) -> Iterator[Check]:
         yield Check("load", Verdict.FACT, "the load is closed, and the table is empty")
 
 
-def _tell_replayed(cursor: Cursor, job: _Job, plan: TakeBackChunks, found: ReplayedRows) -> None:
+def _record_replayed(cursor: Cursor, job: _Job, plan: TakeBackChunks, replayed: ReplayedRows) -> None:
     """The records of rows that were brought in later and are left, or would be."""
-    kept = [*kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in found.changed)]
+    kept = [*kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in replayed.changed)]
     origin = plan.load_plan.origin
     records = tuple(row_record(origin, ItemAddress(key.data_file, key.item_number), kind, {}) for key, kind in kept)
     RecordFiles(job.folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))

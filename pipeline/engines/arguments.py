@@ -64,7 +64,6 @@ class WorkerLimit:
 
 
 USUAL_LIMIT: Final = WorkerLimit()
-"""On this machine."""
 
 
 def folder_problems(given: Submission, where: str) -> Iterator[str]:

@@ -20,7 +20,6 @@ from pipeline.errors import Bug, Interrupted, Stopped
 
 RESUME: Final = "what is committed stays: run the same command again to go on"
 INTERRUPTED: Final = 130
-"""The exit code after Ctrl-C."""
 
 _TERMINATED: Final = "was told to end (SIGTERM)"
 _JOIN: Final = "the same command, now or later, does what is still to do, and proves the whole"
@@ -141,7 +140,7 @@ def sentence_of_a_step(error: BaseException) -> str | None:
 def bug_on_a_worker(error: BaseException) -> str:
     """The kind of the last exception of Python in a text; its words may hold a value of an item."""
     text = str(error)
-    found = re.findall(rf"^{_BUG}: (\w+)", text, flags=re.MULTILINE) or re.findall(
+    kinds = re.findall(rf"^{_BUG}: (\w+)", text, flags=re.MULTILINE) or re.findall(
         r"^(?:[a-z_0-9]+\.)*([A-Z][A-Za-z]*(?:Error|Exception)): ", text, flags=re.MULTILINE
     )
-    return f" by a bug in ddb2pg ({found[-1]})" if found else ""
+    return f" by a bug in ddb2pg ({kinds[-1]})" if kinds else ""

@@ -24,10 +24,7 @@ _OUR_KEYS: Final = "ddb2pg."  # in a cluster's configuration: options of jobs th
 
 @dataclass(frozen=True, slots=True)
 class FlinkCluster:
-    """What counts for a job."""
-
     url: str
-    """Of the web page, too."""
     version: str
     """As Beam names it: 1.19."""
     slots: tuple[int, ...]
@@ -75,8 +72,8 @@ def _find_job(url: str, name: str) -> str | None:
 
 def host_of(address: str) -> str:
     """The host of a URL, or of an address of Flink's own: pekko.tcp://flink@HOST:PORT/user/..."""
-    found = re.search(r"://(?:[^@/]*@)?(\[[^\]]+\]|[^:/]+)", address)
-    return found[1].strip("[]") if found else ""
+    host = re.search(r"://(?:[^@/]*@)?(\[[^\]]+\]|[^:/]+)", address)
+    return host[1].strip("[]") if host else ""
 
 
 def _get(url: str, path: str) -> Any:

@@ -30,7 +30,6 @@ class RunnerKind(Enum):
     FLINK = "a Flink cluster"
     DATAFLOW = "Dataflow"
     OTHER = "another"
-    """Beam's own affair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,6 @@ class Runner:
 
     kind: RunnerKind
     flink_master: str | None = None
-    """Of a cluster."""
     workers: int | None = None
     """`--direct_num_workers`, where it is given; 0 means one a processor."""
 
@@ -58,7 +56,6 @@ def runner_of(beam_arguments: Sequence[str]) -> Runner:
 
 
 def is_dataflow(beam_arguments: Sequence[str]) -> bool:
-    """Whether the job goes to Dataflow."""
     return runner_of(beam_arguments).kind is RunnerKind.DATAFLOW
 
 

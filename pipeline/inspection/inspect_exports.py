@@ -107,20 +107,20 @@ def _look_at_all(data_files: Sequence[DataFile], depth: Depth, storage: Storage)
     processes = min(depth.processes, len(data_files)) if sum(file.items for file in data_files) >= _ITEMS_WORTH_PROCESSES else 1
     statistics = ItemStatistics()
     problems = []
-    for found in _each_looked_at(largest_first, processes, storage):
-        if isinstance(found, ItemStatistics):
-            statistics.merge(found)
-        elif isinstance(found, DataFileRefused):
-            problems.append(str(found))
+    for result in _each_looked_at(largest_first, processes, storage):
+        if isinstance(result, ItemStatistics):
+            statistics.merge(result)
+        elif isinstance(result, DataFileRefused):
+            problems.append(str(result))
         else:
-            raise found
+            raise result
     return statistics, sorted(problems)
 
 
-_Found = ItemStatistics | DataFileRefused | StorageFailed
+_Result = ItemStatistics | DataFileRefused | StorageFailed
 
 
-def _each_looked_at(data_files: Sequence[DataFile], processes: int, storage: Storage) -> Iterator[_Found]:
+def _each_looked_at(data_files: Sequence[DataFile], processes: int, storage: Storage) -> Iterator[_Result]:
     if processes <= 1:
         yield from (_look_at(data_file, storage) for data_file in data_files)
         return
@@ -138,7 +138,7 @@ def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _look_at(data_file: DataFile, storage: Storage) -> _Found:
+def _look_at(data_file: DataFile, storage: Storage) -> _Result:
     """All items of a data file, if it is what the manifest says."""
     statistics = ItemStatistics()
     try:

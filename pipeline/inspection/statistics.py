@@ -66,7 +66,6 @@ class Figures:
         self.extremes: dict[str, list[Any]] = {}
 
     def measure(self, kind: str, size: int | Decimal) -> None:
-        """Take in one size."""
         extremes = self.extremes.get(kind)
         if extremes is None:
             self.extremes[kind] = [size, size]
@@ -89,7 +88,6 @@ def _tally() -> defaultdict[str, int]:
 
 
 def add_counts(into: dict[str, int], counts: Mapping[str, int]) -> None:
-    """Add one tally to another."""
     for key, count in counts.items():
         into[key] = into.get(key, 0) + count
 
@@ -108,7 +106,6 @@ class Attribute(Figures):
 
     @property
     def items(self) -> int:
-        """How many items have it."""
         return sum(self.tallies["types"].values())
 
     def add(self, value: dict[str, Any], depth: int) -> None:
@@ -191,7 +188,6 @@ class Place:
 
     @property
     def values(self) -> int:
-        """How many values are here."""
         return sum(self.types.values())
 
     @property
@@ -217,11 +213,9 @@ class Places:
     def __init__(self) -> None:
         self.root = Place()
         self.steps = STEPS
-        """So many are kept."""
         self._counts = [0] * (STEPS + 1)
 
     def add(self, value: dict[str, Any]) -> None:
-        """Take in a sound attribute value."""
         self._add(self.root, value, 0)
 
     def _add(self, place: Place, value: dict[str, Any], step: int) -> None:
@@ -317,7 +311,6 @@ class ItemStatistics(Figures):
 
     @property
     def lines(self) -> int:
-        """How many there were."""
         return self.tallies["lines"]["lines"]
 
     @property

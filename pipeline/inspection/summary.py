@@ -101,8 +101,6 @@ class AttributeSummary:
 
 @dataclass(frozen=True, slots=True)
 class ItemSummary:
-    """All lines of a table's data files."""
-
     lines: int
     items: int
     """Lines that are a sound item. All that follows `unreadable` and `line_bytes` is about these."""
@@ -120,7 +118,6 @@ class ItemSummary:
 
 
 def summarise(statistics: ItemStatistics) -> ItemSummary:
-    """What may be told of the items."""
     statistics.trim()
     shown = {name: attribute for name, attribute in statistics.attributes.items() if _is_shown(name, attribute, statistics)}
     in_order = sorted(shown, key=lambda name: (-shown[name].items, name))

@@ -160,7 +160,7 @@ def _about_numbers(numbers: NumberSummary) -> Iterator[str]:
         ("not as DynamoDB writes", numbers.non_canonical),
         ("NOT A NUMBER", numbers.invalid),
     )
-    odd = [f"{count:,} {what}" for what, count in counts if count]
+    odd = [f"{count:,} {words}" for words, count in counts if count]
     if odd:
         yield ", ".join(odd)
 

@@ -30,8 +30,6 @@ _WRITE_MESSAGES: Final[Mapping[ErrorCode, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an item is a dead letter."""
-
     stage: Stage
     errors: Sequence[ItemError]
 

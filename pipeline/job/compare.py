@@ -54,8 +54,6 @@ from transforms.compile import compile_key
 
 @dataclass(frozen=True, slots=True)
 class CompareChunks:
-    """The plan of a comparison's visits."""
-
     load_plan: LoadPlan
     seed: int = field(default_factory=lambda: secrets.randbits(62))
     """Salts the hashes of keys; of this run alone."""
@@ -66,7 +64,6 @@ class CompareChunks:
 
     @property
     def comparing(self) -> Comparing:
-        """For the ledger."""
         return Comparing(self.load_plan.load.load_id, self.load_plan.run_id, self.seed)
 
     def visit(self, session: Session) -> CompareVisit:  # noqa: ARG002 - it needs none of its own
@@ -164,7 +161,7 @@ def validate_table(load: BegunLoad, plan: CompareChunks, options: JobOptions, ru
 
     try:
         splits = plan_splits(load.export.data_files, load.plan.load.split_size)
-        run_visits(plan, splits, load.export, options, record_folders(run_folder, plan), console, read=compared, found="mismatches")
+        run_visits(plan, splits, load.export, options, record_folders(run_folder, plan), console, read=compared, counted="mismatches")
         with Session(load.plan.database) as session:
             return session.transact(lambda cursor: conclude(cursor, load, plan, folder, time.monotonic() - started))
     finally:
@@ -181,10 +178,10 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: Outpu
     listed = 0
     of_replayed = [] if problems else list(replayed_mismatches(cursor, load.plan.load.load_id, load.plan.target))
     mismatches.update(kind.value for _, kind in of_replayed)
-    _tell_replayed(load.plan, of_replayed, folder)
+    _record_replayed(load.plan, of_replayed, folder)
     target_rows, is_accounted = count_target(cursor, plan.comparing, load.plan.target)
     if not problems and not is_accounted:
-        of_rows, listed = _tell_unaccounted(cursor, load, plan, folder)
+        of_rows, listed = _record_unaccounted(cursor, load, plan, folder)
         mismatches.update(of_rows)
     expected = sum(mismatches.values()) - mismatches.get(MismatchKind.ROW_WITHOUT_ITEM, 0) + listed
     written = count_records(folder)
@@ -192,7 +189,7 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: Outpu
     if not problems and written != expected:
         problems.append(f"{folder}: holds {written:,} records, but {expected:,} were found; run the same command again")
     dead_letters = load_totals(cursor, load.plan.load.load_id).dead_letters
-    equal = compared.found - compared.kinds.get(MismatchKind.DIFFERENT, 0) + replayed - len(of_replayed)
+    equal = compared.rows - compared.kinds.get(MismatchKind.DIFFERENT, 0) + replayed - len(of_replayed)
     different = sum(mismatches[kind] for kind in _WITHOUT_EQUAL_ROW)
     if not problems and equal + different + dead_letters != compared.items:
         problems.append(
@@ -238,12 +235,12 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: Outpu
 
 def _check(name: str, sound: str, mismatches: Mapping[str, int], kinds: Sequence[MismatchKind], problems: Sequence[str]) -> Check:
     """Whether there are no mismatches of these kinds."""
-    found = [f"{mismatches[kind]:,} {KINDS[kind].words} ({kind})" for kind in kinds if mismatches.get(kind)]
+    differences = [f"{mismatches[kind]:,} {KINDS[kind].words} ({kind})" for kind in kinds if mismatches.get(kind)]
     is_sound = not problems and not any(mismatches.get(kind) for kind in kinds if kind is not MismatchKind.REPAIRED)
-    return Check(name, Verdict.PASS if is_sound else Verdict.FAIL, "; ".join([sound, *found]))
+    return Check(name, Verdict.PASS if is_sound else Verdict.FAIL, "; ".join([sound, *differences]))
 
 
-def _tell_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemAddress, MismatchKind]], folder: OutputFolder) -> None:
+def _record_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemAddress, MismatchKind]], folder: OutputFolder) -> None:
     """The records of rows that were brought in later and are not as they were written: which columns, nobody knows."""
     records = tuple(row_record(plan.origin, ItemAddress(key.data_file, key.item_number), kind, {}) for key, kind in mismatches)
     RecordFiles(folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
@@ -256,7 +253,7 @@ def _problems_of_files(cursor: Cursor, load: BegunLoad, compared: ComparedTotals
         yield f"the manifest has {load.export.items:,} items, but {compared.items:,} were compared; run the same command again"
 
 
-def _tell_unaccounted(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: OutputFolder) -> tuple[dict[str, int], int]:
+def _record_unaccounted(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: OutputFolder) -> tuple[dict[str, int], int]:
     """Write the records of rows that no loaded item accounts for; how many there are by kind, and how many of the last are listed."""
     find_unaccounted(cursor, plan.comparing, load.plan.target)
     origin = load.plan.origin

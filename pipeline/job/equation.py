@@ -75,7 +75,6 @@ def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: OutputFold
 
 
 def parts_of_load(totals: Totals, items: int, lost_words: str = "not accounted for") -> Iterator[Part]:
-    """What became of so many items."""
     yield Part("rows", "rows", totals.rows, PartKind.GOOD)
     yield Part("dead_letters", "dead letters", totals.dead_letters, PartKind.REVIEW)
     if totals.items < items:

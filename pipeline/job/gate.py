@@ -85,18 +85,17 @@ def _check(name: str, compared: _Compared, run_folder: OutputFolder) -> Check:
     detail = f"{compared.items:,} items were compared with the target: {'equal' if compared.is_equal else 'NOT equal'}"
     if compared.is_equal:
         return Check(name, Verdict.PASS, detail)
-    found = [f"{count:,} {KINDS[MismatchKind(kind)].words} ({kind})" for kind, count in compared.mismatches.items()]
-    return Check(
-        name, Verdict.FAIL, "; ".join([detail, *found, *compared.problems, _WAYS_OUT.format(folder=run_folder / RecordKind.MISMATCHES)])
-    )
+    differences = [f"{count:,} {KINDS[MismatchKind(kind)].words} ({kind})" for kind, count in compared.mismatches.items()]
+    ways_out = _WAYS_OUT.format(folder=run_folder / RecordKind.MISMATCHES)
+    return Check(name, Verdict.FAIL, "; ".join([detail, *differences, *compared.problems, ways_out]))
 
 
 def _compare_all(load: BegunLoad, options: JobOptions, run_folder: OutputFolder, console: Console) -> _Compared:
-    found = validate_table(load, CompareChunks(load.plan), options, run_folder, console)
+    validation = validate_table(load, CompareChunks(load.plan), options, run_folder, console)
     # Rows that row security may only hide do not count: the role that loaded them need not see them.
     unseen = MismatchKind.MISSING if load.plan.target.has_row_security else None
-    mismatches = {kind: count for kind, count in found.tallies["mismatches"].items() if count and kind != unseen}
-    return _Compared(found.seen, mismatches, found.tallies["columns"], found.problems)
+    mismatches = {kind: count for kind, count in validation.tallies["mismatches"].items() if count and kind != unseen}
+    return _Compared(validation.seen, mismatches, validation.tallies["columns"], validation.problems)
 
 
 # -- a sample ------------------------------------------------------------------------------------------------------------------------------
@@ -120,10 +119,10 @@ def _compare_sample(load: BegunLoad, outcome: Outcome, run_folder: OutputFolder)
     try:
         for compared in _compared_chunks(load):
             items += len(compared.chunk.lines)
-            told = [one for one in compared.mismatches if sees_all_rows or one.kind is not MismatchKind.MISSING]
-            kinds.update(one.kind.value for one in told)
-            columns.update(itertools.chain.from_iterable(one.columns for one in told))
-            files.write(mismatch_batch(plan.origin, compared.chunk, plan.table.key, told))
+            mismatches = [mismatch for mismatch in compared.mismatches if sees_all_rows or mismatch.kind is not MismatchKind.MISSING]
+            kinds.update(mismatch.kind.value for mismatch in mismatches)
+            columns.update(itertools.chain.from_iterable(mismatch.columns for mismatch in mismatches))
+            files.write(mismatch_batch(plan.origin, compared.chunk, plan.table.key, mismatches))
     except (DataFileRefused, StorageFailed) as failed:
         problems.append(str(failed))
     more = outcome.target_rows - outcome.count("rows")
@@ -142,15 +141,15 @@ def _compared_chunks(load: BegunLoad) -> Iterator[_ComparedChunk]:
         for data_file in sampled:
             chunk = _beginning(data_file, -(-SAMPLE // len(sampled)), plan)
             committed = known_chunks.of(chunk).committed
-            # Of a load that is proved it is there; what is read may be less of it, or more.
+            # A proved load has it, unless the file has other lines now.
             if committed is None:
                 continue
             refused = {row.item_number for row in committed.refused}
             chunk = replace(chunk, lines=chunk.lines[: committed.items])
             loaded = convert_lines(chunk.lines, chunk.first_item, to_row).loaded_rows
             rows = loaded.only(number for number in loaded.item_numbers if number not in refused)
-            found = session.transact(lambda cursor, rows=rows: compare_rows(cursor, plan.target, plan.table, rows, _NO_SEED))  # type: ignore[misc]
-            yield _ComparedChunk(chunk, tuple(mismatches_of(found)))
+            comparison = session.transact(lambda cursor, rows=rows: compare_rows(cursor, plan.target, plan.table, rows, _NO_SEED))  # type: ignore[misc]
+            yield _ComparedChunk(chunk, tuple(mismatches_of(comparison)))
 
 
 def _beginning(data_file: DataFile, lines: int, plan: LoadPlan) -> Chunk:

@@ -22,8 +22,6 @@ from pipeline.target.write import WriteRows, copy_new_rows, ways_to_write
 
 @dataclass(frozen=True, slots=True)
 class LoadChunks:
-    """The plan of a load's visits."""
-
     load_plan: LoadPlan
     kinds: Sequence[RecordKind] = OF_A_LOAD
     refused: str = "PostgreSQL refused rows that it took one by one"

@@ -42,7 +42,6 @@ class LoadPlan:
     run_id: str
     storage: Storage = LOCAL_AND_AWS
     threshold: Threshold = UNLIMITED
-    """Of dead letters."""
     shared_folder: str | None = None
     """Where the run's records of it are kept, if several definitions take from one source."""
 
@@ -68,8 +67,6 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True)
 class BegunLoad:
-    """An export and its load."""
-
     export: Export
     plan: LoadPlan
 

@@ -62,11 +62,8 @@ class GivenItem:
 
 @dataclass(slots=True)
 class GivenLoad:
-    """Which items of one load are given."""
-
     key: LoadKey
     numbers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """By data file."""
     uris: list[str] = field(default_factory=list)
     """The files of dead letters that they are in."""
 

@@ -28,9 +28,9 @@ def run_visits(
     record_format: RecordFormat = RecordFormat.JSONL,
     done_before: int = 0,
     read: ReadTotals | None = None,
-    found: str = "dead letters",
+    counted: str = "dead letters",
 ) -> None:
-    """Visit every chunk of some splits of an export, and wait for the end. `read` and `found` as `shown_progress` has them.
+    """Visit every chunk of some splits of an export, and wait for the end. `read` and `counted` as `shown_progress` has them.
 
     Raises `Stopped`, `Interrupted`. Beam takes a second to import, so it is imported here, where there is something to do.
     """
@@ -42,5 +42,5 @@ def run_visits(
     load_plan = plan.load_plan
     define = partial(define_pipeline, splits=splits, plan=plan, folders=folders, record_format=record_format)
     items = export.usual_items(sum(split.items for split in splits))
-    with shown_progress(console, load_plan.database, load_plan.load, done_before, read=read, found=found):
+    with shown_progress(console, load_plan.database, load_plan.load, done_before, read=read, counted=counted):
         run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), load_plan.job_name)

@@ -180,7 +180,6 @@ _SUMS: Final = ", ".join(f"coalesce(sum({column}), 0)::bigint" for column in ("i
 
 
 def load_totals(cursor: Cursor, load_id: int) -> Totals:
-    """Of one load."""
     cursor.execute(
         f"SELECT {_SUMS}, (SELECT count(*) FROM ddb2pg.replayed_item WHERE load_id = %s) FROM ddb2pg.chunk WHERE load_id = %s",
         [load_id, load_id],

@@ -48,7 +48,7 @@ class ComparedTotals:
     """Sums over the compared chunks; the counts by name, the most frequent first."""
 
     items: int
-    found: int
+    rows: int
     """Rows that are there, equal or not."""
     kinds: Mapping[str, int]
     columns: Mapping[str, int]
@@ -94,19 +94,19 @@ def compared_totals(cursor: Cursor, comparing: Comparing) -> ComparedTotals:
         "FROM ddb2pg.compared_chunk WHERE (run_id, load_id) = (%s, %s)",
         of_run,
     )
-    items, found = cursor.fetchone()
+    items, rows = cursor.fetchone()
     counts = []
-    for names in ("one ->> 1", "jsonb_array_elements_text(one -> 2)"):
+    for names in ("pair ->> 1", "jsonb_array_elements_text(pair -> 2)"):
         cursor.execute(
             f"""
             SELECT name, count(*) FROM (
-                SELECT {names} AS name FROM ddb2pg.compared_chunk, jsonb_array_elements(mismatches) one WHERE (run_id, load_id) = (%s, %s)
+                SELECT {names} AS name FROM ddb2pg.compared_chunk, jsonb_array_elements(mismatches) pair WHERE (run_id, load_id) = (%s, %s)
             ) named GROUP BY name ORDER BY 2 DESC, 1
             """,
             of_run,
         )
         counts.append(dict(cursor.fetchall()))
-    return ComparedTotals(items, found, *counts)
+    return ComparedTotals(items, rows, *counts)
 
 
 def compared_items(cursor: Cursor, comparing: Comparing) -> tuple[int, int]:

@@ -42,7 +42,6 @@ class LoadingRun:
     chunks: int
     items: int
     workers: tuple[WorkerShare, ...]
-    """Who did most comes first."""
     pace: Pace | None
     """None where there are too few chunks to draw a curve through."""
 
@@ -97,5 +96,5 @@ def _pace(cursor: Cursor, load_id: int, run_id: str, took: timedelta, chunks: in
         """,
         [buckets - 1, seconds, load_id, run_id],
     )
-    found = dict(cursor.fetchall())
-    return Pace(seconds, tuple(found.get(bucket, 0) for bucket in range(buckets)))
+    items_of_bucket = dict(cursor.fetchall())
+    return Pace(seconds, tuple(items_of_bucket.get(bucket, 0) for bucket in range(buckets)))

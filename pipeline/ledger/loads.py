@@ -30,7 +30,6 @@ class Validated(StrEnum):
     QUICK = "quick"
     """Their number, and the content of a sample."""
     FULL = "full"
-    """Every row."""
 
 
 @dataclass(frozen=True, slots=True)

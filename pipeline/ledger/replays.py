@@ -96,8 +96,8 @@ def note_hashes(cursor: Cursor, load_id: int, target: Target, hashes: Mapping[It
             list(target.primary_key),
             [key.data_file for key in hashes],
             [key.item_number for key in hashes],
-            [one.key for one in hashes.values()],
-            [one.row for one in hashes.values()],
+            [row_hashes.key for row_hashes in hashes.values()],
+            [row_hashes.row for row_hashes in hashes.values()],
             load_id,
         ],
     )

@@ -24,7 +24,7 @@ from pipeline.target.session import Cursor, Session
 _LEAST_INTERVAL: Final = 0.5  # seconds
 # Looking takes at most this share of a worker's time: the ledger adds up all chunks of the load for it.
 _MOST_OF_THE_TIME: Final = 0.02
-_CODES_TOLD: Final = 3
+_CODES_SHOWN: Final = 3
 
 JUDGED_FROM: Final = 20_000
 """Of fewer items nothing is concluded from a share of what was loaded so far."""
@@ -92,12 +92,12 @@ def stop_if_exceeded(cursor: Cursor, threshold: Threshold, load: Load, totals: T
     if excess is None or totals.items >= load.manifest_items:
         return
     codes, _ = code_counts(cursor, load.load_id)
-    told = ", ".join(f"{code} ({count:,})" for code, count in list(codes.items())[:_CODES_TOLD])
+    frequent = ", ".join(f"{code} ({count:,})" for code, count in list(codes.items())[:_CODES_SHOWN])
     share = totals.dead_letters / totals.items
     message = (
         f"{load.source_table}: {totals.dead_letters:,} of {totals.items:,} items are dead letters ({share:.1%}), {excess}; most by code: "
-        f"{told}. What is committed stays, nothing more is loaded. See what is wrong with ddb2pg preflight --sample=20. If it is the "
-        f"definition of the table, mend it and begin anew (docs/how-it-works.md, Begin anew); if it is to be so, run the same command "
+        f"{frequent}. What is committed stays, nothing more is loaded. See what is wrong with ddb2pg preflight --sample=20. If it is the "
+        f"definition of the table, fix it and begin anew (docs/how-it-works.md, Begin anew); if so many are expected, run the same command "
         f"again with a higher --max_dead_letters (100% is no limit) to go on"
     )
     raise Stopped(message)

@@ -33,7 +33,6 @@ _SCRIPTS: Final = ("text.js", "entries.js", "selection.js", "detail.js", "list.j
 _ENTRIES_AT_ONCE: Final = 50
 
 Facts = Mapping[str, Any]
-"""As `report.json` has them."""
 
 
 def render_page(report: Facts, gathered: Gathered, run_folder: str) -> bytes:
@@ -94,7 +93,6 @@ class Equation:
     """`items = read = the parts`, of one table, and the bar that shows them."""
 
     table: Facts
-    """As the report has it."""
     bar: Sequence[tuple[str, float, float]]
     """Kind, start and width of each part."""
     holds: bool
@@ -141,7 +139,6 @@ class CheckList:
 
     @property
     def has_tables(self) -> bool:
-        """Whether any is of a table."""
         return any(row.table for row in (*self.rows, *self.facts))
 
 
@@ -158,8 +155,6 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The page, from top to bottom."""
-
     title: str
     has_values: bool
     verdict: Facts

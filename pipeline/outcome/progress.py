@@ -36,17 +36,17 @@ def shown_progress(
     done_before: int,
     *,
     read: ReadTotals | None = None,
-    found: str = "dead letters",
+    counted: str = "dead letters",
 ) -> Iterator[None]:
     """Show the progress of a load, or of what `read` reads, while the body runs: a bar on a terminal, else a line every ten seconds.
 
-    Until the first chunk is done, the data files are being checked. `found` is the word for what `read` gives as dead letters.
+    Until the first chunk is done, the data files are being checked. `counted` names the records that `read` counts as dead letters.
     """
     is_over = threading.Event()
     interval = _TERMINAL_INTERVAL if console.is_terminal else _PLAIN_INTERVAL
     looks = _looks(database, load, done_before, read, is_over, interval)
     show = _show_bar if console.is_terminal else _show_lines
-    watcher = threading.Thread(target=show, args=(console, load, found, looks), name="progress", daemon=True)
+    watcher = threading.Thread(target=show, args=(console, load, counted, looks), name="progress", daemon=True)
     watcher.start()
     try:
         yield
@@ -57,8 +57,6 @@ def shown_progress(
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is seen at one time."""
-
     totals: Totals
     is_checking: bool
     """Whether no chunk is done yet."""
@@ -67,16 +65,16 @@ class _Look:
     workers: int
     """Those of a load; those of a check leave no trace in the ledger."""
 
-    def found(self, words: str) -> str:
+    def words_of(self, counted: str) -> str:
         """`3 dead letters, 2 workers`."""
         workers = f", {self.workers} worker{'s' if self.workers > 1 else ''}" if self.workers else ""
-        return f"{self.totals.dead_letters:,} {words}{workers}"
+        return f"{self.totals.dead_letters:,} {counted}{workers}"
 
 
 def _looks(
     database: DatabaseReference, load: Load, done_before: int, read: ReadTotals | None, is_over: threading.Event, interval: float
 ) -> Iterator[_Look]:
-    """One at intervals. A database that does not answer is the load's to complain about, not the display's."""
+    """One at intervals. Where the database does not answer, the load reports it, and the display waits."""
 
     def look(cursor: Cursor) -> tuple[Totals, int]:
         return (read(cursor), 0) if read else (load_totals(cursor, load.load_id), count_workers(cursor, load.load_id))
@@ -95,29 +93,29 @@ def _looks(
             yield _Look(totals, totals.items == done_before, rate, workers)
 
 
-def _show_bar(console: Console, load: Load, found: str, looks: Iterator[_Look]) -> None:
+def _show_bar(console: Console, load: Load, counted: str, looks: Iterator[_Look]) -> None:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[found]}"),
+        TextColumn("{task.fields[count]}"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         checking = f"{load.source_table}: {_CHECKING}"
-        task = progress.add_task(checking, total=load.manifest_items, rate="", found="")
+        task = progress.add_task(checking, total=load.manifest_items, rate="", count="")
         for look in looks:
             progress.update(
                 task,
                 description=checking if look.is_checking else load.source_table,
                 completed=look.totals.items,
                 rate=f"{look.rate:,.0f} items/s",
-                found=look.found(found),
+                count=look.words_of(counted),
             )
 
 
-def _show_lines(console: Console, load: Load, found: str, looks: Iterator[_Look]) -> None:
+def _show_lines(console: Console, load: Load, counted: str, looks: Iterator[_Look]) -> None:
     for look in looks:
         if look.is_checking:
             console.print(f"{load.source_table}: {_CHECKING}", highlight=False)
@@ -125,6 +123,6 @@ def _show_lines(console: Console, load: Load, found: str, looks: Iterator[_Look]
         items = look.totals.items
         left = f", {(load.manifest_items - items) / look.rate:,.0f} s left" if look.rate else ""
         console.print(
-            f"{load.source_table}: {items:,} of {load.manifest_items:,} items, {look.rate:,.0f} items/s{left}, {look.found(found)}",
+            f"{load.source_table}: {items:,} of {load.manifest_items:,} items, {look.rate:,.0f} items/s{left}, {look.words_of(counted)}",
             highlight=False,
         )

@@ -12,8 +12,6 @@ from pipeline.records.kinds import KINDS, RecordKind
 
 
 class ExitCode(IntEnum):
-    """What the shell is told."""
-
     DONE = 0
     FAILED = 1
     REFUSED = 2
@@ -40,10 +38,7 @@ class End(StrEnum):
 
 
 class State(StrEnum):
-    """What a person has to do about it."""
-
     GOOD = "good"
-    """Nothing."""
     REVIEW = "review"
     """It ended as it should, and there is something to look at."""
     BAD = "bad"
@@ -70,7 +65,6 @@ class CommandWords:
     nothing_done: str
     """In its place, where that was nothing, and nothing is left to do."""
     problem: str
-    """Before each problem of a table."""
     failed_check: str = "FAILED"
     """Before each check of a table that failed."""
     advice: Mapping[End, str] = field(default_factory=dict)

@@ -91,7 +91,6 @@ class OutputFolder:
 
     @property
     def storage(self) -> Storage:
-        """What reads its files."""
         return Storage(self.aws)
 
     def files(self) -> Iterator[StoredFile]:

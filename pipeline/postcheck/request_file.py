@@ -53,7 +53,6 @@ class Request:
     url: str
     headers: Mapping[str, str]
     body: Json = field(repr=False)
-    """None: there is none."""
     sql: str | None = field(repr=False)
     rows: int
     """At most so many, each a request of its own."""
@@ -288,14 +287,14 @@ def read_requests(path: Path, environment: Mapping[str, str]) -> tuple[list[Requ
         return [], [f"{path}: is not TOML{f', see {place[1]}' if place else ''}"]
     problems: list[str] = []
     file = _checked(content, _FILE, str(path), problems)
-    found = [
+    in_file = [
         _request(table, f"{path}, request {number}", file["allow_http"], environment, problems)
         for number, table in enumerate(file["request"], 1)
     ]
-    for name, count in Counter(request.name for request in found if request.name).items():
+    for name, count in Counter(request.name for request in in_file if request.name).items():
         if count > 1:
-            problems.append(f"{path}: {count} requests have the name {name!r}; results are told by it, so give each its own")
-    return found, problems
+            problems.append(f"{path}: {count} requests have the name {name!r}; the results need it, so give each its own")
+    return in_file, problems
 
 
 def _to_number(text: str) -> Decimal | float:

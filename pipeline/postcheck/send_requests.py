@@ -49,12 +49,12 @@ class NotAnswered(Exception):
 
 def check_requests(path: Path, database: DatabaseReference) -> tuple[list[Request], list[str]]:
     """The requests, and everything that is wrong with them, their queries in this database included. Sends nothing."""
-    found, problems = read_requests(path, os.environ)
+    sendable, problems = read_requests(path, os.environ)
     # Where the database cannot be reached, the comparison says so.
-    if any(request.sql for request in found) and why_not_connected(database) is None:
+    if any(request.sql for request in sendable) and why_not_connected(database) is None:
         with Session(database, _SHORT_LIMIT) as session:
-            problems += [f"{path}, {request.name!r}: {problem}" for request in found for problem in _query_problems(session, request)]
-    return found, problems
+            problems += [f"{path}, {request.name!r}: {problem}" for request in sendable for problem in _query_problems(session, request)]
+    return sendable, problems
 
 
 def _query_problems(session: Session, request: Request) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _query_problems(session: Session, request: Request) -> Iterator[str]:
         yield f"${{row.{column}}} is no column of its sql; it yields {', '.join(columns) or 'none'}"
 
 
-def send_requests(found: Sequence[Request], database: DatabaseReference, console: Console) -> list[Check]:
+def send_requests(sendable: Sequence[Request], database: DatabaseReference, console: Console) -> list[Check]:
     """Send all, one after the other, and print each as soon as it is done."""
     checks = []
     with requests.Session() as client, Session(database, _SHORT_LIMIT) as session:
@@ -80,7 +80,7 @@ def send_requests(found: Sequence[Request], database: DatabaseReference, console
         client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Set at all, it keeps the credentials of ~/.netrc from taking the place of the file's.
         client.auth = lambda request: request
-        for request in found:
+        for request in sendable:
             checks.append(_send(request, session, client))
             style = "bold red" if checks[-1].verdict is Verdict.FAIL else None
             console.print(f"request {printable(request.name)}: {checks[-1].detail}", style=style, highlight=False, markup=False)
@@ -181,15 +181,15 @@ def _kind_of(value: Json) -> str:
     return kinds.get(type(value), "number")
 
 
-def is_same(one: Json, other: Json) -> bool:
-    """Whether two values are equal as JSON: 1.0 is 1, true is not, and objects are whatever the order of their members."""
-    if _kind_of(one) != _kind_of(other):
+def is_same(value: Json, other: Json) -> bool:
+    """Whether two values are equal as JSON: 1.0 is 1, true is not, and the order of an object's members does not count."""
+    if _kind_of(value) != _kind_of(other):
         return False
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())
-    return bool(one == other)
+    if isinstance(value, list):
+        return len(value) == len(other) and all(map(is_same, value, other))
+    if isinstance(value, dict):
+        return value.keys() == other.keys() and all(is_same(member, other[name]) for name, member in value.items())
+    return bool(value == other)
 
 
 # -- HTTP ----------------------------------------------------------------------------------------------------------------------------------

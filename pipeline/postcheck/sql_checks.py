@@ -31,7 +31,6 @@ from transforms.compile import EncodedRow, ToRow
 from transforms.rejects import ItemRefused
 
 SPOT_CHECKS: Final = 20
-"""Rows of a table."""
 
 _VERDICTS: Final = {"PASS": Verdict.PASS, "FAIL": Verdict.FAIL, "WARN": Verdict.WARNING, "SKIP": Verdict.SKIP}
 _SCRIPT: Final = "validate_migration.sql"
@@ -64,7 +63,6 @@ class SpotChecks:
     export_id: str
     primary_key: Sequence[str]
     columns: Sequence[tuple[str, str]]
-    """Name and type."""
     rows: Sequence[SpotRow]
 
     @property
@@ -82,7 +80,7 @@ class SpotChecks:
 
 def run_script(database: DatabaseReference, spot_checks: Iterable[SpotChecks]) -> list[Check]:
     """Every check, in the script's order. Raises `Stopped`."""
-    lines = "".join(one.copy_line for one in spot_checks)
+    lines = "".join(of_table.copy_line for of_table in spot_checks)
     # The transaction is the session's; the rows are those of the last statement.
     statements = read_sql(_SCRIPT).partition(_PLACE)[2].removesuffix(_END)
 
@@ -107,8 +105,8 @@ def refuse_script_file(path: Path) -> None:
 def write_script(path: Path, spot_checks: Sequence[SpotChecks]) -> None:
     """Write the script, for its owner only. Raises `Refused` where something is there."""
     refuse_script_file(path)
-    expected = "".join([_CREATE, _COPY, ";\n", *(one.copy_line for one in spot_checks), "\\.\n"])
-    content = _WARNING.format(rows=sum(len(one.rows) for one in spot_checks)) + read_sql(_SCRIPT).replace(_PLACE, expected)
+    expected = "".join([_CREATE, _COPY, ";\n", *(of_table.copy_line for of_table in spot_checks), "\\.\n"])
+    content = _WARNING.format(rows=sum(len(of_table.rows) for of_table in spot_checks)) + read_sql(_SCRIPT).replace(_PLACE, expected)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as stream:

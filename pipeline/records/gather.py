@@ -52,12 +52,9 @@ class RecordCount:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What is in a run's folder."""
-
     counts: tuple[RecordCount, ...]
     """The most frequent of each kind and table first."""
     entries: Mapping[str, Any]
-    """Packed, see above."""
     has_values: bool
 
 

@@ -126,9 +126,7 @@ def demanded_fields(kind: RecordKind) -> frozenset[str]:
 
 class MismatchText(NamedTuple):
     words: str
-    """What they are, after their number."""
     sentence: str
-    """What is said of a single one."""
     advice: str
     """What to do; nothing for what is in order again."""
 

@@ -255,7 +255,6 @@ def shown_place(item: Mapping[str, Any], attribute: str, named: Collection[str])
 
 
 def shown_name(name: str) -> str:
-    """Of an attribute of an item."""
     short = bounded(name)
     return _HIDDEN_NAME if looks_like_data(short) else short
 

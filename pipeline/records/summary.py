@@ -41,14 +41,11 @@ _OTHER_ATTRIBUTES: Final = "(other attributes)"
 
 @dataclass(frozen=True, slots=True)
 class ErrorSummary:
-    """One code for one attribute."""
-
     code: str
     attribute: str | None
     """None where the error is of the item as a whole."""
     items: int
     share: float
-    """Of the table's dead letters."""
     first_places: tuple[ItemAddress, ...]
     patterns: tuple[Pattern, ...]
     """What the values at fault look like, the most frequent first."""

@@ -166,11 +166,11 @@ def _end_of_line(block: bytes, number: int) -> int:
 
 @contextlib.contextmanager
 def _opened(uri: str, version: str | None, storage: Storage) -> Iterator[tuple[BinaryIO, str]]:
-    """The file's bytes and its version; damage that is found while they are read is told as `DataFileRefused`."""
+    """The file's bytes and its version; damage that is found while they are read is raised as `DataFileRefused`."""
     try:
-        raw, found = storage.open(uri, version)
+        raw, found_version = storage.open(uri, version)
         with raw:
-            yield raw, found
+            yield raw, found_version
     except FileNotFoundError:
         message = f"{uri}: the data file is missing and cannot be read; copy it again"
         raise DataFileRefused(message) from None

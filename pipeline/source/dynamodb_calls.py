@@ -26,8 +26,6 @@ _PAGE: Final = 25  # the most that ListExports gives
 
 
 class ExportStatus(StrEnum):
-    """As DynamoDB names them."""
-
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"

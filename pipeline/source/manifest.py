@@ -159,7 +159,7 @@ class _Folder:
         self._storage = storage
         self.verified = 0
         """How many manifests had a side file with their MD5."""
-        self.sizes = {found.uri: found.bytes for found in storage.files_below(uri) if found.bytes is not None}
+        self.sizes = {file.uri: file.bytes for file in storage.files_below(uri) if file.bytes is not None}
 
     def read_checked(self, uri: str) -> bytes:
         """A manifest's bytes, compared with its side file where there is one."""

@@ -28,7 +28,6 @@ class Cells:
         self._left = CELL
 
     def add(self, block: bytes) -> None:
-        """The bytes that come next."""
         begin = 0
         while begin < len(block):
             some = block[begin : begin + self._left]

@@ -121,8 +121,6 @@ def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int
 
 @dataclass(frozen=True, slots=True)
 class RowHashes:
-    """How a row is known."""
-
     key: int
     row: int
 

@@ -194,10 +194,10 @@ def _share_servers(connections: Sequence[Any], deadline: float) -> bool:
 def _server_process(connection: Any, deadline: float) -> int:
     """The process that serves a transaction of its own."""
     cursor = connection.cursor()
-    found = 0
+    process = 0
     for statement in ("BEGIN", "SELECT pg_backend_pid()", "COMMIT"):
         cursor.execute(statement)
         wait_until(deadline, connection)
         if cursor.description:
-            found = int(cursor.fetchone()[0])
-    return found
+            process = int(cursor.fetchone()[0])
+    return process

@@ -84,7 +84,7 @@ def delete_row_by_row(
     referenced = _lock_referenced(cursor, target, references)
     cursor.execute(PLANNING)
     delete = _delete(target, table, further, referenced, sql.SQL("staged.{} = ddb2pg_number").format(ITEM))
-    reports = do_for_each(cursor, STAGED_ROWS, delete, told=sql.SQL("> 0"))
+    reports = do_for_each(cursor, STAGED_ROWS, delete, report_if=sql.SQL("> 0"))
     deleted = {report.item for report in reports if report.sqlstate is None}
     refused = {
         report.item: RefusedRow(report.item, code_of(report.sqlstate, report.violated, ()), report.sqlstate, report.violated)

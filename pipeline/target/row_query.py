@@ -26,8 +26,6 @@ class QueryRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QueryRows:
-    """What a query yields."""
-
     columns: Sequence[str]
     rows: Sequence[str]
     """Each row is a JSON object, by column."""
@@ -48,10 +46,10 @@ def _read(cursor: Cursor, query: str, most: int) -> QueryRows:
         columns = [column.name for column in cursor.description]
         _open(cursor, "ddb2pg_rows", before + query + after)
         cursor.execute("FETCH ALL FROM ddb2pg_rows")
-        found = QueryRows(columns, [row[0] for row in cursor.fetchall()])
+        rows = QueryRows(columns, [row[0] for row in cursor.fetchall()])
         # What it may have set for the session goes too.
         cursor.connection.rollback()
-        return found
+        return rows
     except psycopg2.Error as error:
         sqlstate = error.pgcode
         if sqlstate is None or (fault_of(sqlstate) is Fault.TRANSIENT and sqlstate != _TOO_SLOW):

@@ -95,13 +95,10 @@ def numbered_copy_stream(rows: Rows, field_count: int) -> io.BytesIO:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """A temp table by its name."""
-
     name: str
 
     @property
     def identifier(self) -> sql.Identifier:
-        """The name for statements."""
         return sql.Identifier("pg_temp", self.name)
 
     @property
@@ -160,21 +157,23 @@ _REPORTED: Final = Staging("ddb2pg_reported")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a loop on the server says of one item: that what it did made as many rows as were to be told, or why it failed."""
+    """What a loop on the server says of one item: that what it did made the expected number of rows, or why it failed."""
 
     item: int
     sqlstate: str | None
     violated: str | None
 
 
-def do_for_each(cursor: Cursor, staging: Staging, statement: sql.Composable, told: sql.SQL) -> list[Report]:
+def do_for_each(cursor: Cursor, staging: Staging, statement: sql.Composable, report_if: sql.SQL) -> list[Report]:
     """Run the statement for each staged item in the file's order, each in a subtransaction, all in one statement.
 
     The statement knows the item as `ddb2pg_number`. Those are reported that failed for their row's own sake, and those for whom
-    `ddb2pg_rows`, the number of rows that it wrote, is as `told` says. Constraints must be immediate before.
+    `ddb2pg_rows`, the number of rows that it wrote, fulfils `report_if`. Constraints must be immediate before.
     """
     cursor.execute(sql.SQL("CREATE TEMP TABLE {} (item bigint, sqlstate text, violated text) ON COMMIT DROP").format(_REPORTED.own_name))
-    body = sql.SQL(_LOOP).format(item=ITEM, staging=staging.identifier, statement=statement, told=told, reported=_REPORTED.identifier)
+    body = sql.SQL(_LOOP).format(
+        item=ITEM, staging=staging.identifier, statement=statement, report_if=report_if, reported=_REPORTED.identifier
+    )
     cursor.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(cursor))))
     cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {} ORDER BY item").format(_REPORTED.identifier))
     return [Report(*report) for report in cursor.fetchall()]
@@ -192,7 +191,7 @@ BEGIN
         BEGIN
             {statement};
             GET DIAGNOSTICS ddb2pg_rows = ROW_COUNT;
-            IF ddb2pg_rows {told} THEN
+            IF ddb2pg_rows {report_if} THEN
                 INSERT INTO {reported} VALUES (ddb2pg_number, NULL, NULL);
             END IF;
         EXCEPTION WHEN data_exception OR integrity_constraint_violation OR with_check_option_violation

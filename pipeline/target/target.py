@@ -29,7 +29,6 @@ class DatabaseFacts:
 
 
 def describe_database(cursor: Cursor) -> DatabaseFacts:
-    """The database at the other end."""
     info = cursor.connection.info
     return DatabaseFacts(info.host, info.port, info.dbname, info.user, info.parameter_status("server_version"))
 
@@ -39,8 +38,6 @@ def describe_database(cursor: Cursor) -> DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """One column."""
-
     name: str
     type: str
     base_type: str
@@ -71,8 +68,6 @@ class TargetColumn:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A table that rows are written to."""
-
     oid: int
     schema: str
     name: str
@@ -98,7 +93,6 @@ class Target:
 
     @property
     def identifier(self) -> sql.Identifier:
-        """The name for statements."""
         return sql.Identifier(self.schema, self.name)
 
 
@@ -150,10 +144,10 @@ _PRIMARY_KEY: Final = """
 def find_target(cursor: Cursor, name: str) -> Target | None:
     """The table of that name on the search path (or `schema.name`); None when there is none."""
     cursor.execute(_FIND, [name])
-    found = cursor.fetchone()
-    if found is None:
+    row = cursor.fetchone()
+    if row is None:
         return None
-    oid, schema, name, has_before_trigger, has_row_security, has_heirs, privileges = found
+    oid, schema, name, has_before_trigger, has_row_security, has_heirs, privileges = row
     cursor.execute(_PRIMARY_KEY, [oid])
     key, is_deferrable, key_names = cursor.fetchone() or ((), False, ())
     return Target(
@@ -242,7 +236,6 @@ class Reference:
 
     @property
     def qualified(self) -> str:
-        """The name for people."""
         return f"{self.schema}.{self.name}"
 
     @property

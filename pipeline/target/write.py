@@ -154,5 +154,5 @@ def insert_row_by_row(cursor: Cursor, target: Target, table: Table, rows: Rows) 
     return [
         RefusedRow(report.item, code_of(report.sqlstate, report.violated, target.primary_key_names), report.sqlstate, report.violated)
         # A trigger that returns NULL keeps a row out without an error.
-        for report in do_for_each(cursor, _STAGING, insert, told=sql.SQL("= 0"))
+        for report in do_for_each(cursor, _STAGING, insert, report_if=sql.SQL("= 0"))
     ]

@@ -74,7 +74,7 @@ def test_everything_is_told_at_once(file: RequestFile, monkeypatch: pytest.Monke
         ", request 1, 'twice': ${row.id} is a column, but there is no sql that yields one",
         ", request 2, 'twice': json: '/id' is no JMESPath expression; one looks like [0].session.id",
         ", request 2, 'twice', expect: unknown key 'when'",
-        ": 2 requests have the name 'twice'; results are told by it, so give each its own",
+        ": 2 requests have the name 'twice'; the results need it, so give each its own",
         ", 'twice': ${row.nothing} is no column of its sql; it yields id",
         ", 'twice': ${row.other} is no column of its sql; it yields id",
         ", 'writes': sql: it would write, and may only read (SQLSTATE 25006)",
