@@ -11,6 +11,11 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 
+def counted_in_words(count: int, noun: str) -> str:
+    """`1 item`, `2 items`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def printable(name: str) -> str:
     r"""The name as a terminal may have it: control and formatting characters, U+202E among them, as `\u202e`."""
     if name.isprintable():
@@ -26,7 +31,7 @@ class PlainConsole(Console):
         super().__init__(stderr=stderr, highlight=False, markup=False, soft_wrap=not stream.isatty(), **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """See `Console`: all that it prints comes through here, whatever draws it."""
+        """All that `Console` prints comes through here."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment

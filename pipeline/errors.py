@@ -4,7 +4,7 @@
       Refused      before anything was written: exit code 2. Holds all problems that were found, not just the first
       Stopped      after the load had begun: exit code 1. What is committed stays; the same command resumes
 
-      Bug          on a worker, in place of an exception that nobody foresaw, whose words may hold a value of an item
+      Bug          on a worker, in place of an unexpected exception, whose message may hold a value of an item
     KeyboardInterrupt
       Interrupted  by Ctrl-C, while a job goes on elsewhere: exit code 130
 

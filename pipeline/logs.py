@@ -1,7 +1,7 @@
 """What is logged, by us and by libraries: where and what, never with which values.
 
 Beam's log quotes elements, options and the words of exceptions, and clients of AWS and Google theirs: tokens, answers, secrets. Nobody can
-tell a value from other text, so what is shown is only what stands in the source: the place and, where it is a literal there, the message
+tell a value from other text, so what is shown is only what is in the source: the place and, where it is a literal there, the message
 before anything is filled in.
 """
 

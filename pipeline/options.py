@@ -1,4 +1,4 @@
-"""What each command was asked for: one object a command, made of its arguments and passed whole to whatever reads it.
+"""The options of each command: one object for each command, made from its arguments and passed whole to its readers.
 
 A field declared with `option` is an option of the command line, or with `positional` an argument; there is no other place for it. Commands
 have options in common by inheritance: a class is a group of options, and each command's class is made of groups.
@@ -395,7 +395,7 @@ class LoadOptions(JobOptions):
 
     @property
     def split_size(self) -> SplitSize:
-        """No more splits than workers: who has one of more skips the others for nothing."""
+        """No more splits than workers: each further split costs reading and skipping the ones before it."""
         return SplitSize(self.split_items, self.most_splits or min(MOST_SPLITS, most_workers(self.beam_arguments) or MOST_SPLITS))
 
     @property

@@ -42,7 +42,7 @@ def compile_table(
         if sound is not None:
             encoded, names = sound
             if names is not None:
-                # In the order of the maps, as the way in Python tells them.
+                # In the order of the maps, as the conversion in Python reports them.
                 by_map = sorted(names, key=itemgetter(0))
                 paths = [join(maps[number].path, name) for number, name in by_map if not maps[number].is_covered]
                 _tell_unmapped(paths, unmapped, notices, [])

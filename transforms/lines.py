@@ -67,7 +67,7 @@ def read_full_export_line(line: bytes) -> Put:
 
 
 class MemberTwice:
-    """In the place of an object that has a member twice: nobody knows which value counts. No attribute value, nor an item."""
+    """In place of an object that has a member twice, of which neither value can be preferred. Not an attribute value, nor an item."""
 
 
 # A string of sound JSON, or a sign that opens, closes or parts.

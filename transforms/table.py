@@ -28,7 +28,7 @@ from transforms.types import PgType
 RULE_FILES: Final = ("lines.py", "values.py", "types.py", "rules.py", "columns.py", "compile.py")
 
 
-# Of a path: a sign that stands for itself, a dot between two names, or any other sign.
+# In a path: an escaped character, a dot between two names, or any other character.
 _SIGN: Final = re.compile(r"\\[\\.]|.", re.DOTALL)
 
 

@@ -214,7 +214,7 @@ JSONB: Final = PgType(
     # The first byte of a binary jsonb is its version.
     parse="convert_from(substr({}, 2), 'UTF8')::jsonb",
 )
-"""Encoded from JSON text in UTF-8. Equal whatever the order of keys and white space; a digit more is another value."""
+"""Encoded from JSON text in UTF-8. The order of keys and white space do not matter for equality; each digit of a number does."""
 
 # No conversion of ours fills them; a user's own may.
 VARCHAR: Final = replace(TEXT, name="character varying", further_columns=())

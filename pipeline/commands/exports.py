@@ -1,10 +1,10 @@
-"""`export`, `inspect` and `sample-export`: exports asked for, looked at, and made."""
+"""`export`, `inspect` and `sample-export`: exports requested, inspected, and made."""
 
 from __future__ import annotations
 
 from rich.console import Console
 
-from pipeline.console import print_json
+from pipeline.console import counted_in_words, print_json
 from pipeline.errors import Refused
 from pipeline.inspection.inspect_exports import Depth, inspect_export
 from pipeline.inspection.terminal import print_inspection
@@ -70,6 +70,7 @@ def sample_export(options: SampleExportOptions, console: Console) -> ExitCode:
     except (FileExistsError, ValueError) as error:
         raise Refused([str(error)]) from None
     for written in exports:
-        console.print(f"{written.source_table}: {written.items:,} items in {written.data_files} data files, {written.folder}")
+        size = f"{counted_in_words(written.items, 'item')} in {counted_in_words(written.data_files, 'data file')}"
+        console.print(f"{written.source_table}: {size}, {written.folder}")
     console.print(f"the truth (what each item must become): {exports[0].truth.parent}")
     return ExitCode.DONE

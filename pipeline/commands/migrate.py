@@ -1,8 +1,8 @@
 """`migrate`: check everything, then load table after table, and go on only when the last one is proved.
 
-Where nobody waits for its jobs (`--no_wait`, a Dataflow template), each launch proves what earlier ones loaded, and sends the job of the
-next table. A launch cannot say that a run is at its end, nor that its files of dead letters are whole, for its job has only begun: that is
-for `migrate` in a place that waits, which then reads no more than what has dead letters or notices.
+Without waiting (`--no_wait`, a Dataflow template) each launch proves what earlier ones loaded, and sends the job of the next table. A
+launch cannot finish a run or check its dead-letter files, because its job has only begun: a `migrate` that waits does that, and then reads
+only data files with dead letters or notices.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CONCLUDE: Final = (
 def migrate(options: MigrateOptions, console: Console) -> ExitCode:
     """Load all exports, or send the job of the next table.
 
-    Raises `Refused` before anything is written, with every problem that there is; `Stopped` when a load ended early. Warnings of the
+    Raises `Refused` before anything is written, with all problems; `Stopped` when a load ended early. Warnings of the
     preflight are printed; `ddb2pg preflight` shows the facts, too.
     """
     if options.no_wait or is_left_alone(options.beam_arguments):
@@ -176,7 +176,7 @@ def _splits_to_do(export: Export, load: Load, done: dict[str, Totals]) -> list[S
     return plan_splits(to_do, load.split_size)
 
 
-# -- where nobody waits --------------------------------------------------------------------------------------------------------------------
+# -- without waiting -----------------------------------------------------------------------------------------------------------------------
 
 
 def _launch(options: MigrateOptions, console: Console) -> ExitCode:
@@ -202,7 +202,7 @@ def _launch(options: MigrateOptions, console: Console) -> ExitCode:
             print_not_begun(console, left)
             return ExitCode.FAILED
     if is_left_alone(options.beam_arguments):
-        # The launcher of a template fails without a job, so it may as well say why.
+        # The launcher of a template fails without a job, so say why.
         raise Refused([f"no job is left to be sent: {_CONCLUDE}"])
     console.print(f"no job is left to be sent: {_CONCLUDE}")
     return ExitCode.DONE
@@ -219,7 +219,7 @@ def _refuse_launch(options: MigrateOptions) -> None:
 
 
 def _is_loaded(load: BegunLoad, done: dict[str, Totals]) -> bool:
-    """Whether every item is committed, as a row or a dead letter. That an empty file was looked at, only `migrate` can tell."""
+    """Whether every item is committed, as a row or a dead letter. Only `migrate` can check an empty file."""
     return all(done.get(data_file.name, Totals()).items == data_file.items for data_file in load.export.data_files)
 
 

@@ -1,4 +1,4 @@
-"""`preflight`, `status` and `report`: what is there, read and shown. They write nothing into a database."""
+"""`preflight`, `status` and `report`: commands that only read and show. They write nothing into a database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def preflight(options: PreflightCommandOptions, console: Console) -> ExitCode:
 
 
 def status(options: StatusOptions, console: Console) -> ExitCode:
-    """Show what the ledger knows."""
+    """Show the loads in the ledger."""
     sentence = why_not_connected(options.database)
     if sentence:
         raise Refused([sentence])

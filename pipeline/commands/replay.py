@@ -37,7 +37,7 @@ _FILE: Final = "replayed"
 def replay(options: ReplayOptions, console: Console) -> ExitCode:
     """Load what can be loaded; an outcome a load.
 
-    Raises `Refused` before anything is written, with every problem that there is; `Stopped` when it ended early: the same command goes on.
+    Raises `Refused` before anything is written, with all problems; `Stopped` when it ended early: the same command goes on.
     """
     options.output.refuse_unwritable()
     files = find_dead_letters(options.folder, str(options.output_given), options.storage)
@@ -88,10 +88,10 @@ class _LoadReplay:
             self._write(kind, tuple(batch.records[kind]))
 
     def conclude(self, cursor: Cursor, given: GivenLoad) -> Outcome:
-        """Close the files, and hold what was done against what was given, the ledger and the target."""
+        """Close the files, and compare the result with the given items, the ledger and the target."""
         for kind in OF_A_LOAD:
             self._write(kind, (), is_last=True)
-        # Counting a large table takes what it takes.
+        # Counting a large table may take long.
         cursor.execute("SET LOCAL statement_timeout = 0")
         totals = load_totals(cursor, self._plan.load.load_id)
         target_rows = count_rows(cursor, self._plan.target)

@@ -65,7 +65,7 @@ class _Job:
 def rollback(options: RollbackOptions, console: Console) -> ExitCode:
     """Take back all loads, or look what that would do.
 
-    Raises `Refused` before anything is done, with every problem that there is; `Stopped` when it ended early.
+    Raises `Refused` before anything is done, with all problems; `Stopped` when it ended early.
     """
     options.output.refuse_unwritable()
     run_id, started_at = new_run_id(), datetime.now(UTC)
@@ -92,12 +92,12 @@ def rollback(options: RollbackOptions, console: Console) -> ExitCode:
 
 
 def _is_to_do(job: _Job) -> bool:
-    """Whether this is a look at what a run would do."""
+    """Whether this run only shows what it would do."""
     return not job.options.yes and job.load.plan.load.rolled_back_at is None
 
 
 def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
-    """Of an export that was loaded and rolled back again and again, the load that is open, or else the last one."""
+    """The open load of an export that was loaded and rolled back several times, or else its last load."""
     return find_load(cursor, export_id, target) or find_rolled_back_load(cursor, export_id, target)
 
 
@@ -106,7 +106,7 @@ def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iter
         yield f"{table.target}: this role may not DELETE; let its owner GRANT DELETE ON {table.target}"
     if target.has_heirs:
         yield (
-            f"{table.target}: other tables inherit from it, and their rows cannot be told from its own; take them away for the rollback: "
+            f"{table.target}: other tables inherit from it, and a query of it sees their rows; detach them for the rollback: "
             f"ALTER TABLE ... NO INHERIT {table.target}"
         )
     cascading = [reference for reference in find_references(cursor, target) if reference.is_cascading]
@@ -139,11 +139,11 @@ def _roll_back_table(job: _Job) -> Outcome:
 
 
 def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[TakeBackChunks, OutputFolder]:
-    """One pass; then another as long as rows went that may have kept others from going. Returns the last one's plan and folder."""
+    """One pass, and another while deleted rows may have kept others from being deleted. Returns the last pass's plan and folder."""
     load_id = job.load.plan.load.load_id
     is_closed = job.load.plan.load.rolled_back_at is not None
     cascading = tuple(reference for reference in job.references if reference.is_cascading)
-    # What is closed for good is told again and not tried again: by now the rows may be those of another load.
+    # A closed load is shown again and not tried again: by now the rows may be those of another load.
     number = 0 if is_closed else before.last_pass + 1
     deleted = before.deleted
     while True:
@@ -160,7 +160,7 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[Ta
 
 
 def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
-    """Where the next pass tells all of it again. In a bucket nothing is deleted: it gets a folder of its own there."""
+    """The folder for the next pass, which writes all records again. In a bucket nothing is deleted, so each pass has its own folder."""
     if folder.is_local:
         shutil.rmtree(str(folder), ignore_errors=True)
         return folder
@@ -185,7 +185,7 @@ def _run_pass(job: _Job, session: Session, plan: TakeBackChunks) -> None:
 
 def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackTotals, started: float) -> Outcome:
     """Add up what is in the ledger, and close the load if all of it is done."""
-    # Counting a large table takes what it takes.
+    # Counting a large table may take long.
     cursor.execute("SET LOCAL statement_timeout = 0")
     load = job.load.plan.load
     totals = rollback_totals(cursor, load.load_id)
@@ -265,7 +265,7 @@ def _checks(job: _Job, *, is_to_do: bool, is_emptied: bool) -> Iterator[Check]:
 
 
 def _record_replayed(cursor: Cursor, job: _Job, plan: TakeBackChunks, replayed: ReplayedRows) -> None:
-    """The records of rows that were brought in later and are left, or would be."""
+    """Write the records of replayed rows that are left, or would be."""
     kept = [*kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in replayed.changed)]
     origin = plan.load_plan.origin
     records = tuple(row_record(origin, ItemAddress(key.data_file, key.item_number), kind, {}) for key, kind in kept)

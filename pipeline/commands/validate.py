@@ -1,4 +1,4 @@
-"""`validate`: every item of the exports against its row, table after table; writes nothing into a target unless it is to repair."""
+"""`validate`: compares every item of the exports with its row, table after table; writes into a target only to repair it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def given_number(arguments: Sequence[str], *names: str) -> int | None:
 
 
 def option_names(arguments: Sequence[str]) -> list[str]:
-    """Options by their names only: what stands behind one may be a secret."""
+    """The names of the options, without values, which may be secrets."""
     return [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
 
 

@@ -37,7 +37,7 @@ _SECRET: Final = re.compile(
 
 
 def ready_for_dataflow(given: Submission, unknown: Sequence[str], *, has_shared_folders: bool, database: str | None) -> Submission:
-    """The same as Dataflow's workers can use it: absolute paths, and options that nobody gave.
+    """The same as Dataflow's workers can use it: with absolute paths and defaults.
 
     `unknown` are the names of options that neither ddb2pg nor Beam knows; `database` is the reference that was given, None where none
     was. Raises `Refused` with all that cannot work there.
@@ -125,7 +125,7 @@ _SHARED_CORES: Final = {"e2-micro": 2, "e2-small": 2, "e2-medium": 2, "f1-micro"
 
 
 def connections_each(arguments: Sequence[str]) -> int | None:
-    """Those of one machine; None for a machine type whose processors are not to be told from its name."""
+    """Those of one machine; None for a machine type whose name does not show its number of processors."""
     threads = given_number(arguments, _THREADS) or 1
     if "no_use_multiple_sdk_containers" in _experiments(arguments):
         return threads
@@ -134,7 +134,7 @@ def connections_each(arguments: Sequence[str]) -> int | None:
 
 
 def planned_connections(arguments: Sequence[str]) -> int | None:
-    """At most so many at once; None where nobody set a limit."""
+    """At most so many at once; None without a limit."""
     fixed = "NONE" in given_values(arguments, "autoscaling_algorithm")
     machines = given_number(arguments, "num_workers" if fixed else "max_num_workers")
     each = connections_each(arguments)
@@ -208,7 +208,7 @@ class DataflowJob:
         )
 
     def failure(self, error: BaseException) -> str | None:
-        """What the service or a worker says in words may hold a value of an item, so it stays unsaid."""
+        """A message of the service or a worker may hold a value of an item, so it is not shown."""
         kind = type(error).__name__
         if self._job_id is None:
             if isinstance(error, OSError) or kind == "BeamIOError":

@@ -1,8 +1,8 @@
-"""How a command ends before its end: by Ctrl-C, by SIGTERM, by the death of a worker process, or by what a step raised.
+"""How a command ends early: by Ctrl-C, by SIGTERM, by the death of a worker process, or by an exception of a step.
 
-A signal ends a command within seconds, with a sentence, whatever it does. Its handler raises in the main thread, which Python runs only
-when that thread is back from what it waits for; a statement of PostgreSQL can take minutes, and Beam would wait for a dead worker for
-ever. So a thread hears of the signal, too, and after some seconds ends the process: the server rolls back what is not committed.
+A signal ends a command within seconds, with a sentence. Its handler raises in the main thread, but Python runs it only when that thread
+returns from a wait; a statement of PostgreSQL can take minutes, and Beam would wait for a dead worker for ever. So another thread gets the
+signal, too, and after some seconds ends the process: the server rolls back what is not committed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Ending:
         self.signal: signal.Signals | None = None
         """The first that came; those after it change nothing."""
         self.whereabouts: Callable[[], str] | None = None
-        """What tells of a job that goes on without this process, while there is one."""
+        """Describes the job that goes on without this process, while there is one."""
 
     def reason(self) -> BaseException:
-        """What to raise for the signal, in place of whatever came of it."""
+        """The exception for the signal, in place of the one that it caused."""
         if self.whereabouts is None:
             return self._plain_reason()
         if self.signal is signal.SIGTERM:
@@ -109,7 +109,7 @@ def told_to_end() -> Iterator[Ending]:
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
-    """Beam raises "Worker subprocess exited" in a thread that nobody waits for."""
+    """Beam raises "Worker subprocess exited" in a thread that it never joins."""
     name = failed.thread.name if failed.thread is not None else "?"
     if name == "run_worker":
         os.kill(os.getpid(), signal.SIGUSR1)

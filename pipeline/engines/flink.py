@@ -62,7 +62,7 @@ def look_at_cluster(master: str) -> FlinkCluster:
 
 
 def _find_job(url: str, name: str) -> str | None:
-    """The id of the newest job of a name; None where there is none, or nobody answers."""
+    """The id of the newest job of a name; None where there is none, or the cluster does not answer."""
     try:
         jobs = [job for job in _get(url, "jobs/overview")["jobs"] if job["name"] == name]
         return max(jobs, key=lambda job: int(job["start-time"]))["jid"] if jobs else None
@@ -99,8 +99,8 @@ def _is_this_machine(host: str) -> bool:
 # A job begins anew as a whole; the ledger knows what is done, so that costs reading and no writing.
 _RETRIES: Final = 3
 _RETRY_DELAY: Final = 5_000  # milliseconds
-# Between two stages of a job nobody needs a worker for a moment, and starting one takes seconds. But a worker that died is kept as well, so
-# it must be forgotten before the next try.
+# Between two stages of a job workers are idle for a moment, and starting one takes seconds, so they are kept. But a dead worker is kept as
+# well, and must be forgotten before the next try.
 _WORKERS_KEPT: Final = 4_000  # milliseconds
 _POOL: Final = {"environment_type": "EXTERNAL", "environment_config": "localhost:50000"}
 _JOB_SERVER: Final = ("job_endpoint", "artifact_endpoint")
@@ -109,7 +109,7 @@ _JOB_SERVER: Final = ("job_endpoint", "artifact_endpoint")
 def ready_for_flink(
     given: Submission, cluster: FlinkCluster, versions: Sequence[str], *, has_shared_folders: bool, is_url_given: bool
 ) -> Submission:
-    """The same as workers of a cluster can use it: absolute paths, and options that nobody gave.
+    """The same as workers of a cluster can use it: with absolute paths and defaults.
 
     `versions` are those of Flink that Beam has a job server for. Raises `Refused` with all that cannot work there.
     """

@@ -4,7 +4,7 @@ On this machine that is one engine, pinned: Beam's FnApiRunner. (Beam's own Dire
 picks one of three, see Beam's `direct_runner.py`.) Small loads run in this process; larger ones in several worker processes.
 
 A job on a Flink cluster (`flink.py`) or on Dataflow (`dataflow.py`) is another's to keep alive: what ends here, by Ctrl-C or otherwise,
-leaves it going. Every other runner is Beam's own affair.
+leaves it going. Every other runner is left to Beam.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def worker_count(items: int, splits: int) -> int:
 
 
 def most_workers(beam_arguments: Sequence[str]) -> int | None:
-    """How many workers a run may have at once; None where nobody knows before."""
+    """How many workers a run may have at once; None where that is not known before."""
     runner = runner_of(beam_arguments)
     return runner.workers or _cores() if runner.kind is RunnerKind.LOCAL else _remote_workers(runner, beam_arguments)
 

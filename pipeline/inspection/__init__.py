@@ -1,1 +1,1 @@
-"""What is in an export, told without any value of an item: the statistics behind `ddb2pg inspect`."""
+"""The content of an export, shown without any value of an item: the statistics behind `ddb2pg inspect`."""

@@ -134,7 +134,7 @@ PlainnessKey = tuple[bool, int, str]
 
 
 def bounded(name: str) -> str:
-    """The name, or when it is long its beginning and a digest, which tells it from others."""
+    """The name, or when it is long its beginning and a digest, which distinguishes it from others."""
     if len(name) <= _LONGEST:
         return name
     return f"{name[:_KEPT]}{_CUT}{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

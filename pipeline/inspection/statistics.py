@@ -4,8 +4,8 @@
     >>> statistics.add_line(b'{"Item":{"id":{"S":"5"}}}')
     >>> statistics.merge(of_another_file)
 
-Memory is bounded whatever comes, and the answer does not depend on the order in which items come: what is kept of an item are names, up to
-limits. Extremes of numbers are kept as they are and rounded when they are told (`summary.py`), so no instance has a `repr` that shows them.
+Memory is bounded for any data, and the result does not depend on the order of the items: only names are kept of an item, up to limits.
+Extremes of numbers are kept as they are and rounded when they are shown (`summary.py`), so no instance has a `repr` that shows them.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ class Places:
                 self._merge(elements, other.elements, step + 1)
 
     def _member(self, place: Place, name: str, step: int) -> Place | None:
-        """The place of a member whatever its name: a known one, a new one, or, None, one too many."""
+        """The place of a member: a known one, a new one, or None when there are too many."""
         short = bounded(name)
         if short not in place.members and not place.has_too_many:
             if len(place.members) == MOST_NAMES:
@@ -324,7 +324,7 @@ class ItemStatistics(Figures):
         return self._plainest_refused is not None
 
     def add_line(self, line: bytes) -> None:
-        """Take in one line, whatever it is. One that is not a sound item counts as unreadable and for nothing else."""
+        """Count one line. A line that is not a sound item counts only as unreadable."""
         tally = self.tallies["lines"]
         tally["lines"] += 1
         self.measure("line_bytes", len(line))
@@ -345,7 +345,7 @@ class ItemStatistics(Figures):
                 attribute.tallies["malformed"][""] += 1
             return
         tally["items"] += 1
-        # Without pairs of backslashes, an escaped U+0000 is told from a backslash before the letters u0000.
+        # Without pairs of backslashes, an escaped U+0000 differs from a backslash before the letters u0000.
         tally["items_with_nul"] += _NUL_ESCAPE in line and _NUL_ESCAPE in line.replace(b"\\\\", b"")
         for name, value, depth in sound:
             attribute = self.attributes.get(name) or self._attribute(name)

@@ -1,4 +1,4 @@
-"""What may be told of a table's items: plain data, the schema of `ddb2pg inspect --json`.
+"""What may be shown of a table's items: plain data, the schema of `ddb2pg inspect --json`.
 
 `orjson.dumps(summarise(statistics))` writes it; a field is only ever added, never renamed. There is no value of an item in it. A value's
 traces are counts, sizes, kinds, and of numbers the least and the greatest, rounded to one digit, and not even those of fewer than ten
@@ -16,7 +16,7 @@ from pipeline.console import printable
 from pipeline.inspection.names import is_frequent, looks_like_data
 from pipeline.inspection.statistics import MOST_NAMES, STEPS, Attribute, Figures, ItemStatistics, Place
 
-# The extremes of fewer numbers are not told.
+# The extremes of fewer numbers are not shown.
 LEAST_NUMBERS: Final = 10
 _NUMBER_TALLIES: Final = ("valid", "invalid", "non_canonical", "negative", "fractional", "zeros")
 

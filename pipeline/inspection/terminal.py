@@ -11,13 +11,14 @@ from rich.filesize import decimal
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.console import counted_in_words
 from pipeline.inspection.inspect_exports import ExportInspection
 from pipeline.inspection.statistics import Unreadable
 from pipeline.inspection.summary import AttributeSummary, Extent, ItemSummary, MemberSummary, NumberSummary, TextSummary
 
 # A pipe or a file has no width of its own.
 _WIDTH_WITHOUT_TERMINAL: Final = 120
-# From so many of an attribute's numbers on it is said that they look like times.
+# Only from this many numbers of an attribute on, the output says that they look like times.
 _MOSTLY_TIMES: Final = 0.9
 _MOST_MEMBERS: Final = 60
 
@@ -47,7 +48,8 @@ def _about_export(inspection: ExportInspection) -> Iterator[str]:
     )
     yield f"export {inspection.export_id} of {inspection.export_time or 'unknown time'}, {inspection.format}, {inspection.uri}"
     yield (
-        f"{inspection.items:,} items in {inspection.data_files:,} data files (at most {inspection.largest_data_file_items:,} in one), "
+        f"{counted_in_words(inspection.items, 'item')} in {counted_in_words(inspection.data_files, 'data file')} "
+        f"(at most {inspection.largest_data_file_items:,} in one), "
         f"{decimal(inspection.bytes)}, by the {manifest}"
     )
     if inspection.has_manifest:

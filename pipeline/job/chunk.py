@@ -97,7 +97,7 @@ def convert_lines(lines: Iterable[bytes], first_number: int, to_row: ToRow) -> C
 
 
 class KnownChunk:
-    """A chunk of one load. What its lines convert to is found out once, when it is first asked for."""
+    """A chunk of one load. Its lines are converted once, on first use."""
 
     def __init__(self, chunk: Chunk, key: ChunkKey, committed: CommittedChunk | None, to_row: ToRow) -> None:
         self.chunk = chunk
@@ -157,7 +157,7 @@ class KnownChunks:
         return KnownChunk(chunk, key, self._committed_in(key.data_file).get(key.first_item), self._to_row)
 
     def _committed_in(self, data_file: str) -> dict[int, CommittedChunk]:
-        """By first item; one question to the ledger a data file, not one a chunk."""
+        """By first item; one query of the ledger for each data file, not for each chunk."""
         if self._committed[0] != data_file:
             self._committed = data_file, self._session.transact(lambda cursor: committed_chunks(cursor, self._load_id, data_file))
         return self._committed[1]

@@ -1,6 +1,6 @@
 """The comparison of a load with its target: the visit that compares a chunk with its rows, and what its chunks add up to.
 
-A chunk is converted again and held against its rows, in one transaction; `--repair` inserts missing rows. When all chunks are compared the
+A chunk is converted again and compared with its rows, in one transaction; `--repair` inserts missing rows. When all chunks are compared the
 target is looked at as a whole, for rows that no item accounts for.
 """
 
@@ -71,7 +71,7 @@ class CompareChunks:
 
 
 class CompareVisit:
-    """Compares chunks. A chunk that is compared again in a run gives what was noted first."""
+    """Compares chunks. A chunk that is compared again in a run gives the first result."""
 
     def __init__(self, plan: CompareChunks) -> None:
         self._plan = plan
@@ -86,7 +86,7 @@ class CompareVisit:
         return None
 
     def work(self, cursor: Cursor, chunk: KnownChunk, way: WriteRows | None) -> tuple[Sequence[Mismatch], Values]:
-        """Compare, write what is missing if there is a way, and note it."""
+        """Compare, write missing rows if there is a way, and record the result."""
         if chunk.committed is None:
             not_loaded = [Mismatch(number, MismatchKind.NOT_LOADED) for number in chunk.item_numbers]
             return note_compared(cursor, self._plan.comparing, chunk.key, ComparedChunk(len(chunk.lines), not_loaded)), {}
@@ -123,13 +123,13 @@ def mismatches_of(comparison: Comparison, refused: Sequence[RefusedRow] = ()) ->
 
 
 def _after_repair(missing: frozenset[int], now: Comparison, refused: Sequence[RefusedRow]) -> list[Mismatch]:
-    """`missing` were so before a repair, `now` is after it."""
+    """`missing` is before a repair, `now` after it."""
     repaired = [Mismatch(number, MismatchKind.REPAIRED) for number in missing - now.missing - now.different.keys()]
     return sorted([*mismatches_of(now, refused), *repaired], key=lambda mismatch: mismatch.item_number)
 
 
 def forget(plan: LoadPlan) -> None:
-    """Delete what a run keeps in the ledger of the chunks that it compared; where that fails, a later run does it."""
+    """Delete a run's entries for compared chunks from the ledger; if that fails, a later run does it."""
     comparing = Comparing(plan.load.load_id, plan.run_id, seed=0)
     with contextlib.suppress(Stopped), Session(plan.database, RetryLimit(seconds=1.0)) as session:
         session.transact(lambda cursor: forget_comparison(cursor, comparing))
@@ -151,7 +151,7 @@ HIDDEN: Final = (
 
 
 def validate_table(load: BegunLoad, plan: CompareChunks, options: JobOptions, run_folder: OutputFolder, console: Console) -> Outcome:
-    """Compare every chunk of a load, and add up what was found. Raises `Stopped`."""
+    """Compare every chunk of a load, and add up the results. Raises `Stopped`."""
     [folder] = record_folders(run_folder, plan).values()
     started = time.monotonic()
 
@@ -170,7 +170,7 @@ def validate_table(load: BegunLoad, plan: CompareChunks, options: JobOptions, ru
 
 def conclude(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: OutputFolder, seconds: float) -> Outcome:
     """Add up what is in the ledger, look at the target as a whole, and see that all records are in the files."""
-    # Counting a large table takes what it takes.
+    # Counting a large table may take long.
     cursor.execute("SET LOCAL statement_timeout = 0")
     compared = compared_totals(cursor, plan.comparing)
     problems = list(_problems_of_files(cursor, load, compared))
@@ -198,7 +198,7 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: Outpu
         )
     parts = [
         Part("equal", "equal rows", equal, PartKind.GOOD),
-        # Told by the run that loaded them.
+        # Reported by the run that loaded them.
         Part("dead_letters", "dead letters", dead_letters, PartKind.BEFORE),
         Part("different", "missing or different", different, PartKind.DIFFERENT),
     ]
@@ -241,7 +241,7 @@ def _check(name: str, sound: str, mismatches: Mapping[str, int], kinds: Sequence
 
 
 def _record_replayed(plan: LoadPlan, mismatches: Sequence[tuple[ItemAddress, MismatchKind]], folder: OutputFolder) -> None:
-    """The records of rows that were brought in later and are not as they were written: which columns, nobody knows."""
+    """Write the records of replayed rows that changed since; the columns that changed are not known."""
     records = tuple(row_record(plan.origin, ItemAddress(key.data_file, key.item_number), kind, {}) for key, kind in mismatches)
     RecordFiles(folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
 

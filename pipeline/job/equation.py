@@ -2,7 +2,7 @@
 
     manifest itemCount = items read = rows + dead letters, for every data file and for the table
 
-and what the ledger says is really there: the rows in the target, the dead letters and notices in the files of the run.
+and the ledger agrees with the rows in the target, and with the dead letters and notices in the files of the run.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ NO_MANIFEST: Final = "there is no manifest: every item of these files is account
 def prove(cursor: Cursor, plan: LoadPlan, export: Export, run_folder: OutputFolder | None, loaded_before: int, seconds: float) -> Outcome:
     """The equation, per file and for the table, from the ledger, the target, and the files of this run.
 
-    Without a folder those are not looked at, as when other runs wrote them, and the load is not called finished.
+    Without a folder the files are not checked, as when other runs wrote them, and the load is not called finished.
     """
     totals = load_totals(cursor, plan.load.load_id)
-    # Counting a large table takes what it takes.
+    # Counting a large table may take long.
     cursor.execute("SET LOCAL statement_timeout = 0")
     target_rows = count_rows(cursor, plan.target)
     problems = _problems_of_files(cursor, plan, export)
@@ -110,7 +110,7 @@ _VALIDATED: Final = {Validated.QUICK: "a sample of rows", Validated.FULL: "every
 
 
 def outcome_so_far(cursor: Cursor, load: Load) -> Outcome:
-    """What became of a load up to now, whether it is finished or not; the target is not looked at."""
+    """The outcome of a load so far, finished or not; the target is not checked."""
     totals = load_totals(cursor, load.load_id)
     dead_letter_codes, notice_codes = code_counts(cursor, load.load_id)
     state, is_at_its_end = _state_of(load)

@@ -1,4 +1,4 @@
-"""The loads that a command goes on from: found in the ledger, and such that the same rows can be made again."""
+"""The loads of a command: found in the ledger, and checked that the same rows can be made again."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ ROLLBACK_BEGAN = "a rollback of its load was begun; finish it: run ddb2pg rollba
 FindLoad = Callable[[Cursor, str, str], Load | None]
 """By export id and target."""
 ProblemsOf = Callable[[Cursor, Table, Target, Load], Iterator[str]]
-"""What speaks against the command, besides what speaks against every one."""
+"""Problems for this command, besides those that are problems for every command."""
 
 
 def find_begun_loads(options: CheckOptions, run_id: str, find: FindLoad, problems_of: ProblemsOf) -> list[BegunLoad]:
-    """The load of each export that is given, in the order of the tables. Raises `Refused` with every problem that there is."""
+    """The load of each given export, in the order of the tables. Raises `Refused` with all problems."""
     planned, findings = find_exports(options.exports, options.tables, options.storage)
     problems = [*problems_in(findings), *problems_in(output_findings(options.output))]
     sentence = why_not_connected(options.database)
@@ -61,7 +61,7 @@ def find_begun_loads(options: CheckOptions, run_id: str, find: FindLoad, problem
 def find_given_loads(cursor: Cursor, loads: Iterable[GivenLoad], options: ReplayOptions, run_id: str) -> dict[LoadKey, LoadPlan]:
     """The loads of dead letters, in the order of the tables: rows of a later one may refer to those of an earlier one.
 
-    Raises `Refused` with every problem that there is.
+    Raises `Refused` with all problems.
     """
     refusal = list(_ledger_problems(cursor))
     if refusal:
@@ -88,7 +88,7 @@ def find_given_loads(cursor: Cursor, loads: Iterable[GivenLoad], options: Replay
 
 
 def has_key_of_items(target: Target, table: Table) -> bool:
-    """Whether the primary key says of which item a row is: there is one, and the load fills its columns."""
+    """Whether rows can be matched with items: there is a primary key, and the load fills its columns."""
     return bool(target.primary_key) and set(target.primary_key) <= set(table.column_names)
 
 
@@ -125,10 +125,10 @@ def _load_problems(cursor: Cursor, options: CheckOptions, table: Table, export: 
     if "SELECT" not in target.privileges:
         yield f"{table.target}: this role may not SELECT; let its owner GRANT SELECT ON {table.target}"
     if not has_key_of_items(target, table):
-        yield f"{table.target}: has no primary key of columns that the load fills, so no row can be told to be that of an item"
+        yield f"{table.target}: has no primary key of columns that the load fills, so rows cannot be matched with items"
     if is_key_another(cursor, load.load_id, target):
         yield (
-            f"{table.target}: its primary key is not the one that it had when dead letters were brought in, so those cannot be told; "
+            f"{table.target}: its primary key is not the one that it had when dead letters were replayed, so their rows cannot be found; "
             "change it back"
         )
     yield from problems_in(changed_findings(export, table, load, options.unmapped))
@@ -138,7 +138,7 @@ def _load_problems(cursor: Cursor, options: CheckOptions, table: Table, export: 
 
 
 def _table_of(key: LoadKey, tables: Sequence[Table]) -> Table | None:
-    """The definition that the load was of: of several that take from one source, the one into its target."""
+    """The definition of the load: of several with one source, the one with its target."""
     of_source = [table for table in tables if table.source == key.source_table]
     into_target = [table for table in of_source if table.target.rpartition(".")[2] == key.target_table.rpartition(".")[2]]
     return next(iter(into_target or of_source), None)
@@ -152,7 +152,7 @@ def _replay_problems(cursor: Cursor, plan: LoadPlan, given: GivenLoad) -> Iterat
     if plan.load.rollback_started_at is not None:
         yield ROLLBACK_BEGAN
     if not has_key_of_items(plan.target, plan.table):
-        yield "has no primary key of columns that the definition fills, so a row could not be told to be that of an item"
+        yield "has no primary key of columns that the definition fills, so rows could not be matched with items"
     if plan.target.has_row_security:
         yield "row security applies to this role; bring them in as the table's owner, or as a role with BYPASSRLS"
     for data_file, numbers in sorted(given.numbers.items()):

@@ -1,4 +1,4 @@
-"""The gate of `migrate`: a table that is loaded is held against its export before the next one is begun."""
+"""The gate of `migrate`: a loaded table is compared with its export before the next one is begun."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _WAYS_OUT: Final = (
 def pass_gate(
     load: BegunLoad, outcome: Outcome, asked: Validated, options: JobOptions, run_folder: OutputFolder, console: Console
 ) -> Outcome:
-    """Compare a proved load with its export as thoroughly as is asked, unless an earlier run did: the outcome with what that found.
+    """Compare a proved load with its export as `--validate` says, unless an earlier run did: the outcome with the result.
 
-    What is equal is noted in the ledger; mismatches go to the files that `validate` writes. Raises `Stopped`.
+    An equal result is recorded in the ledger; mismatches go to the files that `validate` writes. Raises `Stopped`.
     """
     name = _NAMES[asked]
     if not has_key_of_items(load.plan.target, load.plan.table):
@@ -69,7 +69,7 @@ def pass_gate(
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What a comparison found: how many mismatches by kind, how many rows that differ in a column, and why it is not whole."""
+    """The result of a comparison: mismatches by kind, differing rows by column, and why it is not complete."""
 
     items: int
     mismatches: Mapping[str, int]

@@ -1,4 +1,4 @@
-r"""The Beam graph of one table's visits, whatever they do, and its DoFns: each a few lines around a function or a class of another file.
+r"""The Beam graph of one table's visits of any kind, and its DoFns: each a few lines around a function or a class of another file.
 
     data files -> Reshuffle -> CheckFiles -> checked files (a side input: reading waits for them)
                                    \-> refused files -> ledger
@@ -69,7 +69,7 @@ def define_pipeline(
 
 
 def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
-    """Around `process`: a runner logs what a step raises, and what nobody foresaw may quote an item."""
+    """Around `process`: a runner logs what a step raises, and an unexpected exception may quote an item."""
 
     @functools.wraps(process)
     def guarded(*arguments: Any, **named: Any) -> Iterator[Any]:
@@ -165,23 +165,23 @@ class WriteRecords(_PrivateDoFn):
         self._files.write(batch)
 
     def finish_bundle(self) -> None:
-        """Leave no half file behind of a split that was refused midway."""
+        """Discard the unfinished file of a split that was refused midway."""
         self._files.abandon()
 
     def teardown(self) -> None:
-        """Nor of a bundle that was stopped."""
+        """The same for a bundle that was stopped."""
         self._files.abandon()
 
 
 class NoteRefusedFiles(_PrivateDoFn):
-    """Refused data files -> the ledger."""
+    """Writes refused data files into the ledger."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
 
     @_without_words
     def process(self, refused: tuple[str, str]) -> None:
-        """Rare enough for a connection of its own."""
+        """With its own connection, because refused files are rare."""
         data_file, problem = refused
         load_id, run_id = self._plan.load.load_id, self._plan.run_id
         with Session(self._plan.database) as session:

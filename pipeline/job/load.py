@@ -64,14 +64,14 @@ class LoadVisit:
         return refused
 
     def records(self, chunk: KnownChunk, way: WriteRows, done: Sequence[RefusedRow]) -> Records:
-        # Conflicts come in swarms, and to look at the keys first costs less than a COPY that fails half-way.
+        # After a chunk with conflicts more are likely, and checking the keys first costs less than a COPY that fails half-way.
         self._first_way = self._ways.index(way) if way is copy_new_rows and done else 0
         converted = chunk.converted.without(done) if done else chunk.converted
         self._guard.note(len(chunk.lines), len(converted.refusals))
         return self._records(chunk, converted, frozenset())
 
     def _records(self, chunk: KnownChunk, converted: ConvertedLines, replayed: Collection[int]) -> Records:
-        """What was replayed is no dead letter any more."""
+        """Replayed items are no longer dead letters."""
         if not converted.refusals and not converted.notices:
             return {}
         rejection = Rejection(datetime.now(UTC).isoformat(), attempt=1, first_run_id=self._plan.run_id)
@@ -80,7 +80,7 @@ class LoadVisit:
 
 
 class Lines(Protocol):
-    """Lines by number, and where they stand in the export."""
+    """Lines by number, and their places in the export."""
 
     def line(self, number: int, /) -> bytes: ...
 

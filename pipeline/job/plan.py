@@ -26,7 +26,7 @@ _RESUMABLE: Final = "{}; what is committed stays: run the same command again to 
 
 
 def new_run_id() -> str:
-    """What a run is called: its folder, and what it writes into the ledger. Sorts by time; two runs that start at once differ."""
+    """The id of a run: the name of its folder, and its id in the ledger. Sorts by time; two runs that start at once differ."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{secrets.token_hex(3)}"
 
@@ -57,7 +57,7 @@ class LoadPlan:
 
     @property
     def origin(self) -> Origin:
-        """What every record of this run says."""
+        """The fields that every record of this run has."""
         return Origin(self.run_id, self.table.source, self.load.target_table, self.load.export_id)
 
     def row_maker(self) -> ToRow:

@@ -41,7 +41,7 @@ _CHANGED: Final = "the files of dead letters were changed while they were read; 
 
 @dataclass(frozen=True, slots=True)
 class LoadKey:
-    """What identifies a load: one export on its way into one target."""
+    """What identifies a load: an export and a target."""
 
     source_table: str
     target_table: str
@@ -50,7 +50,7 @@ class LoadKey:
 
 @dataclass(frozen=True, slots=True)
 class GivenItem:
-    """One dead letter: where it stands in the export, and the line to load for it."""
+    """One dead letter: its place in the export, and the line to load for it."""
 
     load: LoadKey
     address: ItemAddress
@@ -65,7 +65,7 @@ class GivenLoad:
     key: LoadKey
     numbers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     uris: list[str] = field(default_factory=list)
-    """The files of dead letters that they are in."""
+    """The dead-letter files that hold them."""
 
     @property
     def items(self) -> int:
@@ -229,14 +229,14 @@ class Replay:
         )
 
     def _work(self, cursor: Cursor, batch: GivenItems, way: WriteRows) -> Written:
-        """The transaction: the ledger's claims, then the rows, then what they are known by."""
+        """The transaction: the ledger's claims, then the rows, then their hashes."""
         load_id, items, rows = self._plan.load.load_id, batch.items, batch.converted.rows
         rows_before = brought_in(cursor, load_id, [item.address for item in items])
         before = {number for number, item in enumerate(items) if item.address in rows_before}
         new = {items[number].address: items[number].codes for number in rows.item_numbers if number not in before}
         claimed = claim_items(cursor, load_id, self._plan.run_id, new)
         numbers = [number for number in rows.item_numbers if items[number].address in claimed]
-        # Whatever was claimed by another run since we looked.
+        # Items that another run claimed after we looked.
         before |= {number for number in rows.item_numbers if number not in before and items[number].address not in claimed}
         refused = way(cursor, self._plan.target, self._plan.table, rows.only(numbers)) if numbers else []
         release_items(cursor, load_id, [items[row.item_number].address for row in refused])

@@ -1,6 +1,6 @@
 """The visit that takes back: a chunk's rows deleted, as far as nobody changed them, and its ledger row closed, in one transaction.
 
-Replayed dead letters are taken back apart from their chunks: they are known by their hashes, for the export does not have what they became.
+Replayed dead letters are taken back apart from their chunks, by their hashes, because their rows cannot be made from the export.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TakeBackChunks:
 
 
 class TakeBackVisit:
-    """Takes chunks back. Of one that is closed only the records are made again."""
+    """Takes chunks back. For a closed chunk only the records are made again."""
 
     def __init__(self, plan: TakeBackChunks) -> None:
         self._plan = plan
@@ -75,7 +75,7 @@ class TakeBackVisit:
         if before:
             rows = rows.only(again)
         stage_rows(cursor, load.table, rows)
-        # Closing the chunk wrote its row again: then it no longer tells who wrote the rows.
+        # Closing the chunk wrote its ledger row again, so its `xmin` no longer shows which transaction wrote the rows.
         further = find_further_columns(cursor, load.target, load.table, None if before else writer_of_chunk(cursor, key))
         deletion = way(cursor, load.target, load.table, rows.item_numbers, self._plan.references, further)
         before = before or RolledBackChunk(0, 0, ())
@@ -86,7 +86,7 @@ class TakeBackVisit:
         return after.discrepancies
 
     def _look(self, cursor: Cursor, chunk: KnownChunk) -> Sequence[Mismatch]:
-        """What a rollback would come upon; changes nothing."""
+        """What a rollback would find; changes nothing."""
         before = closed_chunk(cursor, chunk.key)
         if before:
             return before.discrepancies
@@ -108,7 +108,7 @@ class TakeBackVisit:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedRows:
-    """What a rollback would come upon: those that it would delete, those that are gone, and those that were changed since."""
+    """What a rollback would find: rows that it would delete, rows that are gone, and rows that were changed."""
 
     deletable: int = 0
     gone: int = 0
@@ -116,7 +116,7 @@ class ReplayedRows:
 
 
 def take_back_replayed(session: Session, plan: TakeBackChunks) -> None:
-    """Delete the rows that are as they were written, in one transaction with what the ledger notes of them. Raises `Stopped`."""
+    """Delete the rows that are as they were written, in one transaction with their entries in the ledger. Raises `Stopped`."""
     refused = f"{plan.load_plan.table.target}: PostgreSQL refused to delete replayed rows, though one by one"
     try_ways(session, WAYS_TO_DELETE, lambda cursor, way: _take_back_replayed(cursor, plan, way), refused)
 

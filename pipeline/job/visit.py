@@ -1,4 +1,4 @@
-"""A visit: what is done with a chunk. Load, compare, take back and replay differ in it alone.
+"""A visit: the work on one chunk. Load, compare, take back and replay differ only in their visits.
 
     a visit       does its work in one transaction, (cursor, chunk, way) -> done, and makes records of what was done once it is committed
     ways          are tried in their order, the next one where PostgreSQL refuses rows; each in a transaction of its own
@@ -42,7 +42,7 @@ class Visit(Protocol):
         """The transaction; run again, from its beginning, when the connection is lost. Raises `RowsRefused`, `Stopped`."""
 
     def records(self, chunk: KnownChunk, way: Any, done: Any) -> Records:
-        """After it is committed: what there is to record; `way` is the one that did the work."""
+        """The records, after the commit; `way` is the one that did the work."""
 
 
 class VisitPlan(Protocol):
@@ -54,7 +54,7 @@ class VisitPlan(Protocol):
 
     @property
     def kinds(self) -> Sequence[RecordKind]:
-        """The kinds of records that come of it."""
+        """The kinds of records that it makes."""
 
     @property
     def refused(self) -> str:

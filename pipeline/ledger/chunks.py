@@ -43,7 +43,7 @@ class CommittedChunk:
 
     @property
     def is_clean(self) -> bool:
-        """Whether it has nothing to tell: no dead letter, no notice."""
+        """Whether it has no dead letter and no notice."""
         return self.items == self.rows + len(self.replayed) and not self.notices
 
 

@@ -1,4 +1,4 @@
-"""How a load went: run by run, when, by whom, and how fast. For people, from what the chunks' rows say anyway."""
+"""The runs of a load: when, by which workers, and how fast. For people, from the chunks' ledger rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MOST_RUNS: Final = 20
 _MOST_BUCKETS: Final = 60
 _LEAST_BUCKETS: Final = 3
 _CHUNKS_A_BUCKET: Final = 4
-"""With fewer a curve would show where the chunks begin, and nothing else."""
+"""With fewer chunks a curve would only show where they begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerShare:
-    """What one worker process committed in one run; `worker` is HOST:PID, None where an older ddb2pg loaded."""
+    """What one worker process committed in one run; `worker` is HOST:PID, None where it is not recorded."""
 
     worker: str | None
     chunks: int

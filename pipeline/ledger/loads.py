@@ -1,4 +1,4 @@
-"""Loads: one export on its way into one target, and the schema in which that is kept."""
+"""Loads (one export into one target), and the schema in which they are kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCHEMA_VERSION: Final = 1
 
 
 class Validated(StrEnum):
-    """How thoroughly the rows of a load were held against its export, and found equal."""
+    """How thoroughly the rows of a load were compared with its export, and found equal."""
 
     QUICK = "quick"
     """Their number, and the content of a sample."""
@@ -34,7 +34,7 @@ class Validated(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One export on its way into one target, however many runs that takes. All of it is fixed when the load is first started."""
+    """One export into one target, in one or more runs. All of it is fixed when the load is first started."""
 
     load_id: int
     export_id: str
@@ -176,7 +176,7 @@ def find_rolled_back_load(cursor: Cursor, export_id: str, target_table: str) -> 
 
 
 def stop_if_not_here(cursor: Cursor, load: Load) -> None:
-    """Raise `Stopped` unless this database's ledger has the load; its start, to the microsecond, tells it from another's."""
+    """Raise `Stopped` unless this database's ledger has the load; its start, to the microsecond, distinguishes it from another's."""
     if ledger_exists(cursor):
         cursor.execute(
             "SELECT count(*) FROM ddb2pg.load WHERE (load_id, export_id, target_table, migration_time) = (%s, %s, %s, %s)",

@@ -1,7 +1,7 @@
 """Replays: dead letters of a load that became rows after all, each noted in the transaction of its row.
 
-What such an item had become is not in the export, so its row is known by hashes: of its primary key, and of all of its columns as they were
-right after it was written.
+The row of such an item cannot be made from the export, so it is identified by hashes: of its primary key, and of all of its columns as
+they were right after it was written.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def release_items(cursor: Cursor, load_id: int, items: Sequence[ItemAddress]) ->
 
 
 def note_hashes(cursor: Cursor, load_id: int, target: Target, hashes: Mapping[ItemAddress, RowHashes]) -> None:
-    """Note how the rows of claimed items are known."""
+    """Record the hashes of the rows of claimed items."""
     cursor.execute(
         """
         UPDATE ddb2pg.replayed_item r SET key_hash = given.key_hash, row_hash = given.row_hash, key_columns = %s
@@ -125,7 +125,7 @@ def count_all_replayed(cursor: Cursor, load_id: int) -> int:
 
 
 def is_key_another(cursor: Cursor, load_id: int, target: Target) -> bool:
-    """Whether rows were brought in while the target had another primary key, so that they cannot be told by this one."""
+    """Whether rows were brought in while the target had another primary key, so that this one cannot identify them."""
     cursor.execute(
         "SELECT EXISTS (SELECT FROM ddb2pg.replayed_item WHERE load_id = %s AND key_columns <> %s)", [load_id, list(target.primary_key)]
     )
@@ -133,7 +133,7 @@ def is_key_another(cursor: Cursor, load_id: int, target: Target) -> bool:
 
 
 def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterator[tuple[ItemAddress, MismatchKind]]:
-    """Of the rows that were brought in, those that are missing now, or another than they were."""
+    """Of the replayed rows, those that are missing now or were changed."""
     if not count_all_replayed(cursor, load_id):
         return
     cursor.execute(
@@ -153,7 +153,7 @@ def replayed_mismatches(cursor: Cursor, load_id: int, target: Target) -> Iterato
 
 
 def items_to_take_back(cursor: Cursor, load_id: int) -> list[ItemAddress]:
-    """Those that no rollback has taken back, or that one could not for a reason that may have gone; locked for this transaction."""
+    """Items that no rollback has taken back, or that one could not for a reason that may have passed; locked for this transaction."""
     cursor.execute(
         """
         SELECT data_file, item_number FROM ddb2pg.replayed_item

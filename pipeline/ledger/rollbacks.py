@@ -13,8 +13,8 @@ from pipeline.ledger.loads import ChunkKey
 from pipeline.target.mismatch import Mismatch, mismatches_of_json, mismatches_to_json
 from pipeline.target.session import Cursor
 
-# Whoever writes or deletes rows of a load holds its lock, shared, to the end of the transaction; a rollback that begins or ends waits for
-# all of them, and whoever comes then sees that. Taken in a statement of its own: what follows must look after the lock is held.
+# A transaction that writes or deletes rows of a load holds the load's lock, shared, to its end; a rollback that begins or ends waits for
+# all of them, and later transactions see it. The lock has its own statement: the next one must read after the lock is held.
 _LOAD_LOCK: Final = 0x6464_6270
 HOLD_OPEN: Final = f"SELECT pg_advisory_xact_lock_shared({_LOAD_LOCK}, %s::integer)"
 _LOCK_LOAD: Final = f"SELECT pg_advisory_xact_lock({_LOAD_LOCK}, %s::integer)"
@@ -51,7 +51,7 @@ class RollbackTotals:
 
 
 def begin_rollbacks(cursor: Cursor, load_ids: Sequence[int]) -> None:
-    """Let no chunk of some loads be committed from the end of this transaction on; waits for those that are on their way."""
+    """After this transaction no chunk of the loads can be committed; waits for chunks that are being written."""
     for load_id in sorted(load_ids):
         cursor.execute(_LOCK_LOAD, [load_id])
         cursor.execute("UPDATE ddb2pg.load SET rollback_started_at = coalesce(rollback_started_at, now()) WHERE load_id = %s", [load_id])
@@ -154,7 +154,7 @@ def rollback_totals(cursor: Cursor, load_id: int) -> RollbackTotals:
 
 
 def files_to_roll_back(cursor: Cursor, load_id: int) -> set[str]:
-    """The data files with a chunk that is not closed, or of which there is something to tell."""
+    """The data files with a chunk that is not closed, or that has discrepancies."""
     cursor.execute("SELECT DISTINCT data_file FROM ddb2pg.chunk WHERE load_id = %s AND (rolled_back_at IS NULL OR kept > 0)", [load_id])
     return {row[0] for row in cursor.fetchall()}
 
@@ -181,7 +181,7 @@ def is_rolled_back(cursor: Cursor, load_id: int) -> bool:
 
 
 def finish_rollback(cursor: Cursor, load_id: int) -> bool:
-    """Close the load, if all of its chunks are closed; waits for other rollbacks that are at one."""
+    """Close the load, if all of its chunks are closed; waits for other rollbacks of a chunk."""
     cursor.execute(_LOCK_LOAD, [load_id])
     cursor.execute(
         """

@@ -27,14 +27,14 @@ _MOST_OF_THE_TIME: Final = 0.02
 _CODES_SHOWN: Final = 3
 
 JUDGED_FROM: Final = 20_000
-"""Of fewer items nothing is concluded from a share of what was loaded so far."""
+"""With fewer items so far, their share of dead letters does not stop a load."""
 _HALF: Final = Fraction(1, 2)
 _WHAT: Final = "must be a number, as 1000, or a share up to 100%, as 5% or 0.05"
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """What was asked for. Travels with the job."""
+    """The option's value. Travels with the job."""
 
     most: int | None = None
     share: Fraction | None = None
@@ -104,9 +104,9 @@ def stop_if_exceeded(cursor: Cursor, threshold: Threshold, load: Load, totals: T
 
 
 class DeadLetterGuard:
-    """Of one worker. It knows its own dead letters at once, those of the others a moment later.
+    """Of one worker. It counts its own dead letters at once, and reads those of other workers from the ledger.
 
-    A worker that has no dead letters does not look at all; one that has looks now and then, and at once when its own are too many.
+    A worker without dead letters never reads the ledger; others read it now and then, and at once when their own are too many.
     """
 
     def __init__(self, threshold: Threshold, load: Load, session: Session) -> None:

@@ -1,1 +1,1 @@
-"""What a person, or another program, is told of a load."""
+"""The outcome of a run, and its forms for people and programs."""

@@ -42,7 +42,7 @@ MOST_SEGMENTS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class KindWords:
-    """What is said of the records of one kind."""
+    """The words for the records of one kind."""
 
     heading: str
     counted: str
@@ -62,7 +62,7 @@ KIND_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One attribute, or what stands for it; `start` and `width` in percent of the longest bar."""
+    """One attribute, or the word in its place; `start` and `width` in percent of the longest bar."""
 
     words: str
     count: int

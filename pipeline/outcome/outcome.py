@@ -105,15 +105,15 @@ class Outcome:
     problems: tuple[str, ...] = ()
     """Why this is not at its end; empty when it is."""
     warnings: tuple[str, ...] = ()
-    """What limits what is said here: no manifest, row security that hides rows."""
+    """What limits these results: no manifest, row security that hides rows."""
     checks: tuple[Check, ...] = ()
     """Of this table. Where one failed, the next table is not begun."""
     tallies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Further counts, by name and code: `{"dead_letter_codes": {"invalid_uuid": 3}}`."""
     target_rows: int = 0
-    """Rows in the target table, whoever wrote them."""
+    """All rows in the target table, including those of others."""
     done_now: int = 0
-    """Of the total, by this run; of a look, what a run would do."""
+    """How many of the total this run did; without `--yes`, how many it would do."""
     seconds: float = 0.0
     runs: tuple[LoadingRun, ...] = ()
     """The runs that committed chunks of it, the newest first."""
@@ -156,7 +156,7 @@ class Run:
     checks: Mapping[str, Sequence[Check]] = field(default_factory=dict)
     """Of the run, by what they are about: preflight, sql, requests."""
     not_begun: tuple[str, ...] = ()
-    """Source tables that wait for one that may not go on."""
+    """Source tables that were not begun because an earlier one failed."""
     is_dry: bool = False
     """Whether nothing was done, and this is what would be."""
 
@@ -184,5 +184,5 @@ def attributes_of(loads: Iterable[Definition]) -> dict[str, Sequence[str]]:
 def begin_run(
     command: str, run_id: str, started_at: datetime, session: Session, settings: Mapping[str, Any], loads: Iterable[Definition]
 ) -> Run:
-    """A run of which only is known what was asked for. Raises `Stopped`."""
+    """A run at its beginning: only its options are known. Raises `Stopped`."""
     return Run(command, run_id, started_at, session.transact(describe_database), settings, attributes_of(loads))

@@ -1,4 +1,4 @@
-"""The page in one file. It may not load anything, nor run anything but its own script, whatever the data hold.
+"""The page in one file. It may not load anything, and runs only its own script, for any data.
 
 Three things see to that: every text goes through the template's escaping or the script's text nodes; the list's entries are base64 in a
 block that is no script; and the Content-Security-Policy allows the one script and the one style by their hashes, and nothing else.
@@ -19,7 +19,7 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.console import printable
+from pipeline.console import counted_in_words, printable
 from pipeline.outcome import charts
 from pipeline.outcome.charts import KIND_WORDS, CountedKind, Curve, counted_kinds, curve, duration, laid_out, moment, seconds_in_words
 from pipeline.outcome.outcome import Verdict
@@ -216,7 +216,9 @@ def _load_view(run_id: str, table: Facts, words: CommandWords) -> LoadView:
         run="" if newest["run_id"] == run_id else newest["run_id"],
         curve=curve(newest),
         workers=tuple((worker, round(100 * worker["items"] / most, 2) if most else 0.0) for worker in newest["workers"]),
-        earlier=tuple(f"{run['run_id']}: {run['items']:,} items in {run['chunks']:,} chunks" for run in earlier),
+        earlier=tuple(
+            f"{run['run_id']}: {counted_in_words(run['items'], 'item')} in {counted_in_words(run['chunks'], 'chunk')}" for run in earlier
+        ),
     )
 
 
@@ -224,7 +226,7 @@ def _facts_of_load(table: Facts, newest: Facts, words: CommandWords) -> Iterator
     seconds, loaded = table["seconds"], table["done_now"]
     yield "Took", seconds_in_words(seconds)
     if loaded:
-        yield "Loaded by this run", f"{loaded:,} items"
+        yield "Loaded by this run", counted_in_words(loaded, "item")
         yield "Rate", f"{loaded / seconds:,.0f} items/s" if seconds else "not known"
     else:
         yield "Loaded by this run", "nothing" if table["problems"] else words.nothing_done

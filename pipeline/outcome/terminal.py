@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.console import printable
+from pipeline.console import counted_in_words, printable
 from pipeline.outcome.outcome import Check, Outcome, Run, Verdict
-from pipeline.outcome.verdict import TALLIES, CommandWords, advice, counted_in_words, heading_of, verdict, words_of
+from pipeline.outcome.verdict import TALLIES, CommandWords, advice, heading_of, verdict, words_of
 
 _STYLES: Final = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.WARNING: "bold yellow"}
 _SHOWN_EARLIER: Final = frozenset({"preflight", "requests"})

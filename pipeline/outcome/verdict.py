@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final
 
+from pipeline.console import counted_in_words
 from pipeline.outcome.outcome import Outcome, Run, failed
 from pipeline.records.kinds import KINDS, RecordKind
 
@@ -31,7 +32,7 @@ class End(StrEnum):
     RUN_CHECK_FAILED = "run_check_failed"
     """A check of the run failed."""
     LIMITED_CHECK_FAILED = "limited_check_failed"
-    """So it did, and there are warnings besides."""
+    """As above, with warnings."""
     LIMITED = "limited"
     """All is well, as far as can be seen: there are warnings."""
     GOOD = "good"
@@ -40,9 +41,9 @@ class End(StrEnum):
 class State(StrEnum):
     GOOD = "good"
     REVIEW = "review"
-    """It ended as it should, and there is something to look at."""
+    """It ended well, and a person should look at something."""
     BAD = "bad"
-    """It did not end as it should."""
+    """It did not end well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class CommandWords:
     """What a person reads of the runs of one command."""
 
     ends: Mapping[End, tuple[ExitCode, str]]
-    """The exit code and the sentence. Where they do not tell `LIMITED`, it is told as `GOOD`."""
+    """The exit code and the sentence. Where there is none for `LIMITED`, that of `GOOD` is used."""
     done: str
     """What was done with `Outcome.done_now`."""
     nothing_done: str
@@ -87,7 +88,7 @@ class TallyWords:
     heading: str
     counted: str
     codes: Mapping[str, str] = field(default_factory=dict)
-    """What is said of a code, where it does not speak for itself."""
+    """The words for a code that does not explain itself."""
 
     def line(self, code: str, count: int) -> str:
         """Below a table."""
@@ -146,7 +147,7 @@ def advice(run: Run) -> str | None:
 
 def _told(run: Run) -> tuple[ExitCode, str]:
     ends, end = words_of(run.command, is_dry=run.is_dry).ends, _end(run)
-    # A check that failed is never told as good, whichever command has it.
+    # A run with a failed check is never good, for any command.
     return ends.get(end) or (ends[End.GOOD] if end is End.LIMITED else _UNKNOWN.ends[end])
 
 
@@ -181,18 +182,13 @@ def sums_in_words(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"Of {counted_in_words(total, outcomes[0].counted)} {outcomes[0].total_words}: {parts}."
 
 
-def counted_in_words(count: int, noun: str) -> str:
-    """`1 item`, `2 items`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def heading_of(name: str) -> str:
     """Of a list of checks."""
     return CHECK_HEADINGS.get(name) or name.replace("_", " ").capitalize()
 
 
 def words_of(command: str, *, is_dry: bool = False) -> CommandWords:
-    """Those of a command; of one that is not known, the least that can be said."""
+    """Those of a command; of an unknown command, the plainest ones."""
     return _WORDS.get(f"{command}, dry" if is_dry else command, _UNKNOWN)
 
 

@@ -44,7 +44,7 @@ class BeamPlace:
         return _NewBeamFile(uri)
 
     def why_not_writable(self, folder: str) -> str | None:
-        """An empty file is written, and taken away."""
+        """An empty file is written and deleted."""
         try:
             self.new_file(join(folder, PREFLIGHT_NAME)).discard()
         except StorageFailed as failed:
@@ -53,7 +53,7 @@ class BeamPlace:
 
 
 class _NewBeamFile:
-    """Grows under another name until it is whole."""
+    """Written under another name until it is whole."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -90,7 +90,7 @@ class _Stream(io.RawIOBase):
         return len(read)
 
     def write(self, content: Any) -> int:
-        """Never less than all of it."""
+        """Takes all bytes, as `write` of a file may not."""
         _call(self._uri, lambda: self._stream.write(bytes(content)), is_writing=True)
         return len(memoryview(content).cast("B"))
 

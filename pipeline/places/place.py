@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
 
 PREFLIGHT_NAME: Final = ".ddb2pg-preflight"
-"""Of the file that is begun, and given up, to see whether a folder can be written to."""
+"""The name of the file that is begun and discarded to see whether a folder can be written to."""
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _BUFFER: Final = 1 << 20
@@ -64,7 +64,7 @@ class NewFile(Protocol):
         """Close the whole file: from now on it is there, in the place of one that had its name."""
 
     def discard(self) -> None:
-        """Leave nothing of it behind, as far as that is possible."""
+        """Remove what was written, as far as that is possible."""
 
 
 class Place(Protocol):
@@ -125,7 +125,7 @@ class LocalPlace:
 
 
 def _refuse_folder(error: OSError) -> None:
-    """A folder that is not there has no files; of one that may not be read nobody knows."""
+    """Raise `StorageFailed` unless the folder only does not exist: then it has no files."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         message = f"{error.filename}: the folder cannot be read ({error.strerror}); let this user read it"
         raise StorageFailed(message)
@@ -139,7 +139,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 class _NewLocalFile:
-    """Grows under a name of its own."""
+    """Written under another name until it is whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -217,7 +217,7 @@ class _NewObject(io.RawIOBase):
         return True
 
     def write(self, content: Any) -> int:
-        """Never less than all of it."""
+        """Takes all bytes, as `write` of a file may not."""
         self._buffer += content
         while len(self._buffer) >= _PART:
             self._put_part(bytes(self._buffer[:_PART]))
@@ -225,7 +225,7 @@ class _NewObject(io.RawIOBase):
         return len(memoryview(content).cast("B"))
 
     def begin(self) -> None:
-        """Begin an upload in parts; whoever can do that can write."""
+        """Begin an upload in parts; whether that works shows whether we can write."""
         self._upload = self._ask("create_multipart_upload", **self._encryption)["UploadId"]
 
     def keep(self) -> None:
@@ -238,7 +238,7 @@ class _NewObject(io.RawIOBase):
         self._buffer.clear()
 
     def discard(self) -> None:
-        """Where the parts cannot be given up, the bucket's own rules have to."""
+        """If the upload cannot be aborted, the bucket's lifecycle rules must delete its parts."""
         if self._upload is not None:
             with contextlib.suppress(StorageFailed, FileNotFoundError):
                 self._ask("abort_multipart_upload", UploadId=self._upload)
@@ -255,7 +255,7 @@ class _NewObject(io.RawIOBase):
         try:
             self._ask("complete_multipart_upload", UploadId=self._upload, MultipartUpload={"Parts": self._parts})
         except (StorageFailed, FileNotFoundError) as failed:
-            # An answer may have been lost: asked again, S3 does not know the upload any more.
+            # The first answer may have been lost: then S3 no longer has the upload when it is asked again.
             with contextlib.suppress(StorageFailed, FileNotFoundError):
                 self._ask("head_object")
                 return

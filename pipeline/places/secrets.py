@@ -23,7 +23,7 @@ _WRONG: Final = f"a database reference is one of {KINDS}"
 
 
 def look_up(reference: str, aws_region: str | None) -> str:
-    """What a reference stands for, where this runs. Raises `Refused`; the region is for an AWS secret that is given by its name."""
+    """The secret's text, looked up where this runs. Raises `Refused`; the region is for an AWS secret that is given by its name."""
     kind, _, name = reference.partition(":")
     look_up_of_kind = _LOOK_UPS.get(kind)
     if look_up_of_kind is None or not name:

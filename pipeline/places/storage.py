@@ -1,4 +1,4 @@
-"""All places behind one front, the scheme of a URI decides: `Storage` reads them, an `OutputFolder` is what a run writes into.
+"""All places behind one interface, chosen by the scheme of a URI: `Storage` reads them, a run writes into an `OutputFolder`.
 
 Parts of a URI are joined by `/`. Errors are of three kinds: `FileNotFoundError`, any other `OSError` of a local disk, and `StorageFailed`
 for a place that cannot be reached or does not let us in.
@@ -53,7 +53,7 @@ class Storage:
 
 
 LOCAL_AND_AWS: Final = Storage()
-"""With AWS as the environment has it."""
+"""With AWS's settings from the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class OutputFolder:
         return self._place.new_file(join(self.uri, name))
 
     def why_not_writable(self) -> str | None:
-        """A sentence; None where it can be written to. Leaves nothing behind."""
+        """Why it cannot be written to, as a sentence; None where it can. Leaves nothing behind."""
         return self._place.why_not_writable(self.uri)
 
     @property

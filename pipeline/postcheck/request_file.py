@@ -64,7 +64,7 @@ class Request:
 
     @property
     def texts(self) -> Iterator[tuple[str, str]]:
-        """Where a text stands in the file, and the text."""
+        """The place of a text in the file, and the text."""
         yield "url", self.url
         for name, text in self.headers.items():
             yield f"headers: {name}", text
@@ -92,7 +92,7 @@ class Request:
         return requests.Request(self.method, url, headers=headers, data=body)
 
     def filled(self, value: Json, row: Row) -> Json:
-        """JSON with its places filled: a string that is one column becomes its value, of whatever type; in a longer one it becomes text."""
+        """JSON with its places filled: a string that is one column becomes its value with its type; in a longer string it becomes text."""
         match value:
             case str() if whole := _WHOLE_COLUMN.fullmatch(value):
                 return row[whole[1]]

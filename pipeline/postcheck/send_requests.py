@@ -135,7 +135,7 @@ def _rows(request: Request, session: Session) -> list[Row]:
 
 
 def failures_of_answer(request: Request, status: int, body: bytes, row: Row) -> Iterator[str]:
-    """What is not as expected, without a value; of an answer with another status nothing more is said."""
+    """What is not as expected, without a value; for an answer with another status only that."""
     statuses = request.expect["status"] if isinstance(request.expect["status"], list) else [request.expect["status"]]
     if status not in statuses:
         yield f"the status is {status}, not {' or '.join(map(str, statuses))}"
@@ -223,7 +223,7 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((SSLError,), "TLS failed: the server has no certificate for this host that we can verify"),
     ((ProxyError,), "the proxy that the environment names does not let it through"),
     ((socket.gaierror,), "its host is not known"),
-    ((ConnectionRefusedError,), "the connection was refused: nobody listens there"),
+    ((ConnectionRefusedError,), "the connection was refused: no server listens there"),
     ((InvalidURL, InvalidHeader, UnicodeError, urllib3.exceptions.LocationValueError), "its URL or a header cannot be sent as it is"),
     ((Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "there was no whole answer within {seconds:g} seconds"),
     ((BaseException,), "the connection broke, or what came was not HTTP"),

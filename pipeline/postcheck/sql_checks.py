@@ -67,7 +67,7 @@ class SpotChecks:
 
     @property
     def copy_line(self) -> str:
-        """For COPY in text format; ASCII, whatever the client's encoding."""
+        """For COPY in text format; ASCII, so that the client's encoding does not matter."""
         content = {
             "target": self.target_table,
             "export_id": self.export_id,

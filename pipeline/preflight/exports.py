@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.filesize import decimal
 
+from pipeline.console import counted_in_words
 from pipeline.ledger.chunks import load_totals
 from pipeline.ledger.loads import Load, find_load, is_ledger_ours, ledger_exists, other_loads, version_problems
 from pipeline.places.storage import OutputFolder, Storage
@@ -54,7 +55,7 @@ def find_exports(arguments: Sequence[ExportArgument], tables: Sequence[Table], s
 
 def _export_findings(export: Export, table: Table) -> Iterator[Finding]:
     size = decimal(sum(data_file.bytes or 0 for data_file in export.data_files))
-    shown = f"{export.items:,} items in {len(export.data_files):,} data files ({size})"
+    shown = f"{counted_in_words(export.items, 'item')} in {counted_in_words(len(export.data_files), 'data file')} ({size})"
     if not export.has_manifest:
         sentence = f"export of {table.source}: {shown}, counted, for there is no manifest; {export.uri}"
         yield fact(Code.EXPORT, sentence, table.target)

@@ -1,4 +1,4 @@
-"""The kinds of records that a run writes, the one schema of each, and what is said of each kind of mismatch.
+"""The kinds of records that a run writes, the schema of each, and the words for each kind of mismatch.
 
 What is demanded of a file that is read, the columns of Parquet and the tables of docs/dead-letters.md follow from `SCHEMAS`. A new field is
 an entry here and its value in `lines.py`; a test holds the lines, the Parquet columns and the documentation against it.
@@ -155,7 +155,7 @@ KINDS: Final[Mapping[MismatchKind, MismatchText]] = {
     MismatchKind.DEAD_LETTER_IN_TARGET: MismatchText(
         "dead letters whose key has a row all the same",
         "the item is a dead letter, but its key has a row",
-        "Did somebody bring it in by hand?",
+        "Did somebody insert it by hand?",
     ),
     MismatchKind.ROW_WITHOUT_ITEM: MismatchText(
         "rows that no item accounts for",

@@ -23,9 +23,9 @@ from transforms.rejects import ErrorCode, ItemError, Notice, ReadRefused, Stage
 from transforms.values import Item
 
 Record = dict[str, Any]
-"""A record as it is read; it may come from somebody's copy of a file."""
+"""A record as it is read; it may come from a changed copy of a file."""
 
-# Compared, not hashed: a file that somebody changed may hold anything in place of a code.
+# Compared, not hashed: a changed file may hold anything in place of a code.
 _CODES: Final = tuple(ErrorCode)
 
 Values = Mapping[tuple[int, str], tuple[Any, Any]]
@@ -126,7 +126,7 @@ def _address(origin: Origin, address: ItemAddress | None) -> dict[str, Any]:
 
 
 def _key_of(line: bytes, key: Sequence[str]) -> dict[str, Any]:
-    """The attributes of an item's key, as they stand in the line; nothing of a line that is no item."""
+    """The attributes of an item's key, as they are in the line; empty for a line that is not an item."""
     item = parsed_item(line) or {}
     return {name: item[name] for name in key if name in item}
 
@@ -135,7 +135,7 @@ def _key_of(line: bytes, key: Sequence[str]) -> dict[str, Any]:
 
 
 def line_of(record: Record) -> bytes:
-    """The line as it was in the export; of a record that somebody changed, as far as that can be told."""
+    """The line as it was in the export, unless somebody changed the record."""
     text: str = record["item"]
     if record["item_encoding"] != "base64":
         return text.encode("utf-8", "surrogatepass")
@@ -154,7 +154,7 @@ def parsed_item(line: bytes) -> Item | None:
 
 
 def is_dead_letter(record: Record) -> bool:
-    """Whether its fields hold what we write; whoever changed a copy of a file may have put other things there."""
+    """Whether its fields hold what we write; in a changed copy of a file they may not."""
     schema = SCHEMAS[RecordKind.DEAD_LETTERS]
     return all(_fits(field, record[field.name]) if field.name in record else field.is_optional for field in schema)
 

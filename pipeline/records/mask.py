@@ -53,7 +53,7 @@ class ValueShape(NamedTuple):
 
 
 def shape_of_value(value: object) -> ValueShape:
-    """The shape of an attribute value, or of what stands in place of one."""
+    """The shape of an attribute value, or of other JSON in its place."""
     if not is_attribute_value(value):
         return ValueShape(_MALFORMED, kind=_malformed_kind(value))
     if is_missing(value):
@@ -86,7 +86,7 @@ def shape_of_line(line: bytes) -> ValueShape:
 
 
 def shape_in_words(value: object) -> str:
-    """`str(shape_of_value(value))`, for many values: what is said again is made once."""
+    """`str(shape_of_value(value))`, for many values: equal texts are made once."""
     if type(value) is dict and len(value) == 1:
         [tag] = value
         content = value[tag]
@@ -102,10 +102,10 @@ def _text_in_words(tag: str, length: int, shape: Shape) -> str:
 
 # -- many shapes ---------------------------------------------------------------------------------------------------------------------------
 
-# Of one kind so many lengths are told apart; from one more on, a range is told.
+# Up to so many lengths of one kind are shown singly; with more, a range is shown.
 _MOST_SIZES: Final = 3
 _MOST_COUNTED: Final = 64
-# Of texts of one kind with many lengths, a single one is still told when so many have it.
+# Even with many lengths of one kind, a length that so many texts have is shown singly.
 _MOST_OF_THEM: Final = 0.9
 
 
@@ -267,7 +267,7 @@ def member_name(path: str, number: int, named: Collection[str]) -> str:
 def masked_item(item: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
     """The item with shapes in place of values; maps are objects, lists are arrays, so that its structure can be seen.
 
-    Two names that look like data are told apart by a number.
+    Two names that look like data are distinguished by a number.
     """
     masked: dict[str, Any] = {}
     for number, (name, value) in enumerate(item.items(), 1):

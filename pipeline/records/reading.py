@@ -27,7 +27,7 @@ class DeadLetterFiles:
 
     uris: tuple[str, ...]
     is_whole_run: bool
-    """Whether the run came to its end: of one that did not, files may be missing. True where nobody can tell."""
+    """Whether the run reached its end; otherwise files may be missing. True where that is unknown."""
 
 
 def find_dead_letters(place: str, output: str, storage: Storage) -> DeadLetterFiles:
@@ -71,7 +71,7 @@ def read_dead_letters(uris: Sequence[str], storage: Storage) -> Iterator[Record]
 
 
 def read_records(uris: Sequence[str], storage: Storage, kind: RecordKind, advice: str) -> Iterator[Record]:
-    """All records of some files, in either form; `advice` is for whoever gave a file that holds others. Raises `Refused`."""
+    """All records of some files, in either form; `advice` is shown when a file holds other records. Raises `Refused`."""
     demanded = demanded_fields(kind)
     for uri in uris:
         with _opened(uri, storage) as (form, stream):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from rich.console import Console
 
-from pipeline.console import printable
+from pipeline.console import counted_in_words, printable
 from pipeline.records.lines import Record, line_of, parsed_item
 from pipeline.records.mask import (
     DEEPEST,
@@ -261,14 +261,14 @@ def print_summary(console: Console, tables: Sequence[TableSummary]) -> None:
     if not tables:
         _print(console, "no dead letters", "bold green")
     for table in tables:
-        _print(console, f"{table.source_table}: {table.dead_letters:,} dead letters", "bold")
+        _print(console, f"{table.source_table}: {counted_in_words(table.dead_letters, 'dead letter')}", "bold")
         for error in table.errors:
             _print_error(console, error)
 
 
 def _print_error(console: Console, error: ErrorSummary) -> None:
     place = f"{error.attribute}: " if error.attribute else ""
-    _print(console, f"  {place}{error.code}, {error.items:,} items ({error.share:.1%})", "red")
+    _print(console, f"  {place}{error.code}, {counted_in_words(error.items, 'item')} ({error.share:.1%})", "red")
     patterns = [f"{pattern.count:,} x {pattern.shape}" for pattern in error.patterns[:_MOST_PATTERNS]]
     others = sum(pattern.count for pattern in error.patterns[_MOST_PATTERNS:])
     if others:

@@ -1,7 +1,7 @@
 """`ddb2pg export`: exports of all tables as of one time, waited for.
 
 First everything is looked at and everything that is wrong is refused in one message; then exports are started. What runs in AWS knows
-nothing of this command, so it may stop at any point: the same command, with the export time that it told, finds its exports again.
+nothing of this command, so it may stop at any point: the same command, with the export time that it printed, finds its exports again.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _folders_of(step: Step, aws: AwsSettings) -> frozenset[str] | None:
 
 
 def uri_of_new_folder(table: str, before: frozenset[str] | None, after: frozenset[str] | None, where: str) -> tuple[str | None, str | None]:
-    """Of an export without manifests: the URI, or why there is none. `before` is None when nobody looked."""
+    """Of an export without manifests: the URI, or why there is none. `before` is None when it was not looked up."""
     if after is None:
         return None, f"{table}: the export brought no manifest, and {where} cannot be listed; allow s3:ListBucket, and look there yourself"
     new = sorted(after - (before or frozenset()))
@@ -245,7 +245,7 @@ def _to_go_on(export_time: datetime) -> str:
 
 
 def _print_plan(console: Console, plan: Plan) -> None:
-    """Before anything is started, so that whoever is stopped after that knows how to go on."""
+    """Printed before anything is started, so that the user can go on after an interruption."""
     for note in plan.notes:
         _say(console, note)
     tables = f"all {len(plan.steps)} tables" if len(plan.steps) > 1 else plan.steps[0].table.name
@@ -253,7 +253,7 @@ def _print_plan(console: Console, plan: Plan) -> None:
         console,
         f"export time {shown_time(plan.export_time)}, of {tables}: what is written after it, give or take a minute, is not in the exports",
     )
-    _say(console, f"the exports run in AWS, whatever becomes of this command; {_to_go_on(plan.export_time)}")
+    _say(console, f"the exports run in AWS, also when this command ends; {_to_go_on(plan.export_time)}")
 
 
 def _print_begun(console: Console, step: Step, export: Export) -> None:

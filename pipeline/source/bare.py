@@ -81,7 +81,7 @@ def _stem(uri: str) -> str:
 
 
 def _shown(uri: str) -> str:
-    """On one line, whatever the name of a file holds."""
+    """On one line, for any name of a file."""
     return uri if uri.isprintable() else repr(uri)
 
 

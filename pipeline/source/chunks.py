@@ -78,7 +78,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ItemAddress:
-    """Where an item stands in its export; `item_number` counts from 0 in the data file."""
+    """An item's place in its export; `item_number` counts from 0 in the data file."""
 
     data_file: str
     item_number: int

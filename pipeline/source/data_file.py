@@ -1,6 +1,6 @@
 """One data file: gzip of JSON lines, checked as a whole, then read in parts.
 
-Checking comes first because a count that does not hold would otherwise be known only when most rows are committed. It tells where the
+Checking comes first because a wrong count would otherwise be found only when most rows are committed. It tells where the
 parts begin and end, and what they are made of: bytes are counted in the decompressed content, and every MiB of a part has its CRC-32, so
 that nobody who reads a part is given a line that was not checked, although the rest of the file is not read.
 """
@@ -92,7 +92,7 @@ def count_file(uri: str, storage: Storage) -> Counted:
 
 
 def read_lines(uri: str, storage: Storage) -> Iterator[bytes]:
-    """All lines of a file that nobody checked, blank ones at the end included. Raises `DataFileRefused`, `StorageFailed`."""
+    """All lines of an unchecked file, blank ones at the end included. Raises `DataFileRefused`, `StorageFailed`."""
     with _opened(uri, None, storage) as (raw, _), decompressed(raw) as stream:
         yield from split_lines(iter(lambda: stream.read(streams.BLOCK), b""))
 

@@ -33,7 +33,7 @@ class ExportStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A table; `table_id` tells it from another that had its name before. Its count of items may be six hours old."""
+    """A table; `table_id` distinguishes it from an earlier table of the same name. Its count of items may be six hours old."""
 
     name: str
     arn: str

@@ -63,7 +63,7 @@ class ExportOptions:
     most_poll_seconds: float = 30.0
 
     def prefix_of(self, table: str) -> str:
-        """A folder for each table, so that exports that bring no manifest can be told apart."""
+        """A folder for each table, so that exports without a manifest can be distinguished."""
         return "/".join(filter(None, (self.prefix.strip("/"), table)))
 
     def problems(self) -> Iterator[str]:

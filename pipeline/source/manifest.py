@@ -72,7 +72,7 @@ class DataFile:
 class Export:
     """A finished export of one table. `digest` is of what the manifest says of the data files: of the content, not of the place.
 
-    Without a manifest the data files were counted, and nobody can say whether they are all there are.
+    Without a manifest the data files were counted, and whether they are all is unknown.
     """
 
     export_id: str
@@ -179,7 +179,7 @@ class _Folder:
             raise Refused([f"{uri}: cannot be read ({error.strerror}); copy the export again"]) from None
 
     def locate(self, name: str) -> str:
-        """Where a data file of a full export is: in `data/`, or beside the manifest in a flat copy. Never outside, whatever its key says.
+        """Where a data file of a full export is: in `data/`, or beside the manifest in a flat copy. Never outside, for any key.
 
         Data files of incremental exports lie in the `data/` that all exports below one `AWSDynamoDB/` share: those need another function.
         """
@@ -308,5 +308,5 @@ def _parse_object(content: bytes) -> dict[str, Any]:
 
 
 def _shown(text: object) -> str:
-    """Text of a manifest for a message: on one line, whatever it holds."""
+    """Text of a manifest for a message: always on one line."""
     return repr(str(text))

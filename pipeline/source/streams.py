@@ -65,7 +65,7 @@ class Hashed(io.RawIOBase):
         return len(block)
 
     def read_rest(self) -> None:
-        """Hash what nobody asked for, too."""
+        """Read to the end, so that the rest is hashed, too."""
         while self.read(BLOCK):
             pass
 

@@ -1,7 +1,7 @@
 """Rows as the export makes them against those of the target: on the server, in one statement for thousands.
 
-Equal is what PostgreSQL calls equal for the column's type: in jsonb the order of keys and white space are nothing, a digit is something;
-a timestamptz counts to the microsecond. Text is compared byte by byte, whatever the collation. NULL equals NULL.
+Equality is PostgreSQL's own for the column's type: in jsonb the order of keys and white space do not matter, each digit does; a
+timestamptz is compared to the microsecond. Text is compared byte by byte, independent of the collation. NULL equals NULL.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _STAGED_VALUES: Final = Staging("ddb2pg_values")
 
 NO_KEYS: Final = "{}"
 
-# One look-up in the primary key's index a row, whatever the target's size and however stale its statistics.
+# One look-up in the primary key's index for each row, also if the target is large or its statistics are stale.
 PLANNING: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Which of a set of rows are not in the target, or different there, by item number; all others are there and equal."""
+    """The rows that are missing in the target, or different there, by item number; all others are there and equal."""
 
     missing: frozenset[int]
     different: Mapping[int, tuple[str, ...]]
-    """The columns in which a row is another."""
+    """The columns in which a row differs."""
     found_keys: str
     """A salted hash (`key_hash`) of the primary key of each row that is there, equal or not, in no order: an array of bigint as PostgreSQL
     writes it, because all that becomes of it is that PostgreSQL reads it again."""
@@ -48,11 +48,11 @@ def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed:
 
 
 def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
-    """The same again, of rows that are in `STAGED_ROWS` already."""
+    """The same for rows that are in `STAGED_ROWS` already."""
     conditions = [(column.name, _is_distinct(column)) for column in table.columns]
     conditions += [(column.name, column.is_written) for column in further]
     cursor.execute(
-        # As literals: with parameters, psycopg2 would take a % in a column's name for another.
+        # As literals: with parameters, psycopg2 would read a % in a column's name as a placeholder.
         sql.SQL(PLANNING + _COMPARE).format(
             item=ITEM,
             is_found=sql.SQL("target.{} IS NOT NULL").format(sql.Identifier(target.primary_key[0])),
@@ -85,7 +85,7 @@ def has_same_key(target: Target) -> sql.Composable:
 
 
 def is_different(table: Table, further: Sequence[FurtherColumn] = ()) -> sql.Composable:
-    """Whether any column of a row of `target` is another than in the row of `staged`; so it is where there is none."""
+    """Whether any column of a row of `target` differs from the row of `staged`; true where `target` has no such row."""
     return sql.SQL("({})").format(sql.SQL(" OR ").join([*map(_is_distinct, table.columns), *(column.is_written for column in further)]))
 
 
@@ -116,7 +116,7 @@ def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int
     return dict(cursor.fetchall())
 
 
-# -- rows known by hashes: where no key nor value may be kept, and the export does not tell what a row was ---------------------------------
+# -- rows identified by hashes: no key or value may be kept, and the row cannot be made from the export ------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL: how one is made, waited for, and what lies between us and the server.
+"""Connections to PostgreSQL: how one is made and waited for, and which pooler is between us and the server.
 
-A pooler is told by what it does, not by its port. It makes up the process id that it greets with, so that is another than the one that
-`pg_backend_pid()` says. In session mode each of our connections keeps its own server process from the first transaction to the end. In
+A pooler is recognised by its behaviour, not by its port. It invents the process id of its greeting, which therefore differs from
+`pg_backend_pid()`. In session mode each of our connections keeps its own server process from the first transaction to the end. In
 transaction mode two of them come to share one, or one of them changes it. Nothing is set in these sessions, so nothing can leak.
 """
 
@@ -24,14 +24,14 @@ from pipeline.target.database_url import DatabaseReference, is_local, safe_words
 APPLICATION_NAME: Final = "ddb2pg"
 
 _CONNECT_TIMEOUT: Final = 10  # seconds
-# Find out within a minute that a peer has gone without a word.
+# Find out within a minute that a peer has disappeared.
 _KEEPALIVES: Final = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
 
 def connect(reference: DatabaseReference) -> Any:
-    """A psycopg2 connection. Raises `psycopg2.Error`, and `Refused` where the reference stands for nothing, or TLS forbids it."""
+    """A psycopg2 connection. Raises `psycopg2.Error`, and `Refused` where the reference cannot be looked up, or TLS forbids it."""
     connection = _open(reference)
-    # Not READ WRITE: who made the database or our role read-only, also in the middle of a load, means us.
+    # Not READ WRITE: if somebody makes the database or our role read-only, even in the middle of a load, that must hold for us.
     connection.set_session(isolation_level="READ COMMITTED", autocommit=False)
     return connection
 
@@ -39,7 +39,7 @@ def connect(reference: DatabaseReference) -> Any:
 def _open(reference: DatabaseReference) -> Any:
     """A secret may have been rotated since it was looked up.
 
-    A failed authentication is told in the server's language only, so after any failure it is looked up once more.
+    A failed authentication is reported only in the server's language, so after any failure the secret is looked up once more.
     """
     url = reference.url()
     try:
@@ -55,7 +55,7 @@ def _open(reference: DatabaseReference) -> Any:
 
 
 def _parameters(url: str) -> dict[str, str | int]:
-    """What every connection of ours has beside its URL."""
+    """The parameters of every connection, beside its URL."""
     ours: dict[str, str | int] = {"application_name": APPLICATION_NAME, "connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "UTF8"}
     return {**ours, **_KEEPALIVES, **tls_parameters(url)}
 
@@ -71,7 +71,7 @@ def why_not_connected(reference: DatabaseReference) -> str | None:
     return None
 
 
-# -- connections that nobody waits for longer than they may --------------------------------------------------------------------------------
+# -- connections with a deadline -----------------------------------------------------------------------------------------------------------
 
 
 def open_until(deadline: float, reference: DatabaseReference) -> Any:
@@ -87,7 +87,7 @@ def open_until(deadline: float, reference: DatabaseReference) -> Any:
 
 
 def wait_until(deadline: float, connection: Any) -> None:
-    """Until the connection has done what it was told. Raises `psycopg2.Error`, `TimeoutError`."""
+    """Wait until the connection has finished its statement. Raises `psycopg2.Error`, `TimeoutError`."""
     while (state := connection.poll()) != POLL_OK:
         left = deadline - time.monotonic()
         if left <= 0:
@@ -96,7 +96,7 @@ def wait_until(deadline: float, connection: Any) -> None:
         select.select(reading, writing, [], left)
 
 
-# -- what lies between us and the server ---------------------------------------------------------------------------------------------------
+# -- poolers -------------------------------------------------------------------------------------------------------------------------------
 
 _LINK_TIMEOUT: Final = 10.0  # seconds, for all connections together
 _ROUNDS: Final = 4
@@ -104,7 +104,7 @@ _STATEMENT_MODE: Final = "statement pooling"  # in PgBouncer's words; its SQLSTA
 
 
 class Pooling(StrEnum):
-    """What stands between us and the server."""
+    """The pooler between us and the server, if any."""
 
     NONE = "none"
     SESSION = "session"
@@ -114,7 +114,7 @@ class Pooling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The way to the server, as far as it can be seen from here."""
+    """The connection to the server, as far as it can be seen from here."""
 
     host: str
     port: int
@@ -124,9 +124,9 @@ class Link:
     pooling: Pooling
     wanted: int
     opened: int
-    """So many of the wanted connections were open at once; they are tried through a pooler in session mode only."""
+    """How many of the wanted connections were open at once; tried only through a pooler in session mode."""
     processes: tuple[int, ...]
-    """The server's processes that served us, where there is no pooler: they are counted for a moment after we left."""
+    """The server's processes that served us, where there is no pooler: the server counts them for a moment after we disconnect."""
 
     @property
     def is_local(self) -> bool:
@@ -139,7 +139,7 @@ def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
     deadline = time.monotonic() + _LINK_TIMEOUT
     connections: list[Any] = []
     try:
-        # First as everybody connects: libpq says less of a connection that is not waited for.
+        # First an ordinary connection: for an asynchronous one libpq's messages say less.
         plain = connect(reference)
         process_of_plain = plain.info.backend_pid
         plain.close()
@@ -154,9 +154,7 @@ def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
     except psycopg2.Error as error:
         raise Refused([f"the database cannot be reached: {safe_words(error, reference.url())}"]) from None
     except TimeoutError:
-        message = (
-            f"the database cannot be reached: nobody answered within {_LINK_TIMEOUT:.0f} seconds; look for a pooler whose pool is used up"
-        )
+        message = f"the database cannot be reached: no answer within {_LINK_TIMEOUT:.0f} seconds; look for a pooler whose pool is used up"
         raise Refused([message]) from None
     finally:
         for connection in connections:
@@ -192,7 +190,7 @@ def _share_servers(connections: Sequence[Any], deadline: float) -> bool:
 
 
 def _server_process(connection: Any, deadline: float) -> int:
-    """The process that serves a transaction of its own."""
+    """The server process that serves one transaction."""
     cursor = connection.cursor()
     process = 0
     for statement in ("BEGIN", "SELECT pg_backend_pid()", "COMMIT"):

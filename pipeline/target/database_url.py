@@ -1,4 +1,4 @@
-"""Which database: a reference that travels with the job, and the URL that it stands for, which does not, nor into any message.
+"""The database: the job holds a reference; the URL itself is in no job and no message.
 
 Beam pickles what a step holds, logs options, and stores both on a remote runner. So a step holds `env:DATABASE_URL`, and the worker looks
 the URL up.
@@ -46,7 +46,7 @@ class DatabaseReference:
         return _LOOKED_UP[self]
 
     def changed_url(self, url: str) -> str | None:
-        """What it is now, when that is no longer `url`: secrets are rotated. None also where it cannot be looked up."""
+        """The current URL if it is no longer `url`, because secrets are rotated. None also where it cannot be looked up."""
         try:
             changed = self._look_up()
         except Refused:
@@ -77,7 +77,7 @@ _OPTIONAL: Final = ("port", "sslmode", "sslrootcert")
 
 
 def _connection_string(text: str, reference: str) -> str:
-    """Of a secret in JSON; the names are told where one is missing, never a value."""
+    """The URL of a secret in JSON. If members are missing, the message has their names, never a value."""
     try:
         secret: Any = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -100,7 +100,7 @@ def _connection_string(text: str, reference: str) -> str:
 def safe_words(error: Exception, url: str) -> str:
     """What libpq says about a connection that failed, without the password.
 
-    Of a URL whose signs are not encoded libpq takes parts of the password for a host or a port, and quotes them: its words stay unsaid.
+    If signs in a URL are not encoded, libpq reads parts of the password as host or port and quotes them: its message is hidden.
     """
     try:
         parameters = psycopg2.extensions.parse_dsn(url)
@@ -144,8 +144,8 @@ _BROKEN_URL: Final = (
 
 
 # -- TLS -----------------------------------------------------------------------------------------------------------------------------------
-# libpq's own default, `prefer`, takes a connection in the clear from whoever answers. Here a host that is not this machine must encrypt,
-# unless the user said otherwise. https://www.postgresql.org/docs/current/libpq-ssl.html
+# libpq's own default, `prefer`, accepts an unencrypted connection. Here a host that is not this machine must encrypt, unless the user
+# says otherwise. https://www.postgresql.org/docs/current/libpq-ssl.html
 
 # A service file may set sslmode as well, and stands above the environment, but below what is given with the connection.
 _SAYS_SSLMODE: Final = {"sslmode": "PGSSLMODE", "service": "PGSERVICE"}
@@ -163,12 +163,12 @@ def is_local(host: str) -> bool:
 
 
 def tls_parameters(url: str) -> dict[str, str]:
-    """What to give beside a URL: `sslmode=require` where another machine is meant and nobody said what holds."""
+    """Parameters beside a URL: `sslmode=require` where the host is another machine and no sslmode is set."""
     try:
         given = _parameters(url)
     except psycopg2.Error:
-        return {}  # who connects is told
-    # Of the system's CAs libpq takes no less than verify-full, and takes that by itself.
+        return {}  # connecting reports the error
+    # With the system's CAs libpq allows only verify-full, and chooses it by default.
     if any(given.get(name) for name in _SAYS_SSLMODE) or given.get("sslrootcert") == "system":
         return {}
     hosts = given.get("hostaddr") or given.get("host") or ""
@@ -176,19 +176,19 @@ def tls_parameters(url: str) -> dict[str, str]:
 
 
 def tls_problem(words: str, url: str) -> str | None:
-    """The sentence for a connection that failed for TLS, from what libpq said; None where it failed for something else."""
+    """The message for a connection that failed because of TLS, from libpq's words; None where it failed for another reason."""
     given = _parameters(url)
     host = given.get("host") or given.get("hostaddr") or ""
     root_file = given.get("sslrootcert") or "~/.postgresql/root.crt"
     if "does not support SSL" in words:
         return (
-            f"the server {host} takes no TLS, so patient data would travel in the clear; turn it on there (ssl = on). Only where nobody "
+            f"the server {host} takes no TLS, so patient data would be sent unencrypted; turn it on there (ssl = on). Only where nobody "
             "else is on the network: say sslmode=disable in the URL"
         )
     if "does not match host name" in words:
         return (
             f"the server's certificate is not for {host}: either the URL names the server by another name than the certificate does "
-            "(correct the URL), or somebody else answers in its place"
+            "(correct the URL), or another server answers in its place"
         )
     if "root certificate file" in words:
         return (
@@ -210,8 +210,8 @@ def _parameters(url: str) -> dict[str, str]:
 
 
 _UNKNOWN_CA: Final = (
-    "is not signed by the CA in sslrootcert: either that is another CA's certificate (get the one of your provider), or somebody else "
-    "answers in the server's place"
+    "is not signed by the CA in sslrootcert: either that is another CA's certificate (get the one of your provider), or another server "
+    "answers in its place"
 )
 _NOT_ACCEPTED: Final = (
     "is not accepted; look at sslrootcert (the CA's certificate, from your provider), and at the server's certificate: "
@@ -220,7 +220,7 @@ _NOT_ACCEPTED: Final = (
 # https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
 _FAULTS: Final[Mapping[int, str]] = {
     9: "is not valid yet; look at this machine's clock",
-    10: "has expired; have it renewed by whoever runs the server (and look at this machine's clock)",
+    10: "has expired; have it renewed (and look at this machine's clock)",
     **dict.fromkeys((18, 19, 20, 21), _UNKNOWN_CA),
 }
 # https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest, 8 bytes, code 80877103.

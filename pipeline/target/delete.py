@@ -3,9 +3,9 @@
 A chunk is tried in up to two ways, each a transaction of its own:
 
     delete_rows           one DELETE for all rows that are equal
-    delete_row_by_row     a loop on the server, each row in a subtransaction: tells for each row what refuses it
+    delete_row_by_row     a loop on the server, each row in a subtransaction: reports for each row what refuses it
 
-What counts is what is there afterwards: a row that a trigger or a policy kept was not deleted, whatever the DELETE said.
+Afterwards the rows are looked for: a row that a trigger or a policy kept was not deleted, even if the DELETE counted it.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _delete(target: Target, table: Table, further: Sequence[FurtherColumn], but:
 def _lock_referenced(cursor: Cursor, target: Target, references: Sequence[Reference]) -> set[int]:
     """Items whose row others refer to such that deleting it would delete or change theirs.
 
-    The rows are locked first, so that nobody can refer to them from then on: the statements that follow see all who do.
+    The rows are locked first, so that no new row can refer to them: the statements that follow see all rows that do.
     """
     if not references:
         return set()

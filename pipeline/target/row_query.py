@@ -1,4 +1,4 @@
-"""A query that somebody else wrote, in a transaction that can only read: its first rows as JSON, as PostgreSQL itself writes it.
+"""A query of the user, in a read-only transaction: its first rows as JSON, as PostgreSQL itself writes it.
 
 It is given to PL/pgSQL as a value and opened as a cursor, so it is one statement that yields rows or is refused: nothing in it can end the
 read-only transaction that it runs in. The words of PostgreSQL's errors stay here, as everywhere; where they are about is told.
@@ -64,7 +64,7 @@ def _open(cursor: Cursor, name: str, query: str) -> None:
 
 def _sentence(sqlstate: str, query: str, position: str | None) -> str:
     words = _KNOWN.get(sqlstate) or _CLASSES.get(sqlstate[:2], "PostgreSQL refuses it")
-    # Positions count from 1, in characters; only the bare query is told about.
+    # Positions count from 1, in characters; only a position in the bare query is reported.
     if position is None or int(position) > len(query):
         return f"{words} (SQLSTATE {sqlstate})"
     until = query[: int(position) - 1]

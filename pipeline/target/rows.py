@@ -1,4 +1,4 @@
-"""Rows on their way into PostgreSQL: their binary COPY stream, and a temp table of them with their item numbers.
+"""Rows for PostgreSQL: their binary COPY stream, and a temp table of them with their item numbers.
 
 What follows the temp table are statements on sets; it is gone with the transaction.
 """
@@ -157,7 +157,7 @@ _REPORTED: Final = Staging("ddb2pg_reported")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a loop on the server says of one item: that what it did made the expected number of rows, or why it failed."""
+    """The result of one item in a loop on the server: the number of rows was one to report, or why the statement failed."""
 
     item: int
     sqlstate: str | None
@@ -167,8 +167,8 @@ class Report:
 def do_for_each(cursor: Cursor, staging: Staging, statement: sql.Composable, report_if: sql.SQL) -> list[Report]:
     """Run the statement for each staged item in the file's order, each in a subtransaction, all in one statement.
 
-    The statement knows the item as `ddb2pg_number`. Those are reported that failed for their row's own sake, and those for whom
-    `ddb2pg_rows`, the number of rows that it wrote, fulfils `report_if`. Constraints must be immediate before.
+    In the statement `ddb2pg_number` is the item. Reported are items whose own row PostgreSQL refused, and items for which `ddb2pg_rows`,
+    the number of rows written, fulfils `report_if`. Constraints must be immediate before.
     """
     cursor.execute(sql.SQL("CREATE TEMP TABLE {} (item bigint, sqlstate text, violated text) ON COMMIT DROP").format(_REPORTED.own_name))
     body = sql.SQL(_LOOP).format(

@@ -50,7 +50,7 @@ class TargetColumn:
     fills_itself: bool
     """Whether it is an identity or generated."""
     is_generated: bool
-    """Whether it takes no value from us."""
+    """Whether no value may be given for it."""
 
     @property
     def is_filled(self) -> bool:
@@ -289,9 +289,9 @@ class FurtherColumn:
 def find_further_columns(cursor: Cursor, target: Target, table: Table, written_by: str | None) -> list[FurtherColumn]:
     """The columns beside those of the definition in which it can be seen whether somebody has written into them since.
 
-    The load leaves its default in such a column, or NULL. Where another value is, somebody wrote it, unless the row is still the very
+    The load leaves its default in such a column, or NULL. Another value was written by somebody else, unless the row is still the very
     version that the chunk's own transaction wrote: then a trigger filled it in. A default that is no constant (`now()`, `nextval(...)`,
-    an identity) tells nothing, so its column is not looked at.
+    an identity) shows nothing, so its column is not checked.
 
     `written_by` is that transaction, as `xmin` says it; None where it is not known.
     """

@@ -6,9 +6,9 @@ A chunk is tried in up to four ways, each a transaction of its own with the chun
     copy_new_rows         the same without the rows whose primary keys are there, or come twice in the chunk: they are conflicts
     insert_new_rows       through a temp table: INSERT ... ON CONFLICT on the primary key; what was not inserted is a conflict. A handful of
                           statements, whether one row conflicts or all
-    insert_row_by_row     a loop on the server, each row in a subtransaction: tells for each row what it violates, in one statement
+    insert_row_by_row     a loop on the server, each row in a subtransaction: reports for each row what it violates, in one statement
 
-The next way is for whatever the one before could not settle, which PostgreSQL says with a SQLSTATE of rows (`sqlstate.py`).
+The next way is for rows that the one before could not settle, which PostgreSQL reports with a SQLSTATE of rows (`sqlstate.py`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def ways_to_write(target: Target, table: Table) -> Sequence[WriteRows]:
     """The ways for this target, in the order in which they are tried."""
     ways: list[WriteRows] = [insert_row_by_row]
     has_our_key = bool(target.primary_key) and set(target.primary_key) <= set(table.column_names)
-    # Where a trigger has its hand in, which row of several with one key is in cannot be told from the keys.
+    # With such a trigger, the keys do not show which of several rows with one key was inserted.
     if has_our_key and not target.is_deferrable and not target.has_before_trigger:
         ways.insert(0, insert_new_rows)
         if not target.has_row_security:
@@ -74,7 +74,7 @@ def copy_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[
 def copy_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
     """COPY the rows whose primary keys are new, the first in the file's order of those that share one; the others are refused as conflicts.
 
-    A key that somebody else is just bringing in is not seen, and makes COPY raise.
+    A key that another session is just inserting is not seen, and makes COPY raise.
     """
     positions = [table.column_names.index(name) for name in target.primary_key]
     stage_parsed(cursor, _KEYS, table.only(target.primary_key), fields_of(rows, positions))
@@ -120,7 +120,7 @@ def insert_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) ->
     # As a literal: with parameters, psycopg2 would take a % in a column's name for another.
     cursor.execute(sql.SQL(_COUNT_UNEXPLAINED).format(conflicts=sql.Literal(conflicts), **parts))
     if cursor.fetchone()[0]:
-        # Neither inserted nor there before, as far as this role can see. The last way tells row by row.
+        # Neither inserted nor there before, as far as this role can see. The last way decides row by row.
         raise RowsRefused(_NO_ERROR)
     return _conflicts(target, conflicts)
 

@@ -1,1 +1,1 @@
-"""The compiled way to the rows of sound items; `plan.py` says what it is told of a definition."""
+"""The compiled conversion of sound items; `plan.py` makes its input from a definition."""

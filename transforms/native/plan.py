@@ -1,7 +1,7 @@
-"""What `sound_rows.c` is told of a definition: the compiled way to the rows of sound items.
+"""The input of `sound_rows.c`, made from a definition: the compiled conversion of sound items.
 
-It does what the way in Python does, several times as fast, and leaves to that whatever it is not sure of. Where it is not built (no C
-compiler when ddb2pg was installed), the way in Python does all.
+It makes the same rows as the conversion in Python, several times as fast, and leaves to Python every item that it is not sure of. Where it
+is not built (no C compiler when ddb2pg was installed), Python converts all items.
 """
 
 from __future__ import annotations

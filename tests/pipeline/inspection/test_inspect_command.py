@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_refused_beside_what_can(inspect: CommandLine, tm
     finished = inspect("inspect", "--export", tmp_path / "good", "--export", tmp_path / "nowhere")
 
     assert finished.exit_code == 2
-    assert "40 items in 1 data files" in finished.stdout
+    assert "40 items in 1 data file " in finished.stdout
     assert f"{tmp_path / 'nowhere'}: there is no manifest-summary.json" in finished.stderr
 
 

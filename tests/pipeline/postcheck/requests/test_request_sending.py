@@ -352,7 +352,7 @@ def test_nobody_there_is_told_and_not_asked_for_every_row(file: RequestFile, web
             f'[[request]]\nname = "one"\nurl = "{url}/${{row.n}}"\nsql = "SELECT generate_series(1, 9) AS n"\nrows = 9\nexpect.status = 200'
         )
 
-    assert failures(result) == ["3 failed", "3: the connection was refused: nobody listens there"]
+    assert failures(result) == ["3 failed", "3: the connection was refused: no server listens there"]
     assert sent(result)[1:] == ("3", "no answer")
     assert web.received == []
 
