@@ -114,6 +114,21 @@ def _twins(data_files: Sequence[DataFile]) -> Iterator[str]:
             yield f"{data_file.uri} and {other}: have the same content, so each of their items would be loaded twice; move one elsewhere"
 
 
+def _likeness(first_line: bytes, lines: int) -> str | None:
+    """The sentence for a file that is not one item a line, but can be made so; a single odd line among others is a dead letter."""
+    if first_line == b"{" or (lines == 1 and first_line.startswith((b'{"Items"', b'{"Count"', b'{"ScannedCount"'))):
+        return (
+            "looks like the output of `aws dynamodb scan`, not one item a line; jq -c '.Items[] | {Item: .}' FILE > NEW.json makes a data "
+            "file of it"
+        )
+    if first_line == b"[" or (lines == 1 and first_line.startswith(b"[")):
+        return (
+            "looks like one JSON array, not one item a line; jq -c '.[] | if has(\"Item\") then . else {Item: .} end' FILE > NEW.json "
+            "makes a data file of it"
+        )
+    return None
+
+
 def _counted(file: StoredFile, storage: Storage) -> DataFile | str:
     """A data file, or what is wrong with it."""
     try:
@@ -127,4 +142,6 @@ def _counted(file: StoredFile, storage: Storage) -> DataFile | str:
         return (
             f"{_shown(file.uri)}: is of an incremental export, which holds changes and not the table; this version loads full exports only"
         )
+    if likeness := _likeness(first_line.strip(), counted.items):
+        return f"{_shown(file.uri)}: {likeness}"
     return DataFile(file.uri.rpartition("/")[2], file.uri, counted.items, counted.md5, file.bytes)

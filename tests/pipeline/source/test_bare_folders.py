@@ -330,6 +330,35 @@ def test_changes_are_no_items(tmp_path: Path, first: str, before: bytes) -> None
         assert "incremental" in problem
 
 
+ITEMS = [{"id": {"S": MARK.decode()}}]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"Items": ITEMS, "Count": 1, "ScannedCount": 1}, "the output of `aws dynamodb scan`"),
+        ({"Count": 1, "Items": ITEMS}, "the output of `aws dynamodb scan`"),
+        (ITEMS, "one JSON array"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 4])
+def test_what_is_not_one_item_a_line_is_called_what_it_looks_like(tmp_path: Path, document: object, words: str, indent: int | None) -> None:
+    """With the way to make a data file of it, and no value of an item."""
+    make_bare(tmp_path / "data", a_json=json.dumps(document, indent=indent, separators=(",", ":")).encode())
+
+    [problem] = problems_of(tmp_path / "data")
+    assert f"a.json: looks like {words}, not one item a line; jq -c" in problem
+    assert MARK.decode() not in problem
+
+
+def test_a_list_among_lines_is_a_line(tmp_path: Path) -> None:
+    """And becomes a dead letter."""
+    make_bare(tmp_path / "data", a_json=b"[1]\n" + item_line(1) + b"\n")
+
+    given, problems = read_given_exports([ExportArgument("things", str(tmp_path / "data"))], LOCAL_AND_AWS)
+    assert (given[0].export.items, problems) == (2, [])
+
+
 def test_the_shared_data_of_incremental_exports_with_their_manifests_is_refused(tmp_path: Path) -> None:
     """`AWSDynamoDB/data` beside the folders of manifests."""
     content = gzip.compress(b'{"Metadata":{"WriteTimestampMicros":{"N":"1"}},"Keys":{}}\n')
