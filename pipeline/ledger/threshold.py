@@ -97,7 +97,7 @@ def stop_if_exceeded(cursor: Cursor, threshold: Threshold, load: Load, totals: T
     message = (
         f"{load.source_table}: {totals.dead_letters:,} of {totals.items:,} items are dead letters ({share:.1%}), {excess}; most by code: "
         f"{frequent}. What is committed stays, nothing more is loaded. See what is wrong with ddb2pg preflight --sample=20. If it is the "
-        f"definition of the table, fix it and begin anew (docs/how-it-works.md, Begin anew); if so many are expected, run the same command "
+        f"definition of the table, fix it and begin anew (docs/rollback.md, Begin anew); if so many are expected, run the same command "
         f"again with a higher --max_dead_letters (100% is no limit) to go on"
     )
     raise Stopped(message)
