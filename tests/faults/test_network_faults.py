@@ -172,7 +172,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database,
         patch.setattr("pipeline.target.connection._CONNECT_TIMEOUT", 2)  # libpq takes no less
         started = time.monotonic()
         with (
-            Session(reference_to(proxy.url), RetryLimit(seconds=3, first_wait=0.01, longest_wait=0.01)) as session,
+            Session(reference_to(proxy.url), RetryLimit(seconds=1, first_wait=0.01, longest_wait=0.01)) as session,
             pytest.raises(Stopped, match="2 tries"),
         ):
             session.transact(lambda cursor: cursor.execute("SELECT 1"))
