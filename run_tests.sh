@@ -39,4 +39,4 @@ PYTHON=$venv/bin/python deploy/flink/fetch.sh --for-tests > "$venv/flink-fetch.l
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
-exec "$venv/bin/python" -m pytest -n 3 --dist loadfile "$@"
+exec "$venv/bin/python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder "$@"
