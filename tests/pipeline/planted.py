@@ -35,7 +35,7 @@ CHANGES = {
     },
     "clinical_notes": {
         "subjective": """'{"dose": 1.23456789012345678901234567891}'""",
-        "objective": "jsonb_set(objective, '{planted}', 'null')",
+        "objective": "jsonb_build_object('planted', objective)",
         "note_type": "lower(note_type)",
         "ai_generated_at": "coalesce(ai_generated_at, '2020-01-01') + interval '1 microsecond'",
     },

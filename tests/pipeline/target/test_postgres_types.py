@@ -60,7 +60,7 @@ def table_of(pg_type: PgType) -> Table:
         def encoder(self, attribute: str) -> Callable[[Any, list[Notice]], bytes]:
             raise NotImplementedError(attribute)
 
-    return Table("source", "target", (), (Column("a", "a", OfType()),))
+    return Table("source", "target", ("a",), (Column("a", "a", OfType()),))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-MIGRATION_STAGE = {"ReadChunks", "LoadChunks", "WriteDeadLetters", "WriteNotices", "NoteChangedFiles"}
+MIGRATION_STAGE = {"ReadChunks", "VisitChunks", "Write dead_letters", "Write notices", "NoteChangedFiles"}
 
 
 def par_dos_by_stage(pipeline: beam_runner_api_pb2.Pipeline, looked_for: set[str]) -> list[set[str]]:

@@ -81,7 +81,7 @@ def test_an_interrupted_command_says_that_its_exports_go_on(dynamodb: ModelDynam
     process = export.start_process()
     wait_until(lambda: dynamodb.calls["DescribeExport"] > 3)
     os.killpg(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=120)
     last = stdout.splitlines()[-1]
     assert "go on in AWS" in last
     assert f"--export_time {_shown(dynamodb.exports[0].export_time)}" in last
