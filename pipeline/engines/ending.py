@@ -43,6 +43,14 @@ class Ending:
             return Stopped(f"{_TERMINATED}; {self.whereabouts()}; {_JOIN}")
         return Interrupted(f"{self.whereabouts()}; {_JOIN}")
 
+    def stopped_by_a_step(self, error: BaseException) -> Stopped | None:
+        """What a step raised before the workers died: Beam ends them all when one of them stops."""
+        sentence = None
+        while self.signal is signal.SIGUSR1 and error.__context__ is not None:
+            error = error.__context__
+            sentence = sentence_of_a_step(error) or sentence  # the innermost was first
+        return Stopped(sentence) if sentence else None
+
     def _plain_reason(self) -> BaseException:
         match self.signal:
             case signal.SIGTERM:

@@ -81,7 +81,7 @@ def _run(define: Define, beam_arguments: Sequence[str], workers: int, name: str,
         except BaseException as error:
             # First, because Beam makes an exception of its own of what a signal's handler raised.
             if ending.signal is not None:
-                raise ending.reason() from None
+                raise (ending.stopped_by_a_step(error) or ending.reason()) from None
             sentence = sentence_of_a_step(error) or (remote.failure(error) if remote else None)
             if sentence is None:
                 raise

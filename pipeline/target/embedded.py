@@ -32,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -103,9 +103,10 @@ def _locked(folder: str) -> Iterator[Path]:
 
 def _make_home(home: Path) -> None:
     if not home.exists():
-        home.mkdir(0o700, parents=True)
-        if os.geteuid() == 0:
-            home.chmod(0o711)  # for the server's user, on its way to the data
+        mode = 0o711 if os.geteuid() == 0 else 0o700  # for the server's user, on its way to the data
+        with suppress(FileExistsError):  # another command made it at this moment
+            home.mkdir(mode, parents=True)
+            home.chmod(mode)
     if "\n" in str(home.resolve()):
         _refuse("the folder's name has a line break, which PostgreSQL does not take; name another folder")
 
