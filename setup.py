@@ -20,6 +20,7 @@ BASE = [
     "jinja2>=3.1",
     "requests>=2.32.4",
     "jmespath",
+    "tzdata",  # zones of Timestamp(form="iso", zone=...), where a machine has none
 ]
 # Beam's own extra brings google-cloud-secret-manager, for --database_secret.
 GCP = ["apache-beam[gcp]", "google-cloud-secret-manager>=2"]
@@ -65,6 +66,16 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    keywords="dynamodb postgresql supabase migration apache-beam",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",
+        "Programming Language :: C",
+        "Programming Language :: Python :: 3",
+        "Topic :: Database",
+    ],
     python_requires=">=3.11",
     # Named, so that tests and benchmarks stay out.
     packages=find_packages(include=["ddb2pg", "pipeline", "pipeline.*", "transforms", "transforms.*", "sample_export"]),

@@ -40,7 +40,7 @@ def _run_finished_load(task: Task, number: int, results: Results) -> None:
     task.server.settle()
     results.add("resume of a finished load", "all", items, number, measure([migrate_command(task)], task.server))
     results.add("validate", "all", items, number, measure([ddb2pg_command(task, "validate")], task.server))
-    exports = [argument for table in ALL for argument in ("--export", str(task.dataset.export(table)))]
+    exports = task.dataset.export_arguments(task.tables)
     inspect = Command([sys.executable, "-m", "pipeline", "inspect", "--full", *exports], ours(task.server))
     results.add("inspect --full", "all", items, number, measure([inspect], task.server))
 

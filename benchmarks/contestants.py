@@ -56,7 +56,7 @@ def migrate_command(task: Task, *arguments: str) -> Command:
 
 def ddb2pg_command(task: Task, name: str, *arguments: str) -> Command:
     """A command that takes exports, a database and an output folder."""
-    exports = [argument for table in task.tables for argument in ("--export", str(task.dataset.export(table)))]
+    exports = task.dataset.export_arguments(task.tables)
     command = [sys.executable, "-m", "pipeline", name, *exports, "--output", str(task.output), *arguments]
     return Command(command, ours(task.server))
 
@@ -71,15 +71,7 @@ def _psql(form: str, sessions: int, task: Task) -> Sequence[Command]:
     """Each table in two halves: one session copies both, or each of two its own."""
     parts = [range(PARTS)] if sessions == 1 else [[part] for part in range(PARTS)]
     return [
-        psql_command(
-            task.server,
-            [
-                f"\\copy {TARGETS[table]} FROM '{task.dataset.ready(table, form, part)}' WITH (FORMAT {form})"
-                for table in task.tables
-                for part in own
-            ],
-        )
-        for own in parts
+        psql_command(task.server, [task.dataset.copy_line(table, form, part) for table in task.tables for part in own]) for own in parts
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,6 +54,10 @@ class Dataset:
         [found] = [folder for folder in (self.folder / table / "AWSDynamoDB").iterdir() if folder.is_dir()]
         return found
 
+    def export_arguments(self, tables: Sequence[str]) -> list[str]:
+        """For a command that takes exports."""
+        return [argument for table in tables for argument in ("--export", str(self.export(table)))]
+
     def sizes(self) -> dict[str, int]:
         """Bytes of all data files, compressed and not."""
         paths = [path for table in TARGETS for path in (self.export(table) / "data").iterdir()]
@@ -62,6 +66,10 @@ class Dataset:
     def ready(self, table: str, form: str, part: int) -> Path:
         """Rows as psql takes them."""
         return self.folder / "ready" / f"{table}.{part}.{form}"
+
+    def copy_line(self, table: str, form: str, part: int) -> str:
+        r"""The `\copy` of those."""
+        return f"\\copy {TARGETS[table]} FROM '{self.ready(table, form, part)}' WITH (FORMAT {form})"
 
     def expected(self) -> Rows:
         """What the targets hold when all is loaded."""

@@ -12,6 +12,11 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ddb2p
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 
+def numbers(text: str) -> list[int]:
+    """The type of an option `N,N`."""
+    return [int(number) for number in text.split(",")]
+
+
 def add_places(parser: argparse.ArgumentParser) -> None:
     """The two options."""
     parser.add_argument("--cache", type=Path, default=_CACHE, help="folder for exports and environments (default: in the user's cache)")

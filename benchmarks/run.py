@@ -23,7 +23,7 @@ from benchmarks.alone import run_alone
 from benchmarks.contestants import CONTENDERS
 from benchmarks.environments import environment_python, installed_versions
 from benchmarks.in_turn import run_in_turn
-from benchmarks.places import add_places, results_file
+from benchmarks.places import add_places, numbers, results_file
 from benchmarks.results import Results, machine
 from benchmarks.server import BenchmarkServer
 from benchmarks.tables import print_tables
@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--sizes",
-        type=_numbers,
+        type=numbers,
         default=[1_000, 200_000, 8_000_000],
         metavar="N,N",
         help="of the loads without contenders (default: 1000,200000,8000000)",
@@ -94,10 +94,6 @@ def _names(text: str) -> list[str]:
         message = f"there is no contender {', '.join(unknown)}; there are {', '.join(CONTENDERS)}"
         raise argparse.ArgumentTypeError(message)
     return names
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.places import numbers
 from benchmarks.results import Results, median, read_results
 
 
@@ -109,8 +110,8 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="what run.py wrote")
     parser.add_argument("--items", type=float, default=10e9, help="(default: %(default)g)")
     parser.add_argument("--bytes", type=float, default=1e12, help="of JSON, not compressed (default: %(default)g)")
-    parser.add_argument("--worker_cores", type=_numbers, default=[8, 32, 128], metavar="N,N", help="(default: 8,32,128)")
-    parser.add_argument("--server_cores", type=_numbers, default=[8, 32], metavar="N,N", help="(default: 8,32)")
+    parser.add_argument("--worker_cores", type=numbers, default=[8, 32, 128], metavar="N,N", help="(default: 8,32,128)")
+    parser.add_argument("--server_cores", type=numbers, default=[8, 32], metavar="N,N", help="(default: 8,32)")
     parser.add_argument("--price", type=float, help="of one core with its memory for an hour; without it no cost is shown")
     arguments = parser.parse_args()
     try:
@@ -142,10 +143,6 @@ def _table(name: str, estimates: Sequence[Estimate], price: float | None) -> Tab
             *([f"{one.cost(price):,.0f}"] if price else []),
         )
     return table
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def _statements(variant: Variant, task: Task) -> Iterator[str]:
     yield from variant.before
     for table in task.tables:
         for part in range(PARTS):
-            yield f"\\copy {TARGETS[table]} FROM '{task.dataset.ready(table, 'binary', part)}' WITH (FORMAT binary)"
+            yield task.dataset.copy_line(table, "binary", part)
     yield from variant.after
 
 

@@ -1,10 +1,4 @@
-"""The command line: argv -> exit code.
-
-0    everything is a row (validate: and equal)
-1    failed; what is committed stays, the same command resumes
-2    refused before anything was written
-3    finished, with dead letters to review (validate: with differences, or requests not answered as expected)
-"""
+"""The command line: argv -> exit code. What each of them means is in `outcome/verdict.py`."""
 
 from __future__ import annotations
 
@@ -17,14 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pipeline.commands.parser import Command, make_parser
-from pipeline.console import PlainConsole
+from pipeline.commands.parser import Command, make_parser, with_underscores
+from pipeline.console import PlainConsole, printable
 from pipeline.core_dumps import forbid_core_dumps
 from pipeline.engines.ending import INTERRUPTED, RESUME, told_to_end
-from pipeline.errors import Bug, Interrupted, Refused, Stopped
+from pipeline.errors import Bug, Interrupted, Refused, Stopped, TooEarly
 from pipeline.logs import configure_logging
-from pipeline.options import JobOptions, JsonOptions, make_options, refuse_unknown
-from pipeline.outcome.verdict import ExitCode
+from pipeline.options import JobOptions, make_options, refuse_unknown
+from pipeline.outcome.report import end_run, print_early_end
+from pipeline.outcome.verdict import EARLY_ENDS, ExitCode
 from pipeline.places.place import StorageFailed
 
 _COLLECT_EVERY: Final = 50_000  # new objects
@@ -32,44 +27,51 @@ _COLLECT_EVERY: Final = 50_000  # new objects
 
 def main(argv: Sequence[str] | None = None) -> int:
     forbid_core_dumps()
-    arguments, unknown = make_parser().parse_known_args(argv)
+    typed = sys.argv[1:] if argv is None else list(argv)
+    parser = make_parser()
+    if not typed:
+        parser.print_help()
+        parser.exit(ExitCode.REFUSED)
+    arguments, unknown = parser.parse_known_args(with_underscores(typed))
     command: Command = arguments.command
     options = make_options(command.options, arguments, unknown)
     configure_logging(options.log_level)
+    code: int
+    sentence = None
     # Beam brings some hundred thousand objects, and all of them stay: to go through them again and again while it is imported, and once
     # more at the end, takes half a second.
     gc.set_threshold(_COLLECT_EVERY)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
-    # Where programs read the output, people read the rest.
-    console = PlainConsole(stderr=isinstance(options, JsonOptions) and options.json)
+    # Where programs read the output, people read the rest: how far a command is, not its result twice.
+    console = PlainConsole(stderr=options.json, quiet=options.quiet or (options.json and not command.has_progress))
     try:
         _refuse_deleted_folder()
         with told_to_end():
             if isinstance(options, JobOptions):
                 options = options.ready()
             else:
-                refuse_unknown(unknown)
-            return int(command.run(options, console))
+                refuse_unknown(unknown, type(options))
+            return end_run(command.run(options, console), console, as_json=options.json, quiet=options.quiet)
+    except TooEarly as early:
+        code, details = ExitCode.LATER, early.problems
     except Refused as refused:
-        _complain("refused, nothing was written", refused.problems)
-        return ExitCode.REFUSED
+        code, details = ExitCode.REFUSED, refused.problems
     except Stopped as stopped:
-        _complain("stopped", str(stopped).splitlines())
-        return ExitCode.FAILED
+        code, details = ExitCode.FAILED, tuple(str(stopped).splitlines())
     except StorageFailed as failed:
-        _complain("stopped", [str(failed)])
-        return ExitCode.FAILED
+        code, details = ExitCode.FAILED, (str(failed),)
     except KeyboardInterrupt as interrupt:
-        here = [RESUME] if command.writes else []
-        _complain("interrupted", [str(interrupt)] if isinstance(interrupt, Interrupted) else here)
-        return INTERRUPTED
+        resume = (RESUME,) if command.writes else ()
+        code, sentence, details = INTERRUPTED, "interrupted", (str(interrupt),) if isinstance(interrupt, Interrupted) else resume
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen exception may hold a value of an item
-        _complain(
-            "failed by a bug in ddb2pg",
-            [f"{_kind(error)}; what a load has committed stays. Please report these places:", *_places(error)],
-        )
-        return ExitCode.FAILED
+        code, sentence = ExitCode.FAILED, "failed by a bug in ddb2pg"
+        details = (f"{_kind(error)}; what a load has committed stays. Please report these places:", *_places(error))
+    sentence = sentence or EARLY_ENDS[ExitCode(code)]
+    _complain(sentence, details)
+    if options.json:
+        print_early_end(command.name, code, sentence, details)
+    return code
 
 
 def _refuse_deleted_folder() -> None:
@@ -97,4 +99,4 @@ def _complain(problem: str, sentences: Sequence[str]) -> None:
     sys.stderr.write(f"ddb2pg: {problem}:\n")
     for sentence in sentences:
         # A name may hold what would draw on a terminal.
-        sys.stderr.write(f"  - {''.join(character if character.isprintable() else repr(character)[1:-1] for character in sentence)}\n")
+        sys.stderr.write(f"  - {printable(sentence)}\n")

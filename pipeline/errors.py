@@ -1,8 +1,11 @@
 """What ends a command early, and how.
 
     Ddb2pgError
-      Refused      before anything was written: exit code 2. Holds all problems that were found, not just the first
-      Stopped      after the load had begun: exit code 1. What is committed stays; the same command resumes
+      Refused           before anything was written: exit code 2. Holds all problems that were found, not just the first
+        TooEarly        nothing is wrong, but it can be done later only: exit code 75
+        RefusedForNow   for a reason that passes by itself: a service that cannot be reached, or is asked too often
+      Stopped           after the load had begun: exit code 1. What is committed stays; the same command resumes
+        StoppedForNow   for a reason that passes by itself
 
       Bug          on a worker, in place of an unexpected exception, whose message may hold a value of an item
     KeyboardInterrupt
@@ -14,7 +17,9 @@ they become dead letters.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 
 class Ddb2pgError(Exception):
@@ -32,8 +37,25 @@ class Refused(Ddb2pgError):
         return "\n".join(self.problems)
 
 
+class TooEarly(Refused):
+    """`at` is when it can be done, by the clock that says `now`; the sentence says so."""
+
+    def __init__(self, at: datetime, now: datetime, sentence: str) -> None:
+        super().__init__([sentence])
+        self.at = at
+        self.left: timedelta = at - now
+
+
+class RefusedForNow(Refused):
+    """The same command may go well when it is given again later."""
+
+
 class Stopped(Ddb2pgError):
     """The load ended before its end; the sentence says why."""
+
+
+class StoppedForNow(Stopped):
+    """The same command may go on when it is given again later, with nothing changed by anybody."""
 
 
 class Bug(Ddb2pgError):
@@ -42,3 +64,10 @@ class Bug(Ddb2pgError):
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C ended the waiting, not the job; the sentence says where the job is and how to end it."""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """For the end of a sentence about a name that is not there: `: did you mean OTHER?`, or nothing where none is near."""
+    by_lower_case = {other.lower().replace("_", ""): other for other in known}
+    near = difflib.get_close_matches(name.lower().replace("_", ""), by_lower_case, n=1, cutoff=0.6)
+    return f": did you mean {by_lower_case[near[0]]}?" if near else ""

@@ -12,16 +12,17 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
-from enum import StrEnum
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pipeline.definitions import find_tables
+from pipeline import embedded
+from pipeline.definitions.find import find_tables
 from pipeline.engines.arguments import Submission, WorkerLimit, option_names
 from pipeline.engines.runners import most_workers, planned_workers, ready_to_run, unknown_arguments, worker_limit
-from pipeline.errors import Refused
+from pipeline.errors import Refused, meant
 from pipeline.ledger.loads import Validated
 from pipeline.ledger.threshold import USUAL, Threshold, parse_threshold
 from pipeline.places.place import AwsSettings
@@ -29,8 +30,10 @@ from pipeline.places.storage import OutputFolder, Storage
 from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import CHUNK_BYTES, CHUNK_ITEMS, MOST_SPLITS, SPLIT_ITEMS, ChunkSize, SplitSize
 from pipeline.source.given import ExportArgument
-from pipeline.target import embedded
+from pipeline.source.windows import LONGEST, SHORTEST
 from pipeline.target.database_url import DatabaseReference, keep_given_url
+from pipeline.target.fates import Conflicts
+from transforms.lines import View
 from transforms.table import Table, Unmapped
 
 _DEFAULT_DATABASE: Final = DatabaseReference("env:DATABASE_URL")
@@ -81,10 +84,29 @@ def make_options(kind: type[AnyOptions], arguments: argparse.Namespace, beam_arg
     return kind(**given)
 
 
-def refuse_unknown(arguments: Sequence[str]) -> None:
-    """Raise `Refused` if there are any; by their names only: one that is misspelt may hold a password."""
+def flags_of(kind: type[Options]) -> list[str]:
+    """The options of a class, as they are typed."""
+    return [flag for option_field in fields(kind) for flag in option_field.metadata.get("flags", ())]
+
+
+def refuse_unknown(arguments: Sequence[str], kind: type[Options]) -> None:
+    """Raise `Refused` if there are any, naming them and what was probably meant.
+
+    Not the value of a misspelt option, which may be a password.
+    """
+    names = []
+    is_value = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            name, equals, _ = argument.partition("=")
+            names.append(f"{name}{meant(name, flags_of(kind))}")
+            is_value = not equals
+        else:
+            if not is_value:
+                names.append(argument if "://" not in argument else "a URL")
+            is_value = False
     if arguments:
-        raise Refused([f"unknown arguments: {', '.join(option_names(arguments)) or len(arguments)}; see --help"])
+        raise Refused([f"unknown argument {name}; see --help" if name[-1] != "?" else f"unknown argument {name}" for name in names])
 
 
 # -- values --------------------------------------------------------------------------------------------------------------------------------
@@ -109,6 +131,13 @@ def file_to_write(text: str) -> Path:
     return Path(text)
 
 
+def python_file_to_write(text: str) -> Path:
+    path = file_to_write(text)
+    if path.suffix != ".py":
+        raise argparse.ArgumentTypeError("must end in .py: it is a definition in Python")
+    return path
+
+
 def point_in_time(text: str) -> datetime:
     """A time with its time zone."""
     try:
@@ -116,7 +145,7 @@ def point_in_time(text: str) -> datetime:
     except ValueError:
         raise argparse.ArgumentTypeError("must be a time as 2026-11-23T02:00:00Z") from None
     if time.tzinfo is None:
-        raise argparse.ArgumentTypeError("must have a time zone; add Z for UTC")
+        raise argparse.ArgumentTypeError("must have a time zone: add Z if it is in UTC, or else as +02:00")
     return time
 
 
@@ -141,6 +170,13 @@ def positive(text: str) -> int:
     return number
 
 
+def _window_minutes(text: str) -> int:
+    minutes = positive(text)
+    if not SHORTEST <= timedelta(minutes=minutes) <= LONGEST:
+        raise argparse.ArgumentTypeError("must be 15 to 1440: DynamoDB exports no other windows")
+    return minutes
+
+
 def _threshold(text: str) -> Threshold:
     try:
         return parse_threshold(text)
@@ -148,16 +184,17 @@ def _threshold(text: str) -> Threshold:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _choice(kind: type[StrEnum]) -> dict[str, Any]:
-    """The settings of an option that takes the values of an enum."""
+def _choice(kind: type[Enum]) -> dict[str, Any]:
+    """The settings of an option that takes the values of an enum, which are text."""
+    values = [member.value for member in kind]
 
-    def member_of(text: str) -> StrEnum:
-        if text not in set(kind):
-            message = f"invalid choice: {text!r} (choose from {', '.join(kind)})"
+    def member_of(text: str) -> Enum:
+        if text not in values:
+            message = f"invalid choice: {text!r} (choose from {', '.join(values)})"
             raise argparse.ArgumentTypeError(message)
         return kind(text)
 
-    return {"type": member_of, "choices": list(kind), "metavar": f"{{{','.join(kind)}}}"}
+    return {"type": member_of, "choices": list(kind), "metavar": f"{{{','.join(values)}}}"}
 
 
 # -- groups of options ---------------------------------------------------------------------------------------------------------------------
@@ -169,25 +206,22 @@ class Options:
 
     log_level: str | None = option(
         "--log_level",
-        "log what Beam does, from LEVEL (INFO, DEBUG), without the values in its messages",
+        "log Beam's messages of LEVEL (INFO, DEBUG) and above, without the values in them",
         metavar="LEVEL",
         choices=["DEBUG", "INFO", "WARNING", "ERROR"],
     )
+    json: bool = switch("--json", "print the result as JSON, for other programs")
+    quiet: bool = switch("--quiet", "print only what failed, and how it ended")
     beam_arguments: tuple[str, ...] = ()
     """What this command does not know; it is for Beam where a job is run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class JsonOptions(Options):
-    json: bool = switch("--json", "for other programs")
-
-
-@dataclass(frozen=True, kw_only=True)
 class AwsOptions(Options):
-    endpoint_url: str | None = option("--endpoint_url", "another endpoint than AWS's (default: as AWS_ENDPOINT_URL says)", metavar="URL")
-    aws_region: str | None = option("--aws_region", "AWS region (default: as AWS_REGION or the AWS configuration says)", metavar="REGION")
+    endpoint_url: str | None = option("--endpoint_url", "an endpoint to use in place of AWS's (default: AWS_ENDPOINT_URL)", metavar="URL")
+    aws_region: str | None = option("--aws_region", "AWS region (default: from AWS_REGION or the AWS configuration)", metavar="REGION")
     expected_bucket_owner: str | None = option(
-        "--expected_bucket_owner", "the AWS account that must own each bucket; another's bucket is refused", metavar="ACCOUNT"
+        "--expected_bucket_owner", "the AWS account that must own each bucket; a bucket of another account is refused", metavar="ACCOUNT"
     )
 
     @property
@@ -205,8 +239,9 @@ class ExportsOptions(AwsOptions):
 
     exports: tuple[ExportArgument, ...] = option(
         "--export",
-        "the folder of an export, on disk, s3:// or gs://, its manifest-summary.json, or a folder with exports below it; repeatable. NAME "
-        "overrides the table's name; with it, a folder of data files without manifests will do, but its counts cannot be proved",
+        "the folder of an export (on disk, s3:// or gs://), its manifest-summary.json, or a folder with exports below it; repeatable. NAME "
+        "overrides the table's name. With NAME, the folder may hold data files without manifests, but then nothing proves that they are "
+        "all of the table",
         metavar="[NAME=]URI",
         action="append",
         required=True,
@@ -226,8 +261,9 @@ class DatabaseOptions(Options):
     )
     database_secret: str | None = option(
         "--database_secret",
-        "where the URL is, looked up by each worker and again when it was rotated: env:NAME, file:PATH, "
-        "aws-secretsmanager:ARN_OR_NAME, or gcp-secretmanager:projects/P/secrets/S[/versions/V]; JSON as RDS has it will do for a URL",
+        "where the URL is kept: env:NAME, file:PATH, aws-secretsmanager:ARN_OR_NAME, or "
+        "gcp-secretmanager:projects/P/secrets/S[/versions/V]. Each worker looks it up, and again after it was rotated. The JSON of an RDS "
+        "secret will do in place of a URL",
         metavar="REF",
     )
 
@@ -259,12 +295,17 @@ class DatabaseOptions(Options):
 class TablesOptions(Options):
     """Whose tables it is about."""
 
-    tables_from: str | None = option("--tables", "your own table definitions: a .py file or a module with TABLES", metavar="FILE_OR_MODULE")
+    tables_from: str | None = option(
+        "--tables", "your own table definitions: a .py or .toml file, or a module with TABLES", metavar="FILE_OR_MODULE"
+    )
 
     @cached_property
     def tables(self) -> Sequence[Table]:
         """The tables in the order in which they are moved. Raises `Refused`."""
         return find_tables(self.tables_from)
+
+
+DEFAULT_OUTPUT: Final = OutputFolder("ddb2pg-output")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,13 +314,13 @@ class OutputOptions(TablesOptions, AwsOptions):
 
     output_given: OutputFolder = option(
         "--output",
-        "where each run gets a folder, on disk, s3:// or gs:// (default: ./%(default)s)",
+        "where each run makes a folder of its own: on disk, s3:// or gs:// (default: ./%(default)s)",
         metavar="DIR",
         type=folder_to_write,
-        default=OutputFolder("ddb2pg-output"),
+        default=DEFAULT_OUTPUT,
     )
     output_kms_key: str | None = option(
-        "--output_kms_key", "id or ARN of the KMS key to encrypt an --output in S3 with (default: as the bucket says)", metavar="KEY"
+        "--output_kms_key", "id or ARN of the KMS key to encrypt an --output in S3 with (default: the bucket's own setting)", metavar="KEY"
     )
 
     @property
@@ -299,7 +340,7 @@ def reached(folder: OutputFolder, aws: AwsSettings, kms_key: str | None) -> Outp
 
 _WHERE_IT_RUNS: Final = (
     "where it runs",
-    "Options of Beam are taken, too. On this machine: --direct_num_workers=N. On a Flink cluster: --runner=FlinkRunner "
+    "Beam's options are accepted, too. On this machine: --direct_num_workers=N. On a Flink cluster: --runner=FlinkRunner "
     "--flink_master=HOST:PORT; parallelism, retries and workers are set unless they are given. On Dataflow: --runner=DataflowRunner "
     "--project --region --temp_location=gs://... --sdk_container_image --max_num_workers. See docs/engines.md.",
 )
@@ -311,7 +352,7 @@ class JobOptions(OutputOptions, DatabaseOptions, ExportsOptions):
 
     shared_folders: bool = option(
         "--shared_folders",
-        "folders of --export and --output are the same for workers on other machines, as on a network disk",
+        "workers on other machines find the folders of --export and --output under the same paths, as on a network disk",
         default=False,
         action="store_true",
         group=_WHERE_IT_RUNS,
@@ -319,7 +360,7 @@ class JobOptions(OutputOptions, DatabaseOptions, ExportsOptions):
 
     def ready(self: AnyJobOptions) -> AnyJobOptions:
         """The same as the runner's workers can use it; says what is worth a warning. Raises `Refused` with all that they could not use."""
-        refuse_unknown(unknown_arguments(self.beam_arguments))
+        refuse_unknown(unknown_arguments(self.beam_arguments), type(self))
         submission = ready_to_run(
             Submission(self.beam_arguments, self.exports, self.output_given),
             has_shared_folders=self.shared_folders,
@@ -345,13 +386,34 @@ class JobOptions(OutputOptions, DatabaseOptions, ExportsOptions):
         }
 
 
+class AskFilters(StrEnum):
+    """What `--ask_filters` takes."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, kw_only=True)
-class LoadOptions(JobOptions):
+class FilterOptions(JobOptions):
+    """Of commands for which it matters whether an export is whole."""
+
+    ask_filters: AskFilters = option(
+        "--ask_filters",
+        "ask DynamoDB whether an export was made with a filter (dynamodb:DescribeExport): only of exports in S3 (auto), always, or never; "
+        "what these credentials may not ask stays unknown (default: %(default)s)",
+        default=AskFilters.AUTO,
+        **_choice(AskFilters),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions(FilterOptions):
     """Of migrate and preflight."""
 
     unmapped: Unmapped = option(
         "--unmapped",
-        "an attribute that no column takes: load the item and note it, or make it a dead letter (default: %(default)s)",
+        "an item with an attribute that no column takes: load it with a notice, or make it a dead letter (default: %(default)s)",
         default=Unmapped.NOTICE,
         **_choice(Unmapped),
     )
@@ -370,7 +432,8 @@ class LoadOptions(JobOptions):
     )
     most_splits: int | None = option(
         "--most_splits",
-        "but into no more than N (default: the number of workers, at most 4); of all these sizes, those of a load's first run count",
+        "the most splits of one data file (default: the number of workers, at most 4). A load keeps the sizes of chunks and splits that "
+        "its first run had",
         metavar="N",
         type=up_to(100),
     )
@@ -436,15 +499,22 @@ class HowThorough(StrEnum):
 class MigrateOptions(LoadOptions):
     validate: HowThorough = option(
         "--validate",
-        "what must be equal to a table's export before the next table is begun: every row, or the number of rows and the content of "
-        "some 2,000 (default: %(default)s)",
+        "what must be equal to a table's export before the next table is begun: every row (full), the number of rows and the content of "
+        "some 2,000 (quick), or nothing (default: %(default)s)",
         default=HowThorough.QUICK,
         **_choice(HowThorough),
     )
+    conflicts: Conflicts = option(
+        "--conflicts",
+        "a window's record of a row that somebody else wrote or changed: stop with nothing of its chunk written, keep the row and list the "
+        "record with the dead letters, or overwrite the row (default: %(default)s)",
+        default=Conflicts.STOP,
+        **_choice(Conflicts),
+    )
     no_wait: bool = switch(
         "--no_wait",
-        "on Dataflow: prove what earlier jobs loaded, send the job of the next table, and end (exit code 0); a template's launcher does "
-        "so without it",
+        "on Dataflow: prove what earlier jobs loaded, send the job of the next table, and end (exit code 0); a template's launcher "
+        "always does so",
     )
 
     @property
@@ -454,38 +524,51 @@ class MigrateOptions(LoadOptions):
 
     @property
     def settings(self) -> dict[str, object]:
-        return {**super().settings, "validate": self.validate}
+        return {**super().settings, "validate": self.validate, "conflicts": self.conflicts}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreflightCommandOptions(LoadOptions, JsonOptions):
+class PreflightCommandOptions(LoadOptions):
     sample: int = option(
         "--sample", "show the first N items of each table beside the rows they would become", default=0, metavar="N", type=positive
     )
-    show_values: bool = switch("--show_values", "show the values of the sample, patient data, in place of their shapes")
+    show_values: bool = switch("--show_values", "show the sample's values, which are patient data, instead of their shapes")
+    details: Path | None = option(
+        "--details",
+        "with --sample, write every item beside its row, into FILE, which must not be there yet",
+        metavar="FILE",
+        type=Path,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckOptions(JobOptions, JsonOptions):
+class CheckOptions(JobOptions):
     """Of commands that look at what was loaded."""
 
-    unmapped: Unmapped | None = option("--unmapped", "as given to migrate; may be left out, for the ledger knows it", **_choice(Unmapped))
+    unmapped: Unmapped | None = option(
+        "--unmapped", "as it was given to migrate; may be left out, because the ledger has it", **_choice(Unmapped)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidateOptions(CheckOptions):
+class ValidateOptions(CheckOptions, FilterOptions):
+    as_of: bool = switch(
+        "--as_of",
+        "compare with a fresh full export, as of the time at which what is applied ends, whatever way the rows came: the proof before a "
+        "cut-over (docs/validation.md)",
+    )
     repair: bool = switch("--repair", "insert rows that are missing; never changes one that is there")
-    show_values: bool = switch("--show_values", "write the values of different columns into the mismatch files: they are patient data")
+    show_values: bool = switch("--show_values", "write the values of columns that differ into the mismatch files; they are patient data")
     requests: Path | None = option(
         "--requests",
-        "requests of the application (TOML), sent when all is compared, whose answers must be as the file says; docs/validation.md",
+        "a TOML file of requests of the application, sent after the comparison, and of the answers that they must get (docs/validation.md)",
         metavar="FILE",
         type=Path,
     )
     emit_sql: Path | None = option(
         "--emit_sql",
-        "compare nothing, but write validate_migration.sql with 20 rows of each table for its spot checks, to be run with psql: FILE must "
-        "be new, and holds patient data",
+        "compare nothing; write validate_migration.sql, with 20 rows of each table for its spot checks, to be run with psql. FILE must not "
+        "be there yet, and will hold patient data",
         metavar="FILE",
         type=Path,
     )
@@ -493,44 +576,55 @@ class ValidateOptions(CheckOptions):
     @property
     def settings(self) -> dict[str, object]:
         requests = str(self.requests) if self.requests else "none"
-        return {**super().settings, "repair": self.repair, "show_values": self.show_values, "requests": requests}
+        return {
+            **super().settings,
+            "as_of": self.as_of,
+            "repair": self.repair,
+            "show_values": self.show_values,
+            "requests": requests,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackOptions(CheckOptions):
-    yes: bool = switch("--yes", "do it")
+    yes: bool = switch("--yes", "delete the rows; without it nothing is deleted")
 
     @property
     def settings(self) -> dict[str, object]:
         return {**super().settings, "yes": self.yes}
 
 
-_FOLDER_OR_RUN: Final = "the folder of a run, a folder of dead letters, one file, or the id of a run below --output"
+_FOLDER_OR_RUN: Final = (
+    "the folder of a run, a folder of dead letters, one file, or the id of a run below --output (default: the last run there that has dead "
+    "letters)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeadLettersOptions(OutputOptions, JsonOptions):
+class DeadLettersOptions(OutputOptions):
     """Of commands about the dead letters of a run."""
 
-    folder: str = positional("FOLDER_OR_RUN", _FOLDER_OR_RUN)
+    folder: str | None = positional("FOLDER_OR_RUN", _FOLDER_OR_RUN, nargs="?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShowOptions(DeadLettersOptions):
-    table: str | None = option("--table", "of this DynamoDB table only", metavar="NAME")
-    code: str | None = option("--code", "with this code, such as invalid_uuid", metavar="CODE")
+    table: str | None = option("--table", "only those of this DynamoDB table", metavar="NAME")
+    code: str | None = option("--code", "only those with this code, such as invalid_uuid", metavar="CODE")
     attribute: str | None = option(
-        "--attribute", "with an error in this attribute, or inside it; the code given must be of that error", metavar="PATH"
+        "--attribute",
+        "only those with an error in this attribute, or inside it; with --code, that error must have the code",
+        metavar="PATH",
     )
-    limit: int = option("--limit", "most of them to show (default: %(default)s)", default=10, metavar="N", type=positive)
-    show_values: bool = switch("--show_values", "show values, patient data, in place of their shapes")
+    limit: int = option("--limit", "how many to show at most (default: %(default)s)", default=10, metavar="N", type=positive)
+    show_values: bool = switch("--show_values", "show values, which are patient data, instead of their shapes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions(DeadLettersOptions, DatabaseOptions):
     dead_letter_format: RecordFormat = option(
         "--dead_letter_format",
-        "of the files of what is refused again (default: %(default)s)",
+        "the form of the files of what is refused again (default: %(default)s)",
         default=RecordFormat.JSONL,
         **_choice(RecordFormat),
     )
@@ -542,41 +636,186 @@ class ReplayOptions(DeadLettersOptions, DatabaseOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportCommandOptions(AwsOptions, JsonOptions):
-    table: tuple[str, ...] = positional("TABLE", "names or ARNs (default: the three of the mapping)", nargs="*")
-    to: str = option("--to", "where; each table gets a folder of its name below", metavar="s3://BUCKET/PREFIX", required=True)
+class RequestOptions(AwsOptions):
+    """Of commands that ask DynamoDB for exports."""
+
+    to: str = option("--to", "where to export to; each table gets a folder of its name there", metavar="s3://BUCKET/PREFIX", required=True)
+    kms_key: str | None = option("--kms_key", "id or ARN of the KMS key to encrypt with (default: S3's own encryption)", metavar="KEY")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowOptions(RequestOptions, MigrateOptions):
+    table: tuple[str, ...] = positional("TABLE", "names (default: all of the definitions that are loaded in this database)", nargs="*")
+    stream: bool = switch(
+        "--stream", "follow the tables' streams, from the end of the windows on: changes are applied within seconds, and no window follows"
+    )
+    to: str = option(
+        "--to", "where to export windows to; each table gets a folder of its name there", metavar="s3://BUCKET/PREFIX", default=""
+    )
+    once: bool = switch(
+        "--once", "for a timer: apply the windows that are available or exported already, or what is in the streams now, and end"
+    )
+    every: int = option(
+        "--every",
+        "the least length of a window, 15 to 1440; each is an export of its own, which AWS bills as 10 MB at least (default: %(default)s)",
+        default=15,
+        metavar="MINUTES",
+        type=_window_minutes,
+    )
+    view: View | None = option(
+        "--view",
+        "whether changes hold the item from before as well (default: as the windows before, or NEW_AND_OLD_IMAGES)",
+        **_choice(View),
+    )
+    exports: tuple[ExportArgument, ...] = ()
+    """The windows of one cycle; no option, because DynamoDB is asked for them."""
+    no_wait: bool = False
+    """No option: a window must be proved before the next."""
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {**super().settings, "to": self.to, "every": self.every, "once": self.once, "stream": self.stream}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutoverOptions(FollowOptions):
+    check: bool = switch("--check", "only check whether all is ready, and write nothing")
+    stopped_at: datetime | None = option(
+        "--stopped_at",
+        "when the last program stopped writing to DynamoDB: export and apply the last window, and see that nothing was written after that",
+        metavar="TIME",
+        type=point_in_time,
+    )
+    stream: bool = switch(
+        "--stream", "in place of a last window: follow the streams, say when to stop the writes, and see that nothing is left in them"
+    )
+    heartbeat: bool = switch(
+        "--heartbeat",
+        "with --stream: write items of our own into the tables until each shard has shown one, and delete them again. Without it, that a "
+        "shard has nothing left is taken from its being asked several times, which is the weaker proof",
+    )
+    quiet_seconds: int = option(
+        "--quiet_seconds",
+        "with --stream: the writes have stopped when nothing came for so long (default: %(default)s)",
+        default=3,
+        metavar="N",
+        type=up_to(3600),
+    )
+    stop_within: int = option(
+        "--stop_within",
+        "with --stream: wait for that so long, in seconds (default: %(default)s)",
+        default=600,
+        metavar="N",
+        type=up_to(86_400),
+    )
+    compare: int = option(
+        "--compare",
+        "with --stream: how many items of each table that were touched last are compared with DynamoDB (default: %(default)s)",
+        default=1000,
+        metavar="N",
+        type=up_to(10_000),
+    )
+    to: str = option("--to", "with --stopped_at: where windows are exported to, as with follow", metavar="s3://BUCKET/PREFIX", default="")
+    once: bool = True
+    every: int = 15
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {**super().settings, "stopped_at": str(self.stopped_at), "heartbeat": self.heartbeat}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommandOptions(RequestOptions, DatabaseOptions):
+    table: tuple[str, ...] = positional("TABLE", "names or ARNs (default: the three MedZen tables)", nargs="*")
     export_time: datetime | None = option(
         "--export_time",
-        "the time of which the tables are exported, as 2026-11-23T02:00:00Z, within their recovery windows (default: now, or that of "
+        "the point in time of the exports, as 2026-11-23T02:00:00Z, within their recovery windows (default: now, or that of "
         "exports of an earlier, interrupted run that are still in progress)",
         metavar="TIME",
         type=point_in_time,
     )
-    kms_key: str | None = option("--kms_key", "id or ARN of the KMS key to encrypt with (default: S3's own encryption)", metavar="KEY")
-    wait: bool = switch("--wait", "until all are done, some minutes to hours (the default)")
-    no_wait: bool = switch("--no_wait", "start them and end")
+    incremental: bool = switch(
+        "--incremental",
+        "export what has changed: the next windows, from the end of what is applied, which the database's ledger knows, to 2 minutes "
+        "before now; of 15 minutes to 24 hours each",
+    )
+    begin: datetime | None = option(
+        "--from",
+        "with --incremental: where the windows begin, a whole second (default: at the end of what is applied; migrate takes no other)",
+        metavar="TIME",
+        type=point_in_time,
+    )
+    until: datetime | None = option(
+        "--until", "with --incremental: where they end, a whole second (default: 2 minutes before now)", metavar="TIME", type=point_in_time
+    )
+    view: View | None = option(
+        "--view",
+        "with --incremental: whether changes hold the item from before as well (default: as the windows before, or NEW_AND_OLD_IMAGES)",
+        **_choice(View),
+    )
+    wait: bool = switch("--wait", "wait until all are done, which takes minutes to hours (the default)")
+    no_wait: bool = switch("--no_wait", "start the exports, and end")
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectOptions(ExportsOptions, JsonOptions):
+class InspectOptions(ExportsOptions):
     sample: int = option(
         "--sample",
-        "items of each export to look at, from the beginnings of up to 20 data files (default: %(default)s)",
+        "how many items of each export to look at, from the beginnings of up to 20 data files (default: %(default)s)",
         default=10_000,
         metavar="N",
         type=positive,
     )
     full: bool = switch("--full", "look at every item, and compare MD5 and count of every data file")
+    details: Path | None = option(
+        "--details",
+        "write all that is known of each attribute and its members, into FILE, which must not be there yet",
+        metavar="FILE",
+        type=Path,
+    )
     processes: int = option(
-        "--processes", "processes that --full takes (default: %(default)s)", default=os.cpu_count() or 1, metavar="N", type=positive
+        "--processes", "how many processes --full uses (default: %(default)s)", default=os.cpu_count() or 1, metavar="N", type=positive
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckDefinitionOptions(Options):
+    file: str = positional("FILE_OR_MODULE", "a .py or .toml file, or a module with TABLES")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftOptions(ExportsOptions):
+    output: Path | None = option(
+        "--output",
+        "the definition, a new file; its CREATE TABLE gets the same name with .sql (default: the DynamoDB table's name with .py)",
+        metavar="FILE",
+        type=python_file_to_write,
+    )
+    target: str | None = option(
+        "--target",
+        "the table in PostgreSQL, NAME or SCHEMA.NAME; of a single-table design the beginning of each table's name (default: the DynamoDB "
+        "table's name in snake case, in the schema public)",
+        metavar="NAME",
+    )
+    enum_values: bool = switch("--enum_values", "where an attribute has few values, list them in the definition: they are content of items")
+    supabase: bool = switch(
+        "--supabase", "write the SQL as a migration, with row security on, into supabase/migrations in the folder of --output"
+    )
+    processes: int = option(
+        "--processes", "processes that read (default: %(default)s)", default=os.cpu_count() or 1, metavar="N", type=positive
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions(AwsOptions):
-    run_folder: OutputFolder = positional("RUN_FOLDER", "the folder of a run that came to its end, on disk or s3://", type=folder_to_write)
+    given: OutputFolder | None = positional(
+        "FOLDER_OR_RUN",
+        "the folder of a run that finished, on disk or s3://, or its id below ./ddb2pg-output (default: the last run there)",
+        type=folder_to_write,
+        nargs="?",
+    )
     show_values: bool = switch(
-        "--show_values", "show the items as they are, in place of their shapes: the page then holds patient data, and says so"
+        "--show_values", "show the items' values instead of their shapes; the page then holds patient data, and says so"
     )
     page: Path | None = option(
         "--output",
@@ -585,34 +824,58 @@ class ReportOptions(AwsOptions):
         type=file_to_write,
     )
     output_kms_key: str | None = option(
-        "--output_kms_key", "id or ARN of the KMS key to encrypt what is written to S3 with (default: as the bucket says)", metavar="KEY"
+        "--output_kms_key",
+        "id or ARN of the KMS key to encrypt what is written to S3 with (default: the bucket's own setting)",
+        metavar="KEY",
     )
 
     @property
-    def folder(self) -> OutputFolder:
-        """Reached and encrypted as the options say. Raises `Refused`."""
-        return reached(self.run_folder, self.aws, self.output_kms_key)
+    def folder(self) -> OutputFolder | None:
+        """Reached and encrypted as the options say; None is the last run. Raises `Refused`."""
+        return reached(self.given, self.aws, self.output_kms_key) if self.given else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusOptions(DatabaseOptions, JsonOptions):
+class StatusOptions(DatabaseOptions):
     pass
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleExportOptions(Options):
-    folder: Path = positional("FOLDER", "where; plays the part of the bucket's root", type=Path)
+    folder: Path = positional("FOLDER", "where to write them; it stands for the root of a bucket", type=Path)
+    tables_from: str | None = option(
+        "--tables", "for your own table definitions: a .py or .toml file, or a module with TABLES", metavar="FILE_OR_MODULE"
+    )
     items: int = option("--items", "items of each table (default: %(default)s)", default=20_000, metavar="N", type=positive)
     faulty: float = option(
         "--faulty", "share of items that must become dead letters (default: %(default)s)", default=0.005, metavar="SHARE", type=float
     )
     odd: float = option(
-        "--odd", "share of items that are unusual, but rows (default: %(default)s)", default=0.02, metavar="SHARE", type=float
+        "--odd", "share of items that are unusual, but become rows (default: %(default)s)", default=0.02, metavar="SHARE", type=float
     )
-    seed: int = option("--seed", "another seed, another export (default: %(default)s)", default=1, metavar="N", type=int)
+    seed: int = option("--seed", "each number gives another export (default: %(default)s)", default=1, metavar="N", type=int)
     items_per_file: int = option(
         "--items_per_file", "items of one data file (default: %(default)s)", default=10_000, metavar="N", type=positive
     )
     processes: int = option(
-        "--processes", "processes that write (default: %(default)s)", default=os.cpu_count() or 1, metavar="N", type=positive
+        "--processes", "how many processes write (default: %(default)s)", default=os.cpu_count() or 1, metavar="N", type=positive
+    )
+    windows: int | None = option(
+        "--windows", "a full export and so many incremental ones after it, with the truth after each", metavar="N", type=positive
+    )
+    view: str = option(
+        "--view",
+        "with --windows: what the incremental exports hold (default: %(default)s)",
+        default=View.NEW_AND_OLD_IMAGES.value,
+        choices=[view.value for view in View],
+    )
+    fresh: Path | None = option(
+        "--fresh_export",
+        "with --windows: where to write full exports of the end of the last windows, to be compared by validate --as_of; another folder, "
+        "because migrate takes one full export of a table",
+        metavar="FOLDER",
+        type=Path,
+    )
+    changes: int | None = option(
+        "--changes", "with --windows: changes of each window and table (default: a tenth of the items)", metavar="N", type=positive
     )

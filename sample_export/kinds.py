@@ -24,14 +24,11 @@ from sample_export.drafts import (
     unmapped,
 )
 from sample_export.tables import REQUIRED, TABLES, TIMES, Kind
-from sample_export.values import NULL, TROUBLESOME, AttributeValue, long_text, number, number_set, pair, tagged
+from sample_export.values import NULL, TROUBLESOME, AttributeValue, long_text, number, number_set, pair, random_time, tagged
 
 # 2000-01-01 and 2100-01-01 in milliseconds: themselves in range.
 _LOWER_BOUND = 946_684_800_000
 _UPPER_BOUND = 4_102_444_800_000
-
-# In all times that are made up: 2024-02-03, and how long after it.
-_SOME_TIME, _SPAN = 1_707_000_000_000, 80_000_000_000
 
 _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
@@ -84,9 +81,9 @@ _FAULTS_IN_COLUMNS: dict[tuple[Kind, ...], dict[str, Change]] = {
             "+1700000000000", "01700000000000", " 1700000000000", "1700000000000 ", "1,700,000,000,000", "1700000000000.",
             "1_700_000_000_000", "１７００００００００００００",
         ],
-        "timestamp_out_of_range.seconds": lambda _, random: str((_SOME_TIME + random.randrange(_SPAN)) // 1000),
-        "timestamp_out_of_range.microseconds": lambda _, random: str((_SOME_TIME + random.randrange(_SPAN)) * 1000),
-        "timestamp_out_of_range.negative": lambda _, random: str(-_SOME_TIME - random.randrange(_SPAN)),
+        "timestamp_out_of_range.seconds": lambda _, random: str(random_time(random) // 1000),
+        "timestamp_out_of_range.microseconds": lambda _, random: str(random_time(random) * 1000),
+        "timestamp_out_of_range.negative": lambda _, random: str(-random_time(random)),
         "timestamp_out_of_range.zero": "0",
         "timestamp_out_of_range.just_below": str(_LOWER_BOUND - 1),
         "timestamp_out_of_range.just_above": str(_UPPER_BOUND + 1),
@@ -260,7 +257,7 @@ def _spelled(spell: Callable[[int], str], added: int = 0) -> Change:
     """Some time in a spelling of its milliseconds, which adds so many microseconds."""
 
     def change(_: Any, random: Random) -> tuple[AttributeValue, int]:
-        milliseconds = _SOME_TIME + random.randrange(_SPAN)
+        milliseconds = random_time(random)
         return {"N": spell(milliseconds)}, milliseconds * 1000 + added
 
     return change

@@ -18,7 +18,7 @@ from sample_export.content import world
 from sample_export.drafts import Draft, Order, Planter, sound_draft
 from sample_export.kinds import fault_kinds, odd_kinds, transform_faults
 from sample_export.tables import SOURCE_TABLES, TABLES, Kind
-from sample_export.values import to_uuid
+from sample_export.values import random_time, random_uuid
 
 # Shares of the items with a fault, or an oddity, that get more than one.
 _SEVERAL_FAULTS = 0.15
@@ -162,8 +162,7 @@ class Planting:
 
     def _join_group(self, draft: Draft, seat: _Seat) -> None:
         base = self.settings.random("conflict", seat.group)
-        shared_id = to_uuid(f"{base.getrandbits(128):032x}")
-        milliseconds = 1_707_000_000_000 + base.randrange(80_000_000_000)
+        shared_id, milliseconds = random_uuid(base), random_time(base)
         draft.planted.append(f"primary_key_conflict.{seat.group.partition('-')[0]}")
         timestamp, created = draft.table.fields_of(Kind.LATER_OF)
         if seat.twins:
@@ -203,7 +202,8 @@ def planting(settings: Settings, table: str) -> Planting:
     if TABLES[table].sort_key is not None:
         for slot in sorted((*_NEAR, *_FAR)):
             kinds.insert(slot, ("primary_key_conflict", None))
-    oddities = random.sample(list(odd_kinds(table).items()), len(odd_kinds(table)))
+    odd = list(odd_kinds(table).items())
+    oddities = random.sample(odd, len(odd))
     # DynamoDB keeps no order of attributes.
     attributes = [(field.attribute, field.tag) for field in TABLES[table].fields]
     orders = [random.sample(attributes, len(attributes)) for _ in range(64)]

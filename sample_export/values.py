@@ -97,6 +97,11 @@ def random_uuid(random: Random) -> str:
     return to_uuid(f"{random.getrandbits(128):032x}")
 
 
+def random_time(random: Random) -> int:
+    """Milliseconds since 1970: in the two and a half years from 2024-02-03 on."""
+    return 1_707_000_000_000 + random.randrange(80_000_000_000)
+
+
 # -- texts: several scripts, and everything that text formats stumble over -----------------------------------------------------------------
 
 

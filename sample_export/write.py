@@ -12,12 +12,13 @@ import hashlib
 import multiprocessing
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -225,14 +226,17 @@ class _Identity:
         return cls(table, f"0{epoch_ms}-{digest[6:10].hex()}", started, f"{account:012d}", to_uuid(owner))
 
 
-def _write_manifests(folder: Path, export: _Identity, files: list[_Written]) -> None:
+def _write_manifests(
+    folder: Path, export: _Identity, files: list[_Written], data: str | None = None, changed: Mapping[str, Any] | None = None
+) -> None:
+    """`data` is the key of the data files' folder, if that is not the export's own. Of `changed` fields of the summary None removes one."""
     (folder / "_started").write_bytes(b"")
     entries = [
         {
             "itemCount": file.items,
             "md5Checksum": base64.b64encode(file.md5).decode(),
             "etag": f"{hashlib.md5(file.md5).hexdigest()}-1",
-            "dataFileS3Key": f"{export.prefix}/data/{file.name}",
+            "dataFileS3Key": f"{data or f'{export.prefix}/data'}/{file.name}",
         }
         for file in files
     ]
@@ -259,6 +263,8 @@ def _write_manifests(folder: Path, export: _Identity, files: list[_Written]) -> 
         "itemCount": items,
         "outputFormat": "DYNAMODB_JSON",
     }
+    summary = {**summary, **(changed or {})}
+    summary = {name: value for name, value in summary.items() if value is not None or name not in (changed or {})}
     contents = {"manifest-files": b"".join(orjson.dumps(entry) + b"\n" for entry in entries), "manifest-summary": orjson.dumps(summary)}
     for name, content in contents.items():
         (folder / f"{name}.json").write_bytes(content)

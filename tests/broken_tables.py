@@ -9,7 +9,7 @@ BROKEN_TABLES: Final = (
     "from transforms.tables.medzen import VIDEO_SESSIONS\n"
     "def explode(text):\n"
     "    raise KeyError(text)\n"
-    "columns = tuple(replace(c, conversion=Text(explode, NoticeCode.MALFORMED_MEETING_ID)) if c.name == 'meeting_id' else c"
+    "columns = tuple(replace(c, rule=Text(explode, NoticeCode.MALFORMED_MEETING_ID)) if c.name == 'meeting_id' else c"
     " for c in VIDEO_SESSIONS.columns)\n"
     "TABLES = (replace(VIDEO_SESSIONS, columns=columns),)\n"
 )

@@ -42,6 +42,7 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
+        self.driver.set_script_timeout(180)  # seconds; axe looks at every element, on a machine that may be busy
         self.driver.get("about:blank")  # the page of a new tab asks for much
         return self
 
@@ -70,7 +71,7 @@ class Browser:
 
     def until(self, script: str) -> None:
         """Wait until a script says yes."""
-        WebDriverWait(self.driver, 60, poll_frequency=0.02).until(lambda driver: driver.execute_script(script))
+        WebDriverWait(self.driver, 300, poll_frequency=0.02).until(lambda driver: driver.execute_script(script))
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element("css selector", selector)
@@ -97,13 +98,6 @@ class Browser:
         """The addresses that were asked for since the page was opened."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
-
-    def screenshot(self, path: Path) -> None:
-        """The whole page, however long."""
-        import base64
-
-        image = self.command("Page.captureScreenshot", captureBeyondViewport=True, format="png")["data"]
-        path.write_bytes(base64.b64decode(image))
 
 
 def _program(name: str) -> str:

@@ -8,21 +8,34 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
-def write_export(root: Path, table: str, data_files: Sequence[Sequence[bytes]], export_id: str = "01700000000000-0123abcd") -> Path:
-    """One data file for each sequence of lines; returns the export's folder."""
+def write_export(
+    root: Path,
+    table: str,
+    data_files: Sequence[Sequence[bytes]],
+    export_id: str = "01700000000000-0123abcd",
+    *,
+    is_shared: bool = False,
+    **changed: Any,
+) -> Path:
+    """One data file for each sequence of lines; returns the export's folder. `changed` are fields of the summary, where None removes one.
+
+    Shared data files are those of an incremental export, in the `data/` beside its folder.
+    """
     folder = root / table / "AWSDynamoDB" / export_id
-    (folder / "data").mkdir(parents=True)
+    data = folder.parent / "data" if is_shared else folder / "data"
+    folder.mkdir(parents=True)
+    data.mkdir(exist_ok=True)
     entries = []
     for number, lines in enumerate(data_files):
         content = gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0)
-        name = f"{number:026d}.json.gz"
-        (folder / "data" / name).write_bytes(content)
+        name = f"{export_id.replace('-', '')}{number:04d}.json.gz" if is_shared else f"{number:026d}.json.gz"
+        (data / name).write_bytes(content)
+        key = data.relative_to(root).as_posix()
         md5 = base64.b64encode(hashlib.md5(content).digest()).decode()
-        entries.append(
-            {"itemCount": len(lines), "md5Checksum": md5, "etag": "", "dataFileS3Key": f"{table}/AWSDynamoDB/{export_id}/data/{name}"}
-        )
+        entries.append({"itemCount": len(lines), "md5Checksum": md5, "etag": "", "dataFileS3Key": f"{key}/{name}"})
     (folder / "manifest-files.json").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     arn = f"arn:aws:dynamodb:eu-central-1:123456789012:table/{table}"
     summary = {
@@ -41,6 +54,8 @@ def write_export(root: Path, table: str, data_files: Sequence[Sequence[bytes]], 
         "billedSizeBytes": 0,
         "itemCount": sum(map(len, data_files)),
         "outputFormat": "DYNAMODB_JSON",
+        **changed,
     }
+    summary = {name: value for name, value in summary.items() if value is not None or changed.get(name, ...) is not None}
     (folder / "manifest-summary.json").write_text(json.dumps(summary))
     return folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -20,12 +22,16 @@ class JsonServer:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def time(self) -> float:
+        """That answers tell, in seconds since 1970."""
+        return time.time()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -42,6 +48,9 @@ class JsonServer:
                 self.wfile.write(content)
 
             do_POST = do_GET  # noqa: N815 - as http.server calls it
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return formatdate(server.time() if timestamp is None else timestamp, usegmt=True)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from tests.postgres_server import free_port
+
 _SECONDS_TO_START = 30
 
 
@@ -31,7 +33,7 @@ class PgBouncer:
         self._server = parse_dsn(url)
         self._folder = Path(tempfile.mkdtemp(prefix="ddb2pg-pgbouncer-"))
         self._folder.chmod(0o755)
-        self._port = _free_port()
+        self._port = free_port()
         self.certificate = self._folder / "certificate.pem"
         settings = {
             "listen_addr": "127.0.0.1",
@@ -93,13 +95,6 @@ def _program() -> str:
     found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     assert found, "PgBouncer is not installed: apt-get install pgbouncer, as ./run_tests.sh does where it is root"
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def _make_certificate(folder: Path) -> None:

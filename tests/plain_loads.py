@@ -32,10 +32,12 @@ def plans_of(export: Path, reference: DatabaseReference) -> Iterator[tuple[LoadP
             def start(cursor, table=table, read=read):
                 create_ledger(cursor)
                 target = find_target(cursor, table.target)
-                return target, start_load(cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE, SPLIT_SIZE)
+                return target, start_load(
+                    cursor, read, table, target.qualified, CHUNK_SIZE, Unmapped.NOTICE, SPLIT_SIZE, target_oid=target.oid
+                )
 
             target, load = session.transact(start)
-        yield LoadPlan(load, table, target, reference, "run"), plan_splits(read.data_files, load.split_size)
+        yield LoadPlan(load, table, target, reference, "run", table.source), plan_splits(read.data_files, load.split_size)
 
 
 def begin_loads(export: Path, reference: DatabaseReference) -> None:

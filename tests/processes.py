@@ -10,6 +10,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tests.prepared_process import Running
+
 _FORKED_FROM = b"multiprocessing.forkserver"
 
 
@@ -21,7 +23,7 @@ def group_of(leader: int) -> list[int]:
 def workers_of(leader: int) -> list[int]:
     """Those that load; the one that they are forked from is none of them."""
     parents = dict(_group(leader))
-    return [pid for pid, parent in parents.items() if parent in parents and _is_forked(pid) and _is_forked(parent)]
+    return [pid for pid, parent in parents.items() if parent in parents and parent != leader and _is_forked(pid) and _is_forked(parent)]
 
 
 def _group(leader: int) -> list[tuple[int, int]]:
@@ -42,7 +44,8 @@ def core_dumps_here() -> str:
     return f"limit {limit}, dumpable {ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)}"  # PR_GET_DUMPABLE
 
 
-def kill_group(process: subprocess.Popen[str]) -> str:
-    """SIGKILL to the command and every process that it started; what it had printed."""
-    os.killpg(process.pid, signal.SIGKILL)
+def kill_group(process: Running) -> str:
+    """SIGKILL to the command and every process that it started, unless it ended just now; what it had printed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     return "".join(process.communicate())

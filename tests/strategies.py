@@ -5,6 +5,7 @@ What is expected of them is in the tests. `MODERATE` and `BRIEF` are the setting
 
 import base64
 import json
+import os
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +13,16 @@ from boto3.dynamodb.types import Binary, TypeSerializer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-MODERATE = settings(deadline=None, max_examples=300, database=None, suppress_health_check=[HealthCheck.too_slow])
-BRIEF = settings(deadline=None, max_examples=100, database=None, suppress_health_check=[HealthCheck.too_slow])
+IS_SOAK = "DDB2PG_SOAK" in os.environ
+
+
+def examples(count: int) -> int:
+    """So many in the long run; a third of it otherwise, for each run tries others."""
+    return count if IS_SOAK else count // 3
+
+
+MODERATE = settings(deadline=None, max_examples=examples(300), database=None, suppress_health_check=[HealthCheck.too_slow])
+BRIEF = settings(deadline=None, max_examples=examples(100), database=None, suppress_health_check=[HealthCheck.too_slow])
 
 # -- numbers -------------------------------------------------------------------------------------------------------------------------------
 

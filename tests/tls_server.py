@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from psycopg2.extensions import make_dsn
 
 from pipeline.sql import read_sql
-from tests.postgres_server import Database
+from tests.postgres_server import Database, free_port
 
 HOST: Final = "db.example.com"
 """The name in the certificate."""
@@ -81,7 +80,7 @@ class TlsServer:
         self.authority = Authority("the provider's CA")
         self.root_file = self._write_root("root.pem", self.authority)
         self.other_root_file = self._write_root("other.pem", Authority("another CA"))
-        self.port = _free_port()
+        self.port = free_port()
         self._has_started = False
 
     def __enter__(self) -> Self:
@@ -141,10 +140,3 @@ def _programs() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
     assert found, "PostgreSQL is not installed: apt-get install postgresql, as ./run_tests.sh does where it is root"
     return found[-1].parent
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

@@ -141,33 +141,47 @@ def _item_of(record: dict[str, Any]) -> bytes:
     return item.encode() if record["item_encoding"] == "utf-8" else base64.b64decode(item)
 
 
-def row_differences(table: Table, rows: list[dict[str, Any]], database: Database) -> tuple[list[str], list[str]]:
-    """Rows that the target lacks, and rows that it has beyond these; PostgreSQL itself reads the values."""
-    migration_time = database.value(
-        "SELECT to_char(migration_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ddb2pg.load WHERE source_table = %s "
-        "ORDER BY load_id DESC LIMIT 1",
-        table.source,
-    )
+def row_differences(
+    table: Table, rows: list[dict[str, Any]], database: Database, migration_time: str | None = None
+) -> tuple[list[str], list[str]]:
+    """Rows that the target lacks, and rows that it has beyond these; PostgreSQL itself reads the values.
+
+    The time of the load is the ledger's, unless it is given.
+    """
+    migration_time = migration_time or migration_time_of(table, database)
     content = io.StringIO()
     writer = csv.writer(content)
+    names = table.column_names
     for row in rows:
-        assert row.keys() == set(table.column_names)
-        writer.writerow([_csv_value(row[name], migration_time) for name in table.column_names])
+        assert row.keys() == set(names)
+        writer.writerow([_csv_value(row[name], migration_time) for name in names])
     content.seek(0)
-    columns = ", ".join(table.column_names)
+    columns = ", ".join(names)
     connection = database.connect()
     found = []
     with connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
         cursor.execute(f"CREATE TEMP TABLE truth AS SELECT {columns} FROM {table.target} WITH NO DATA")
         cursor.copy_expert(f"COPY truth ({columns}) FROM STDIN (FORMAT csv, NULL '~NULL~')", content)
+        # A json is compared by what it says: how it is spaced is nobody's business.
+        compared = ", ".join(f"{each.name}::jsonb" if each.rule.pg_type.name == "json" else each.name for each in table.columns)
         for left, right in (("truth", table.target), (table.target, "truth")):
             cursor.execute(
-                f"SELECT l::text FROM (SELECT {columns} FROM {left}) l EXCEPT ALL SELECT r::text FROM (SELECT {columns} FROM {right}) r"
+                f"SELECT l::text FROM (SELECT {compared} FROM {left}) l EXCEPT ALL SELECT r::text FROM (SELECT {compared} FROM {right}) r"
             )
             found.append([row[0] for row in cursor.fetchall()])
     connection.close()
     return found[0], found[1]
+
+
+def migration_time_of(table: Table, database: Database) -> str:
+    """That of its load; it is its child rows' as well."""
+    found: str = database.value(
+        "SELECT to_char(migration_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ddb2pg.load WHERE source_table = %s "
+        "AND target_table IN (%s, 'public.' || %s) ORDER BY load_id DESC LIMIT 1",
+        *(table.source, table.target, table.target),
+    )
+    return found
 
 
 def _csv_value(value: Any, migration_time: str) -> str:

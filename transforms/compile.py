@@ -6,69 +6,173 @@ that is not sure of goes through its columns here, one by one, and ends as a row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
+from typing import Any, NamedTuple
 
-from transforms.columns import CompiledColumn, EachRefused, Map, compile_column, join, maps_of, open_map
+from transforms.columns import CompiledColumn, EachRefused, Map, compile_column, compile_rest, maps_of, open_map
 from transforms.lines import Put, read_full_export_line
-from transforms.native.plan import compile_sound_rows, never_sure
-from transforms.rejects import ErrorCode, ItemError, Notice, NoticeCode, ReadRefused, TransformRefused, ValueRefused
-from transforms.table import Table, Unmapped
-from transforms.values import NOT_AN_ATTRIBUTE_VALUE, Item, is_attribute_value, is_missing
+from transforms.native.plan import IS_BUILT, NEVER_SURE, compile_sound_rows, is_called, reasons_of
+from transforms.rejects import (
+    ErrorCode,
+    ItemError,
+    ItemFiltered,
+    Notice,
+    NoticeCode,
+    ReadRefused,
+    TransformRefused,
+    ValueRefused,
+    item_error,
+)
+from transforms.sources import OfElement, Parent, Whole, join, names_of
+from transforms.table import Column, Table, Unmapped
+from transforms.values import ABSENT, NOT_AN_ATTRIBUTE_VALUE, Item, is_attribute_value, is_missing
+from transforms.where import IGNORED, Ignore, compile_condition, in_words, paths_told_by, reads_python
 
 EncodedRow = bytes
 ToRow = Callable[[bytes], tuple[EncodedRow, Sequence[Notice]]]
 ReadPut = Callable[[bytes], Put]
 """Reads the lines of exports that hold items alone."""
+Held = Sequence[Mapping[Any, Any] | None]
+"""The item and what `maps_of` says is in it, opened; None for one that is no map or list, as it should be."""
+ValuesOf = Callable[[Held], Sequence[object] | None]
+"""The values that a column takes; None where they are in something that could not be opened."""
+
+
+class CompiledTable(NamedTuple):
+    """The functions of one definition."""
+
+    to_row: ToRow
+    take_absent: Callable[[], list[str]]
+    """The paths of the definition that no item had since this was last called, in their order; one that is NULL is there."""
 
 
 def compile_table(
     table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE, read: ReadPut = read_full_export_line
 ) -> ToRow:
-    """The function that makes a row of a line.
+    """The function that makes a row of a line, as `compile_whole_table` says."""
+    return compile_whole_table(table, migration_time=migration_time, unmapped=unmapped, read=read).to_row
+
+
+def compile_whole_table(
+    table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE, read: ReadPut = read_full_export_line
+) -> CompiledTable:
+    """The function that makes a row of a line, and the one that says which attributes none of the items had.
 
     `migration_time` in microseconds since 1970-01-01 UTC. The encoded row is the fields of `table.columns` in binary COPY format, without
-    the field count before them. The function raises `ReadRefused` and `TransformRefused`, and nothing else on any input.
+    the field count before them. The function raises `ReadRefused` and `TransformRefused`, and nothing else on any input; and, where the
+    table has a condition, `ItemFiltered` for an item that is not for it. This raises `ValueError` for a definition that cannot be.
     """
-    maps = maps_of(table.columns)
-    columns = _place([compile_column(column, migration_time) for column in table.columns], maps)
+    compiled = [compile_column(column, migration_time) for column in table.columns]
+    maps = maps_of(table.columns, table.children, paths_told_by(table.where))
+    columns = place_columns(compiled, maps)
+    check_taken = compile_where(table)
     # The compiled module knows the lines of full exports alone.
     is_full_export = read is read_full_export_line
-    encode_sound = compile_sound_rows([column for column, _ in columns], maps) if is_full_export else never_sure
+    others = [other for other in table.others if not isinstance(other, Ignore)]
+    conditions = [] if table.where is None else [table.where, *others]
+    # What is only ignored must be told apart from what is for no table; where another table takes an item, that is decided.
+    is_alone = bool(table.others) and not others
+    unmapped_paths = compile_unmapped(maps)
+    is_checked_first = _is_checked_by_python(table)
+    reasons = reasons_of(conditions)
+    sound_functions = compile_sound_rows(compiled, maps, [] if is_checked_first else conditions) if is_full_export else NEVER_SURE
+    encode_sound, take_unseen = sound_functions
+    places = _places_of(table.paths, maps)
+    # Of each map and list what no item had, of those that were converted here.
+    unseen = [set(map_.known) for map_ in maps]
 
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
+        if is_checked_first:
+            check_taken(read(line).item)
         notices: list[Notice] = []
         sound = encode_sound(line, notices)
-        if sound is not None:
+        if isinstance(sound, tuple):
             encoded, names = sound
-            if names is not None:
-                # In the order of the maps, as the conversion in Python reports them.
-                by_map = sorted(names, key=itemgetter(0))
-                paths = [join(maps[number].path, name) for number, name in by_map if not maps[number].is_covered]
-                _tell_unmapped(paths, unmapped, notices, [])
+            if names:
+                paths, noticed = unmapped_paths(tuple(names))
+                if paths and unmapped is Unmapped.REJECT:
+                    _tell_unmapped(paths, unmapped, notices, [])
+                notices += noticed
             return encoded, notices
+        if sound is not None:
+            if is_alone:
+                check_taken(read(line).item)
+            raise ItemFiltered(reasons[sound])
         notices, errors = [], list[ItemError]()
-        held = _open_maps(read(line).item, maps, errors)
-        encoded = _encode(held, columns, notices, errors)
-        _tell_unmapped(_unmapped_attributes(held, maps), unmapped, notices, errors)
+        item = read(line).item
+        check_taken(item)
+        held = open_maps(item, maps, errors)
+        _note_seen(unseen, held)
+        encoded = encode_columns(held, columns, notices, errors)
+        _tell_unmapped(unmapped_attributes(held, maps), unmapped, notices, errors)
         return encoded, notices
 
-    return to_row
+    def take_absent() -> list[str]:
+        left_out = None if take_unseen is None else frozenset(take_unseen())
+        absent = [
+            path for path, (number, name) in places.items() if name in unseen[number] and (left_out is None or (number, name) in left_out)
+        ]
+        for left, map_ in zip(unseen, maps, strict=True):
+            left.update(map_.known)
+        return absent
+
+    return CompiledTable(to_row, take_absent)
 
 
-def compile_key(table: Table, names: Sequence[str], read: ReadPut = read_full_export_line) -> Callable[[bytes], EncodedRow | None]:
+def compile_unmapped(maps: Sequence[Map]) -> Callable[[tuple[tuple[int, str], ...]], tuple[Sequence[str], Sequence[Notice]]]:
+    """The function that makes paths, and notices, of what the compiled module says that no column takes."""
+
+    # Most items of a table have the same ones, if any.
+    @lru_cache(maxsize=1024)
+    def unmapped_paths(names: tuple[tuple[int, str], ...]) -> tuple[Sequence[str], Sequence[Notice]]:
+        # In the order of the maps, as the conversion in Python reports them.
+        by_map = [(maps[number], name) for number, name in sorted(names, key=itemgetter(0))]
+        paths = [
+            map_.path if map_.is_list else join(map_.path, name)
+            for map_, name in by_map
+            # What only a child takes is none of the compiled module's attributes.
+            if not map_.is_covered and (map_.is_list or name not in map_.known)
+        ]
+        return paths, [Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path) for path in paths]
+
+    return unmapped_paths
+
+
+def _is_checked_by_python(table: Table) -> bool:
+    """Whether its conditions, or those of others that it knows, call functions of Python."""
+    ignored = (other.where for other in table.others if isinstance(other, Ignore))
+    others = (other for other in table.others if not isinstance(other, Ignore))
+    return any(map(reads_python, [*([] if table.where is None else [table.where, *others]), *ignored]))
+
+
+def left_to_python(table: Table) -> list[Column | None]:
+    """The columns whose values the compiled conversion asks Python for, then None where a condition is Python's.
+
+    Nothing where the compiled module is not there, which leaves everything. Raises `ValueError` for a definition that cannot be.
+    """
+    if not IS_BUILT:
+        return []
+    compiled = [compile_column(column, 0) for column in table.columns]
+    return [*(column.definition for column in compiled if is_called(column)), *[None] * _is_checked_by_python(table)]
+
+
+def compile_key(
+    table: Table, names: Sequence[str], read: ReadPut = read_full_export_line, *, migration_time: int = 0
+) -> Callable[[bytes], EncodedRow | None]:
     """The function that makes the fields of some columns of a line that need be no sound item; None where they cannot be read.
 
-    A column that takes the load's time is no part of a key, so that time is no argument.
+    `migration_time` as for `compile_table`, for a column that may take it.
     """
     wanted = table.only(names).columns
     maps = maps_of(wanted)
-    columns = _place([compile_column(column, 0) for column in wanted], maps)
+    columns = place_columns([compile_column(column, migration_time) for column in wanted], maps)
 
     def to_key(line: bytes) -> EncodedRow | None:
         errors: list[ItemError] = []
         try:
-            fields = _encode(_open_maps(read(line).item, maps, errors), columns, [], errors)
+            fields = encode_columns(open_maps(read(line).item, maps, errors), columns, [], errors)
         except ReadRefused:
             return None
         return None if errors else fields
@@ -76,64 +180,122 @@ def compile_key(table: Table, names: Sequence[str], read: ReadPut = read_full_ex
     return to_key
 
 
-def _place(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -> list[tuple[CompiledColumn, int]]:
-    """Each column with the number of the map that holds its attribute."""
+def compile_where(table: Table) -> Callable[[Item], None]:
+    """The function that raises `ItemFiltered` for an item that is not for this table, and `TransformRefused` for one that is for none."""
+    if table.where is None:
+        return lambda _item: None
+    why_not = compile_condition(table.where)
+    others = [compile_condition(other) for other in table.others if not isinstance(other, Ignore)]
+    ignored = [(compile_condition(other.where), in_words(other.where)) for other in table.others if isinstance(other, Ignore)]
+    message = f"no definition takes this item of {table.source}; one more, or Ignore(...), would"
+    no_table = ItemError(ErrorCode.NO_TABLE, None, None, message)
+
+    def check_taken(item: Item) -> None:
+        reason = why_not(item)
+        if reason is None:
+            return
+        if not table.others or any(other(item) is None for other in others):
+            raise ItemFiltered(reason)
+        for is_not_ignored, words in ignored:
+            if is_not_ignored(item) is None:
+                raise ItemFiltered(f"{IGNORED}{words}")
+        raise TransformRefused((no_table,))
+
+    return check_taken
+
+
+def place_columns(columns: Sequence[CompiledColumn], maps: Sequence[Map]) -> list[tuple[CompiledColumn, ValuesOf]]:
+    """Each column with what finds its values."""
     numbers = {map_.names: number for number, map_ in enumerate(maps)}
-    return [(column, numbers[column.map_names]) for column in columns]
+    return [(column, _values_of(column, maps, numbers)) for column in columns]
 
 
-def _open_maps(item: Item, maps: Sequence[Map], errors: list[ItemError]) -> list[Item | None]:
+def _values_of(column: CompiledColumn, maps: Sequence[Map], numbers: Mapping[Any, int]) -> ValuesOf:
+    match column.definition.source:
+        case Whole.ITEM:
+            return lambda held: ({"M": held[0]},)
+        case Whole.REST:
+            rest_of = compile_rest(maps)
+            return lambda held: ({"M": rest_of(dict(held[0] or {}))},)
+        case Parent() | OfElement():
+            message = f"{column.column}: ELEMENT, POSITION, MEMBER and Parent(...) are for the columns of a Child"
+            raise ValueError(message)
+    places = [(numbers[names[:-1]], names[-1]) for names in column.paths]
+    if len(places) == 1:
+        ((number, name),) = places
+        return lambda held: None if (holder := held[number]) is None else (holder.get(name, ABSENT),)
+
+    def values_of(held: Held) -> Sequence[object] | None:
+        values: list[object] = []
+        for number, name in places:
+            holder = held[number]
+            if holder is None:
+                return None
+            values.append(holder.get(name, ABSENT))
+        return values
+
+    return values_of
+
+
+def open_maps(item: Item, maps: Sequence[Map], errors: list[ItemError]) -> Held:
     """The item, then the members of each map inside it; None for one that is no map, which is an error, and for those inside of it."""
-    held: list[Item | None] = [item]
+    held: list[Mapping[Any, Any] | None] = [item]
     for map_ in maps[1:]:
         parent = held[map_.parent]
         try:
             held.append(None if parent is None else open_map(map_, parent))
         except ValueRefused as refused:
             held.append(None)
-            errors.append(_item_error(refused, map_.path, None))
+            errors.append(item_error(refused, map_.path, None))
     return held
 
 
-def _encode(
-    held: Sequence[Item | None], columns: Sequence[tuple[CompiledColumn, int]], notices: list[Notice], errors: list[ItemError]
+def _places_of(paths: Iterable[str], maps: Sequence[Map]) -> dict[str, tuple[int, str | int]]:
+    """Where each path is looked for: the number of the map or list, and the name or index in it."""
+    numbers = {map_.names: number for number, map_ in enumerate(maps)}
+    parted = ((path, names_of(path)) for path in paths)
+    return {path: (numbers[names[:-1]], names[-1]) for path, names in parted if names and names[:-1] in numbers}
+
+
+def _note_seen(unseen: Sequence[set[str | int]], held: Held) -> None:
+    """Takes out of `unseen` what this item has: after the first items that is nearly nothing."""
+    for left, holder in zip(unseen, held, strict=True):
+        if left and holder:
+            left.difference_update([name for name in left if name in holder])
+
+
+def encode_columns(
+    held: Held, columns: Sequence[tuple[CompiledColumn, ValuesOf]], notices: list[Notice], errors: list[ItemError]
 ) -> EncodedRow:
     """The fields of a row, which is whole if there are no errors."""
     fields = []
-    for column, number in columns:
-        holder = held[number]
-        if holder is None:
+    for column, values_of in columns:
+        values = values_of(held)
+        if values is None:
             continue
         try:
-            fields.append(column.to_field(holder, notices))
+            fields.append(column.to_field(values, notices))
         except ValueRefused as refused:
-            errors.append(_item_error(refused, column.attribute, column.column))
+            errors.append(item_error(refused, column.attribute, column.column))
         except EachRefused as each:
-            errors.extend(_item_error(refused, name, column.column) for name, refused in each.refusals.items())
+            errors.extend(item_error(refused, name, column.column) for name, refused in each.refusals.items())
     return b"".join(fields)
 
 
-def _item_error(refused: ValueRefused, attribute: str | None, column: str | None) -> ItemError:
-    """The error of a value at its place; a read-stage fault ends the item's conversion (`docs/tables.md`)."""
-    place = f"{attribute}{refused.path}"
-    if refused.code is ErrorCode.INVALID_JSON:
-        raise ReadRefused.because(refused.code, refused.message) from None
-    if refused.code is ErrorCode.NOT_AN_ITEM:
-        raise ReadRefused.because(refused.code, refused.message, place) from None
-    return ItemError(refused.code, place, column, refused.message)
-
-
-def _unmapped_attributes(held: Sequence[Item | None], maps: Sequence[Map]) -> Iterator[str]:
-    """The path of each attribute that no column takes; one that is NULL is missing, so it is not there."""
+def unmapped_attributes(held: Held, maps: Sequence[Map]) -> Iterator[str]:
+    """The path of each attribute that no column takes, and of each list of whose elements that is true; one that is NULL is missing."""
     for map_, holder in zip(maps, held, strict=True):
         if holder is None or map_.known.issuperset(holder):
             continue
+        is_told = map_.is_covered
         for name, value in holder.items():
             if name not in map_.known:
                 path = join(map_.path, name)
                 _check_shape(value, path)
-                if not map_.is_covered and not is_missing(value):
-                    yield path
+                if not is_told and not is_missing(value):
+                    yield map_.path if map_.is_list else path
+                    # A list may hold thousands.
+                    is_told = map_.is_list
 
 
 def _tell_unmapped(paths: Iterable[str], unmapped: Unmapped, notices: list[Notice], errors: list[ItemError]) -> None:
@@ -143,7 +305,24 @@ def _tell_unmapped(paths: Iterable[str], unmapped: Unmapped, notices: list[Notic
     else:
         notices += [Notice(NoticeCode.UNMAPPED_ATTRIBUTE, path) for path in paths]
     if errors:
-        raise TransformRefused(tuple(errors))
+        raise TransformRefused(one_for_each_attribute(errors))
+
+
+_FIRST = (ErrorCode.MISSING_REQUIRED, ErrorCode.WRONG_TYPE, ErrorCode.NUL_CHARACTER)
+
+
+def one_for_each_attribute(errors: Sequence[ItemError]) -> tuple[ItemError, ...]:
+    """Several columns may take one attribute: the first of its errors in the order of `docs/tables.md`, then of the columns."""
+    found: dict[str | int, ItemError] = {}
+    for number, error in enumerate(errors):
+        place = number if error.attribute is None else error.attribute
+        if place not in found or _rank(error) < _rank(found[place]):
+            found[place] = error
+    return tuple(found.values())
+
+
+def _rank(error: ItemError) -> int:
+    return _FIRST.index(error.code) if error.code in _FIRST else len(_FIRST)
 
 
 def _check_shape(value: object, path: str) -> None:

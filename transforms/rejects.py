@@ -3,6 +3,7 @@
     ItemRefused              the item cannot become a row
       ReadRefused            the line is not an item at all: stage "read", one error, nothing is converted further
       TransformRefused       values do not fit their columns: stage "transform", all errors of the item
+    ItemFiltered             the item is not for this table: no row, and no fault
     ValueRefused             one value does not fit its column; collected into a TransformRefused
 
 Messages never hold a value of an item: they say what the column takes.
@@ -27,6 +28,7 @@ class ErrorCode(StrEnum):
 
     INVALID_JSON = "invalid_json"
     NOT_AN_ITEM = "not_an_item"
+    NOT_A_CHANGE = "not_a_change"
 
     MISSING_REQUIRED = "missing_required"
     WRONG_TYPE = "wrong_type"
@@ -36,7 +38,20 @@ class ErrorCode(StrEnum):
     INVALID_TIMESTAMP = "invalid_timestamp"
     TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range"
     INVALID_NUMBER = "invalid_number"
+    NOT_AN_INTEGER = "not_an_integer"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
+    PRECISION_LOST = "precision_lost"
+    TEXT_TOO_LONG = "text_too_long"
+    INVALID_BOOLEAN = "invalid_boolean"
+    INVALID_DATE = "invalid_date"
+    INVALID_TIME = "invalid_time"
+    INVALID_INTERVAL = "invalid_interval"
+    INVALID_BASE64 = "invalid_base64"
+    INVALID_INET = "invalid_inet"
     UNMAPPED_ATTRIBUTE = "unmapped_attribute"
+    PATTERN_MISMATCH = "pattern_mismatch"
+    FUNCTION_FAILED = "function_failed"
+    NO_TABLE = "no_table"
 
     PRIMARY_KEY_CONFLICT = "primary_key_conflict"
     UNIQUE_CONFLICT = "unique_conflict"
@@ -44,6 +59,7 @@ class ErrorCode(StrEnum):
     CHECK_VIOLATION = "check_violation"
     NOT_NULL_VIOLATION = "not_null_violation"
     DATABASE_REJECTED = "database_rejected"
+    ROW_CHANGED_BY_OTHERS = "row_changed_by_others"
 
 
 class NoticeCode(StrEnum):
@@ -54,6 +70,11 @@ class NoticeCode(StrEnum):
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
     EMPTY_UUID_AS_NULL = "empty_uuid_as_null"
     UNMAPPED_ATTRIBUTE = "unmapped_attribute"
+    ROUNDED = "rounded"
+    NUL_REPLACED = "nul_replaced"
+    TRIMMED = "trimmed"
+    CASE_CHANGED = "case_changed"
+    EMPTY_AS_NULL = "empty_as_null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,14 @@ class TransformRefused(ItemRefused):
     stage = Stage.TRANSFORM
 
 
+class ItemFiltered(Exception):
+    """The table's definition does not take the item; `reason` is in words of the definition alone: `entity is "ORDER"`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class ValueRefused(Exception):
     """One attribute's value does not fit its column. `path` is below the attribute, as in `.items[3]`."""
 
@@ -110,3 +139,14 @@ class ValueRefused(Exception):
         self.code = code
         self.message = message
         self.path = path
+
+
+def item_error(refused: ValueRefused, attribute: str | None, column: str | None) -> ItemError:
+    """The error of a value at its place; a read-stage fault ends the item's conversion with `ReadRefused` (`docs/tables.md`)."""
+    # Of the item as a whole, a path begins with a dot.
+    place = f"{attribute}{refused.path}" if attribute else refused.path.removeprefix(".") or None
+    if refused.code is ErrorCode.INVALID_JSON:
+        raise ReadRefused.because(refused.code, refused.message) from None
+    if refused.code is ErrorCode.NOT_AN_ITEM:
+        raise ReadRefused.because(refused.code, refused.message, place) from None
+    return ItemError(refused.code, place, column, refused.message)

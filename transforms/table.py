@@ -13,23 +13,35 @@ from __future__ import annotations
 import ast
 import hashlib
 import pkgutil
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum, StrEnum
-from functools import cache
-from types import FunctionType
+from functools import cache, partial
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
+from transforms.functions import text_of_class, text_of_function, text_of_value
 from transforms.rules import Conversion
+from transforms.sources import Clean, Parent, Source, names_of, paths_of
 from transforms.types import PgType
+from transforms.where import Condition, Ignore
 
 # What makes a row of an item besides its table's definition: a load in progress must not mix rows of two versions of it.
-RULE_FILES: Final = ("lines.py", "values.py", "types.py", "rules.py", "columns.py", "compile.py")
-
-
-# In a path: an escaped character, a dot between two names, or any other character.
-_SIGN: Final = re.compile(r"\\[\\.]|.", re.DOTALL)
+RULE_FILES: Final = (
+    *(
+        "lines.py",
+        "values.py",
+        "types.py",
+        "sources.py",
+        "functions.py",
+        "where.py",
+        "columns.py",
+        "compile.py",
+        "children.py",
+        "changes.py",
+    ),
+    *("rules/base.py", "rules/text.py", "rules/numbers.py", "rules/times.py", "rules/documents.py"),
+)
 
 
 class Missing(Enum):
@@ -54,57 +66,69 @@ EMPTY_OBJECT: Final = Otherwise({"M": {}})
 
 
 @dataclass(frozen=True, slots=True)
-class LaterOf:
-    """The later of two timestamps; where one is missing, the other (`docs/tables.md`)."""
-
-    first: str
-    second: str
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
-    r"""One line of the mapping. `attribute` is a path (`soapData.plan`), or None for a column that no attribute feeds.
+    """One line of the mapping: where the value comes from (`transforms/sources.py`), the target's column, the rule, and what else holds."""
 
-    A dot that is part of a name, or a backslash before a dot or a backslash, has a backslash before it: `model\.maker`.
-    """
-
-    attribute: str | LaterOf | None
+    source: Source
     name: str
-    conversion: Conversion
+    rule: Conversion
     missing: Missing | Otherwise = Missing.NULL
+    clean: tuple[Clean, ...] = ()
+
+    def __post_init__(self) -> None:
+        clean: object = self.clean
+        if not isinstance(clean, tuple):
+            object.__setattr__(self, "clean", tuple(clean) if isinstance(clean, Iterable) else (clean,))
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Of the attributes that feed it."""
-        match self.attribute:
-            case LaterOf(first, second):
-                return (first, second)
-            case None:
-                return ()
-            case path:
-                return (path,)
+        return paths_of(self.source)
 
     @property
     def pg_type(self) -> PgType:
-        return self.conversion.pg_type
+        return self.rule.pg_type
 
     @property
     def is_nullable(self) -> bool:
         """Whether the column can get NULL from an item."""
-        return self.missing is Missing.NULL or getattr(self.conversion, "empty_as_null", False)
+        return self.missing is Missing.NULL or getattr(self.rule, "empty_as_null", False)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A row for each element of the list, or member of the map, at `path`: see `ELEMENT`, `POSITION`, `MEMBER`, `Parent`."""
+
+    path: str
+    target: str
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        _expect(isinstance(self.columns, Iterable), f"Child {self.target}: columns must be several, (Column(...), Column(...),)")
+        object.__setattr__(self, "columns", tuple(self.columns))
+
+    @property
+    def parent_paths(self) -> tuple[str, ...]:
+        """Of the attributes of the item that feed its columns."""
+        return tuple(path for column in self.columns if isinstance(column.source, Parent) for path in column.paths)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A DynamoDB table, its target, and the columns. `key` is DynamoDB's own, which notices show; a string is one name.
 
-    Raises `TypeError` for what is no definition at all; `transforms/check.py` looks at the rest.
+    `where` says which items it takes, `children` which parts of them become rows of further tables. `others` is given by whoever knows all
+    tables, to the first of a source: an item that neither it nor any of them takes is a dead letter, `no_table`.
+    Raises `TypeError` for what is no definition at all; `pipeline/definitions/` looks at the rest.
     """
 
     source: str
     target: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    where: Condition | None = None
+    children: tuple[Child, ...] = ()
+    others: tuple[Condition | Ignore, ...] = ()
 
     def __post_init__(self) -> None:
         key: object = self.key
@@ -119,6 +143,13 @@ class Table:
         _expect(all(isinstance(name, str) and name for name in self.key) and bool(self.key), names)
         for column in self.columns:
             _expect(isinstance(column, Column), f"Table {self.source}: columns must be of Column, not {column!r}")
+        _expect(isinstance(self.children, Iterable), f"Table {self.source}: children must be several, (Child(...),)")
+        object.__setattr__(self, "children", tuple(self.children))
+
+    @property
+    def child_tables(self) -> tuple[Table, ...]:
+        """Its children, each as a table: a target, and columns."""
+        return tuple(Table(self.source, child.target, self.key, child.columns) for child in self.children)
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -137,35 +168,15 @@ class Table:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Of the attributes that feed columns, each once."""
-        return tuple(dict.fromkeys(path for column in self.columns for path in column.paths))
+        """Of the attributes that feed columns and children, each once."""
+        own = [path for column in self.columns for path in column.paths]
+        of_children = [path for child in self.children for path in (child.path, *child.parent_paths)]
+        return tuple(dict.fromkeys((*own, *of_children)))
 
     @property
     def fingerprint(self) -> str:
         """Equal for definitions that make equal rows of every item, as long as the code of the rules is the same."""
         return hashlib.sha256(f"{_hash_of_rules()} {_canonical(self)}".encode()).hexdigest()[:16]
-
-
-@cache
-def names_of(path: str) -> tuple[str, ...]:
-    r"""The names on a path of a definition: `("soapData", "plan")` of `soapData.plan`, and `("model.maker",)` of `model\.maker`."""
-    names = [""]
-    for sign in _SIGN.findall(path):
-        if sign == ".":
-            names.append("")
-        else:
-            names[-1] += sign[-1]
-    return tuple(names)
-
-
-def path_of(names: Iterable[str]) -> str:
-    """The path of a definition that has these names; the inverse of `names_of`."""
-    return ".".join(re.sub(r"[\\.]", r"\\\g<0>", name) for name in names)
-
-
-def plain_path(path: str) -> str:
-    """A path of a definition as errors and notices have it, where a name's own dots are dots."""
-    return ".".join(names_of(path))
 
 
 class Unmapped(StrEnum):
@@ -198,11 +209,14 @@ def _hash_of_rules() -> str:
 
 def _canonical(value: object) -> str:
     """Text of a definition that is the same in every process."""
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
     if is_dataclass(value):
         inner = ", ".join(f"{field.name}={_canonical(getattr(value, field.name))}" for field in fields(value))
-        return f"{type(value).__qualname__}({inner})"
+        own = text_of_class(type(value), lambda member: text_of_value(member, _canonical))
+        return f"{type(value).__qualname__}({inner}){own if '(' in own else ''}"
     if isinstance(value, tuple):
         return f"({', '.join(map(_canonical, value))})"
-    if isinstance(value, FunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, FunctionType | MethodType | BuiltinFunctionType | partial):
+        return text_of_function(value, _canonical)
     return repr(value)

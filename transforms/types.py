@@ -9,11 +9,15 @@ compared as PostgreSQL compares that type. Forms are SQL with `{}` for a column,
 
 from __future__ import annotations
 
+import struct
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
+from functools import cache
+from ipaddress import IPv4Interface, IPv6Interface
 from struct import Struct
 from typing import Any, Final
 
@@ -23,6 +27,9 @@ FALSE: Final = b"\x00\x00\x00\x01\x00"
 
 # Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's timestamps begin.
 POSTGRES_EPOCH: Final = 946_684_800_000_000
+
+# Its number as `date.toordinal` counts.
+DAY_2000: Final = date(2000, 1, 1).toordinal()
 
 _UUID_LENGTH: Final = b"\x00\x00\x00\x10"
 _JSONB_VERSION: Final = 1
@@ -35,6 +42,15 @@ _SHORT_LENGTHS: Final = tuple(_pack_length(length) for length in range(256))
 _pack_jsonb_head = Struct(">iB").pack
 _timestamp_field = Struct(">iq")
 pack_timestamptz = _timestamp_field.pack
+_pack_double = Struct(">id").pack
+_pack_real = Struct(">if").pack
+_pack_date = Struct(">ii").pack
+_pack_interval = Struct(">iqii").pack
+_pack_array_head = Struct(">iiiI").pack
+_pack_bounds = Struct(">ii").pack
+
+# Of a numeric without a limit, behind the point.
+MOST_SCALE: Final = 16_383
 
 
 # -- encoding ------------------------------------------------------------------------------------------------------------------------------
@@ -67,6 +83,71 @@ def text_field(utf8: bytes) -> bytes:
 def jsonb_field(json_text: bytes) -> bytes:
     """From JSON text in UTF-8."""
     return _pack_jsonb_head(len(json_text) + 1, _JSONB_VERSION) + json_text
+
+
+def integer_encoder(size: int) -> Callable[[int], bytes]:
+    """Of signed integers of so many bytes."""
+    head = _pack_length(size)
+    return lambda value: head + value.to_bytes(size, "big", signed=True)
+
+
+def numeric_field(number: Decimal) -> bytes:
+    """A finite number with every digit, zeros at the end of its fraction too, as PostgreSQL reads its text; -0 is 0.
+
+    Raises `OverflowError` for more digits behind the point than a numeric has.
+    """
+    whole, _, fraction = f"{number:f}".lstrip("-").partition(".")
+    scale = len(fraction)
+    if scale > MOST_SCALE:
+        message = f"more than {MOST_SCALE} digits behind the point"
+        raise OverflowError(message)
+    # In groups of four digits, counted from the point, without those of zeros at either end.
+    whole = whole.lstrip("0")
+    whole_groups = -(-len(whole) // 4)
+    text = whole.zfill(4 * whole_groups) + fraction + "0" * (-scale % 4)
+    groups = [int(text[at : at + 4]) for at in range(0, len(text), 4)]
+    while groups and not groups[-1]:
+        groups.pop()
+    first = next((at for at, group in enumerate(groups) if group), 0)
+    groups = groups[first:]
+    count = len(groups)
+    weight = whole_groups - 1 - first if groups else 0
+    negative = 0x4000 if groups and number.is_signed() else 0
+    return struct.pack(f">iHhHH{count}H", 8 + 2 * count, count, weight, negative, scale, *groups)
+
+
+def double_field(value: float) -> bytes:
+    return _pack_double(8, value)
+
+
+def real_field(value: float) -> bytes:
+    """Of a float that is one of four bytes exactly."""
+    return _pack_real(4, value)
+
+
+def date_field(days: int) -> bytes:
+    """From days since 2000-01-01."""
+    return _pack_date(4, days)
+
+
+def interval_field(value: tuple[int, int, int]) -> bytes:
+    """From months, days and microseconds, which do not become one another."""
+    months, days, microseconds = value
+    return _pack_interval(16, microseconds, days, months)
+
+
+def inet_field(address: IPv4Interface | IPv6Interface) -> bytes:
+    family = 2 if address.version == 4 else 3
+    packed = address.ip.packed
+    return _pack_length(4 + len(packed)) + bytes((family, address.network.prefixlen, 0, len(packed))) + packed
+
+
+def array_field(fields: Sequence[bytes], oid: int) -> bytes:
+    """Of one dimension, from the fields of its elements; `oid` is of their type."""
+    if not fields:
+        return _pack_array_head(12, 0, 0, oid)
+    content = b"".join(fields)
+    return _pack_array_head(20 + len(content), 1, NULL in fields, oid) + _pack_bounds(len(fields), 1) + content
 
 
 def split_row(encoded: bytes) -> Iterator[bytes]:
@@ -133,9 +214,24 @@ class PgType:
     """Where the server's parser may refuse a value: the type to stage it as, until its row stands alone."""
     parse: str = "{}"
     """From the unparsed type to this type."""
+    modifier: tuple[int, ...] = ()
+    """A limit of the type: `(40,)` of `varchar(40)`, `(10, 2)` of `numeric(10,2)`."""
+    copies_directly: bool = True
+    """Whether a field may be copied into a column of the type; if not, only into one of the unparsed type."""
+    oid: int | None = None
+    """Of a type that every server has: what an array of it names."""
 
     def __str__(self) -> str:
-        return self.name
+        """As a definition of a column spells it, with its limit."""
+        if not self.modifier:
+            return self.name
+        name, brackets, of_array = self.name.partition("[]")
+        return f"{name}({','.join(map(str, self.modifier))}){brackets}{of_array}"
+
+    @property
+    def staged_type(self) -> str:
+        """As a column of a temp table that holds every value: `character` alone would be of one character."""
+        return "bpchar" if self.name == "character" and not self.modifier else str(self)
 
     def may_go_into(self, column_type: str) -> bool:
         """Whether a column of this type (without a length) holds every value exactly as it is."""
@@ -153,14 +249,14 @@ def row_to_texts(encoded: bytes, pg_types: Sequence[PgType]) -> list[str | None]
 
 
 # Other bytes may be equal for a column's own collation; json and xml have no equality at all.
-_DISTINCT_AS_TEXT: Final = '{0}::text COLLATE "C" IS DISTINCT FROM {1}::text COLLATE "C"'
+DISTINCT_AS_TEXT: Final = '{0}::text COLLATE "C" IS DISTINCT FROM {1}::text COLLATE "C"'
 
 
 def _show_uuid(content: bytes) -> str:
     return str(uuid.UUID(bytes=content))
 
 
-UUID: Final = PgType("uuid", uuid_field, _show_uuid, default_check=DefaultCheck.ALWAYS)
+UUID: Final = PgType("uuid", uuid_field, _show_uuid, default_check=DefaultCheck.ALWAYS, oid=2950)
 """Encoded from sixteen bytes."""
 
 
@@ -168,7 +264,9 @@ def _show_boolean(content: bytes) -> str:
     return "true" if content == b"\1" else "false"
 
 
-BOOLEAN: Final = PgType("boolean", boolean_field, _show_boolean, default_check=DefaultCheck.ALWAYS)
+BOOLEAN: Final = PgType("boolean", boolean_field, _show_boolean, default_check=DefaultCheck.ALWAYS, oid=16)
+
+# -- text ----------------------------------------------------------------------------------------------------------------------------------
 
 # varchar(n) does not hold every text: PostgreSQL cuts trailing spaces in silence.
 TEXT: Final = PgType(
@@ -178,10 +276,89 @@ TEXT: Final = PgType(
     Shape.TEXT,
     further_columns=("character varying",),
     default_check=DefaultCheck.ALWAYS,
-    is_distinct=_DISTINCT_AS_TEXT,
+    is_distinct=DISTINCT_AS_TEXT,
     is_long=True,
+    oid=25,
 )
 """Encoded from UTF-8."""
+VARCHAR: Final = replace(TEXT, name="character varying", further_columns=("text",), oid=1043)
+CHARACTER: Final = replace(TEXT, name="character", further_columns=(), oid=1042)
+"""As text it has no spaces at its end, so it is compared without those, as PostgreSQL does."""
+CITEXT: Final = replace(TEXT, name="citext", further_columns=(), oid=None)
+XML: Final = replace(TEXT, name="xml", further_columns=(), default_check=DefaultCheck.NONE, oid=142)
+
+
+def parsed_by_server(name: str, modifier: tuple[int, ...] = ()) -> PgType:
+    """A type that is given as text and cast on the server, which may refuse it: enums, ltree."""
+    # A brace would be a place for a column.
+    cast = str(PgType(name, modifier=modifier)).replace("{", "{{").replace("}", "}}")
+    return replace(
+        TEXT,
+        name=name,
+        further_columns=(),
+        default_check=DefaultCheck.NONE,
+        unparsed_type="text",
+        parse=f"{{}}::{cast}",
+        modifier=modifier,
+        copies_directly=False,
+        oid=None,
+    )
+
+
+def _show_inet(content: bytes) -> str:
+    bits, address = content[1], content[4:]
+    interface = (IPv4Interface if len(address) == 4 else IPv6Interface)((address, bits))
+    return str(interface) if bits < 8 * len(address) else str(interface.ip)
+
+
+INET: Final = PgType("inet", inet_field, _show_inet, default_check=DefaultCheck.ALWAYS, oid=869)
+"""Encoded from an interface of `ipaddress`: the address, and how many of its bits are the network's."""
+
+# -- numbers -------------------------------------------------------------------------------------------------------------------------------
+
+
+def _show_integer(content: bytes) -> str:
+    return str(int.from_bytes(content, "big", signed=True))
+
+
+SMALLINT: Final = PgType("smallint", integer_encoder(2), _show_integer, default_check=DefaultCheck.ALWAYS, oid=21)
+INTEGER: Final = PgType("integer", integer_encoder(4), _show_integer, default_check=DefaultCheck.ALWAYS, oid=23)
+BIGINT: Final = PgType("bigint", integer_encoder(8), _show_integer, default_check=DefaultCheck.ALWAYS, oid=20)
+
+
+def _show_numeric(content: bytes) -> str:
+    count, weight, sign, scale = Struct(">HhHH").unpack_from(content)
+    groups = Struct(f">{count}H").unpack_from(content, 8)
+    whole = "".join(f"{groups[at] if at < count else 0:04}" for at in range(weight + 1)).lstrip("0")
+    behind = "".join(f"{groups[at] if 0 <= at < count else 0:04}" for at in range(weight + 1, weight + 1 + -(-scale // 4)))
+    return f"{'-' if sign else ''}{whole or '0'}{'.' if scale else ''}{behind[:scale]}"
+
+
+NUMERIC: Final = PgType("numeric", numeric_field, _show_numeric, default_check=DefaultCheck.ALWAYS, oid=1700)
+"""Encoded from a decimal, digit by digit. Zeros at the end of a fraction do not matter for equality."""
+
+
+def _show_double(content: bytes) -> str:
+    return repr(Struct(">d").unpack(content)[0])
+
+
+def _real_of_text(text: str) -> bytes | None:
+    try:
+        return Struct(">f").pack(float(text))
+    except OverflowError:
+        return None
+
+
+def _show_real(content: bytes) -> str:
+    value = Struct(">f").unpack(content)[0]
+    texts = (f"{value:.{digits}g}" for digits in range(6, 10))
+    return next(text for text in texts if _real_of_text(text) == content)
+
+
+DOUBLE: Final = PgType("double precision", double_field, _show_double, default_check=DefaultCheck.ALWAYS, oid=701)
+REAL: Final = PgType("real", real_field, _show_real, default_check=DefaultCheck.ALWAYS, oid=700)
+
+# -- times ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def _show_timestamptz(content: bytes) -> str:
@@ -194,8 +371,66 @@ TIMESTAMPTZ: Final = PgType(
     _show_timestamptz,
     # Microseconds since 1970-01-01 UTC. Before PostgreSQL 14 the epoch is a float, of which rounding is exact until 2100 and beyond.
     as_text="(extract(epoch FROM {}) * 1000000)::bigint",
+    oid=1184,
 )
 """Encoded from microseconds since 1970-01-01 UTC, to the microsecond."""
+
+
+def _show_timestamp(content: bytes) -> str:
+    return _show_timestamptz(content).removesuffix("+00:00")
+
+
+TIMESTAMP: Final = PgType(
+    "timestamp without time zone",
+    timestamptz_field,
+    _show_timestamp,
+    default_check=DefaultCheck.ALWAYS,
+    as_text="to_char({}, 'YYYY-MM-DD HH24:MI:SS.US')",
+    oid=1114,
+)
+"""Encoded from microseconds since 1970-01-01 on the same clock."""
+
+
+def _show_date(content: bytes) -> str:
+    return date.fromordinal(int.from_bytes(content, "big", signed=True) + DAY_2000).isoformat()
+
+
+DATE: Final = PgType("date", date_field, _show_date, default_check=DefaultCheck.ALWAYS, as_text="to_char({}, 'YYYY-MM-DD')", oid=1082)
+"""Encoded from days since 2000-01-01."""
+
+
+def _show_time(content: bytes) -> str:
+    return (_1970 + timedelta(microseconds=int.from_bytes(content, "big"))).time().isoformat()
+
+
+TIME: Final = PgType("time without time zone", integer_encoder(8), _show_time, default_check=DefaultCheck.ALWAYS, oid=1083)
+"""Encoded from microseconds since midnight."""
+
+
+def _show_interval(content: bytes) -> str:
+    microseconds, days, months = Struct(">qii").unpack(content)
+    return f"{months} mons {days} days {microseconds} us"
+
+
+INTERVAL: Final = PgType(
+    "interval",
+    interval_field,
+    _show_interval,
+    # PostgreSQL's own equality takes a month for 30 days, and a day for 24 hours.
+    is_distinct=DISTINCT_AS_TEXT,
+    as_text=(
+        "(extract(year FROM {0}) * 12 + extract(month FROM {0}))::bigint || ' mons ' || extract(day FROM {0})::bigint || ' days '"
+        " || extract(hour FROM {0})::bigint || ' hours ' || extract(minute FROM {0})::bigint || ' mins '"
+        " || extract(microseconds FROM {0})::bigint || ' us'"
+    ),
+    oid=1186,
+)
+"""Encoded from months, days and microseconds."""
+
+# -- bytes and documents -------------------------------------------------------------------------------------------------------------------
+
+BYTEA: Final = PgType("bytea", text_field, default_check=DefaultCheck.ALWAYS, as_text=r"E'\\x' || encode({}, 'hex')", is_long=True, oid=17)
+"""Encoded from bytes."""
 
 
 def _show_jsonb(content: bytes) -> str:
@@ -207,17 +442,71 @@ JSONB: Final = PgType(
     jsonb_field,
     _show_jsonb,
     Shape.JSON,
+    # PostgreSQL's own equality takes 1.50 for 1.5. Nearly all that is equal is so to the byte, which costs no text.
+    is_distinct="(record_image_ne(ROW({0}), ROW({1})) AND {0}::text IS DISTINCT FROM {1}::text)",
     # An empty object is the load's way of having no SQL NULL.
     default_check=DefaultCheck.IF_THERE_IS_ONE,
     is_long=True,
     unparsed_type="bytea",
     # The first byte of a binary jsonb is its version.
     parse="convert_from(substr({}, 2), 'UTF8')::jsonb",
+    oid=3802,
 )
 """Encoded from JSON text in UTF-8. The order of keys and white space do not matter for equality; each digit of a number does."""
+JSON: Final = replace(
+    TEXT,
+    name="json",
+    shape=Shape.JSON,
+    further_columns=(),
+    default_check=DefaultCheck.NONE,
+    unparsed_type="text",
+    parse="{}::json",
+    oid=114,
+)
+"""Encoded from JSON text in UTF-8, which it keeps as it is."""
 
-# No conversion of ours fills them; a user's own may.
-VARCHAR: Final = replace(TEXT, name="character varying", further_columns=())
-CHARACTER: Final = replace(VARCHAR, name="character")
-JSON: Final = replace(VARCHAR, name="json", shape=Shape.JSON, default_check=DefaultCheck.NONE)
-XML: Final = replace(VARCHAR, name="xml", default_check=DefaultCheck.NONE)
+
+# -- arrays --------------------------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def array_of(element: PgType) -> PgType:
+    """Arrays of one dimension, encoded from the fields of their elements.
+
+    Elements that the server parses are text on the way, so their fields must be those of texts: see `Array`.
+    """
+    is_parsed = element.oid is None or element.unparsed_type is not None
+    cast = str(element).replace("{", "{{").replace("}", "}}")
+    oid = TEXT.oid if is_parsed else element.oid
+
+    def encode(fields: Sequence[bytes]) -> bytes:
+        return array_field(fields, oid or 0)
+
+    def show(content: bytes) -> str:
+        show_element = bytes.decode if is_parsed else element.show
+        elements = ("NULL" if field == NULL else _quoted(show_element(field[4:])) for field in split_row(content[20:]))
+        return f"{{{','.join(elements)}}}"
+
+    return PgType(
+        name=f"{element.name}[]",
+        encode=encode,
+        show=show,
+        # As text says enough of all elements but of numbers, in which zeros at the end do not matter.
+        is_distinct="{0} IS DISTINCT FROM {1}" if element.name == NUMERIC.name else DISTINCT_AS_TEXT,
+        is_long=True,
+        unparsed_type="text[]" if is_parsed else None,
+        parse=f"{{}}::{cast}[]" if is_parsed else "{}",
+        modifier=element.modifier,
+        copies_directly=not is_parsed,
+    )
+
+
+def oid_of_elements(array: PgType) -> int:
+    """The oid that the fields of an array name."""
+    return int.from_bytes(array.encode([])[12:16], "big")
+
+
+def _quoted(text: str) -> str:
+    """An element of an array's text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

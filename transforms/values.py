@@ -91,18 +91,19 @@ def is_number(text: str) -> bool:
     """Whether `text` is a JSON number inside DynamoDB's range (`docs/tables.md`)."""
     if len(text) <= _SURELY_IN_RANGE and "e" not in text and "E" not in text:
         return _JSON_NUMBER.fullmatch(text) is not None
-    return _to_decimal(text) is not None
+    return to_decimal(text) is not None
 
 
 def check_number(text: str) -> Decimal:
     """The number, exactly; raises `ValueRefused` (`invalid_number`) unless it is one."""
-    number = _to_decimal(text)
+    number = to_decimal(text)
     if number is None:
         raise ValueRefused(ErrorCode.INVALID_NUMBER, _INVALID_NUMBER)
     return number
 
 
-def _to_decimal(text: str) -> Decimal | None:
+def to_decimal(text: str) -> Decimal | None:
+    """The number, exactly; None unless it is one."""
     if _JSON_NUMBER.fullmatch(text) is None:
         return None
     try:
@@ -188,14 +189,14 @@ def _holds_nul_escape(text: bytes) -> bool:
     return False
 
 
-def first_fault(value: object) -> ValueRefused | None:
+def first_fault(value: object, *, allow_nul: bool = False) -> ValueRefused | None:
     """The fault that counts: too deep, then misshapen, then U+0000, then a number; the first in document order among equals."""
     faults: dict[ErrorCode, ValueRefused] = {}
     for depth, path, inner in _walk(value):
         if depth > MAX_NESTING:
             return ValueRefused(ErrorCode.INVALID_JSON, f"nested deeper than {MAX_NESTING} levels")
         fault = _own_fault(inner, path)
-        if fault is not None:
+        if fault is not None and not (allow_nul and fault.code is ErrorCode.NUL_CHARACTER):
             faults.setdefault(fault.code, fault)
     by_weight = (ErrorCode.NOT_AN_ITEM, ErrorCode.NUL_CHARACTER, ErrorCode.INVALID_NUMBER)
     return next((faults[code] for code in by_weight if code in faults), None)

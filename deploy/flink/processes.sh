@@ -54,13 +54,30 @@ fail_to_start() {
 
 await() {
     local name=$1 url=$2 words=$3
-    for _ in $(seq $((seconds_to_start * 5))); do
-        "$PYTHON" -c 'import sys, urllib.request as r; sys.exit(sys.argv[2] not in r.build_opener(r.ProxyHandler({})).open(sys.argv[1], timeout=5).read().decode())' \
-            "$url" "$words" 2> /dev/null && return
+    for _ in $(seq $((seconds_to_start / 2))); do
+        looks_for_two_seconds "$url" "$words" && return
         is_running "$name" || fail_to_start "$name"
-        sleep 0.2
     done
     fail_to_start "$name"
+}
+
+# Whether the words come to stand there.
+looks_for_two_seconds() {
+    "$PYTHON" - "$@" 2> /dev/null << 'END'
+import sys, time
+from urllib.request import ProxyHandler, build_opener
+
+url, words = sys.argv[1:]
+opener, end = build_opener(ProxyHandler({})), time.monotonic() + 2
+while time.monotonic() < end:
+    try:
+        if words in opener.open(url, timeout=5).read().decode():
+            sys.exit(0)
+    except OSError:
+        pass  # nobody answers yet
+    time.sleep(0.2)
+sys.exit(1)
+END
 }
 
 await_port() {

@@ -1,25 +1,35 @@
-"""The commands: for each its options, its exit codes, and what runs it."""
+"""The commands: for each its options, and what runs it."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from rich.console import Console
 
 from pipeline import __version__
-from pipeline.commands.dead_letters import show, summary
+from pipeline.commands.cutover import cutover
+from pipeline.commands.dead_letters import replay, show, summary
+from pipeline.commands.draft import draft
 from pipeline.commands.exports import export, inspect, sample_export
+from pipeline.commands.follow import follow
 from pipeline.commands.migrate import migrate
-from pipeline.commands.reading import preflight, report, status
-from pipeline.commands.replay import replay
+from pipeline.commands.reading import check_definition, preflight, report, status
 from pipeline.commands.rollback import rollback
 from pipeline.commands.validate import validate
+from pipeline.engines.ending import RESUME
+from pipeline.errors import meant
 from pipeline.options import (
+    CheckDefinitionOptions,
+    CutoverOptions,
     DeadLettersOptions,
+    DraftOptions,
     ExportCommandOptions,
+    FollowOptions,
     InspectOptions,
     MigrateOptions,
     Options,
@@ -32,14 +42,10 @@ from pipeline.options import (
     StatusOptions,
     ValidateOptions,
     add_options,
+    flags_of,
 )
-from pipeline.outcome.verdict import ExitCode
-
-_EXIT_CODES: Final = (
-    "0 everything is a row; 3 finished, with dead letters to review; 2 refused before anything was written; 1 failed, resume by running it "
-    "again."
-)
-_READ_EXIT_CODES: Final = "0 done; 2 there are no such files, or they cannot be read."
+from pipeline.outcome.outcome import Run
+from pipeline.outcome.verdict import EXIT_CODES, exit_codes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,93 +53,142 @@ class Command:
     name: str
     """As it is typed: `migrate`, `dead-letters show`."""
     summary: str
+    example: str
+    """The arguments of a usual call."""
     options: type[Options]
-    run: Callable[[Any, Console], ExitCode]
+    run: Callable[[Any, Console], Run]
     """Takes the options of that class. Raises `Refused`, `Stopped`, `StorageFailed`."""
-    exit_codes: str = _EXIT_CODES
     writes: bool = False
     """Whether it can be interrupted half-way, and resumed."""
+    has_progress: bool = False
+    """Whether it says on its way how far it is; with `--json` to standard error."""
 
 
 COMMANDS: Final = (
-    Command(
-        "migrate",
-        "check, load and prove; the same command resumes a broken load and does nothing to a finished one",
-        MigrateOptions,
-        migrate,
-        writes=True,
-    ),
-    Command(
-        "preflight",
-        "check all that migrate would, and more: exports, database, targets, rights, connections; writes nothing",
-        PreflightCommandOptions,
-        preflight,
-    ),
+    # In the order of work.
     Command(
         "export",
-        "ask DynamoDB for exports of tables to S3, all as of one time, wait for them, and print what migrate takes",
+        "ask DynamoDB for exports of tables to S3, all as of one time, or of what has changed since; wait for them, and print what migrate "
+        "takes",
+        "Orders --to s3://BUCKET/PREFIX",
         ExportCommandOptions,
         export,
-        "0 all exports are done, or with --no_wait started; 2 refused, nothing was started; 1 failed or stopped, go on with --export_time.",
+        has_progress=True,
     ),
     Command(
         "inspect",
         "show what an export is and what its items look like, without their values; writes nothing, needs no database",
+        "--export s3://BUCKET/PREFIX",
         InspectOptions,
         inspect,
-        "0 nothing wrong was found; 1 a data file is not what its manifest says; 2 an export that cannot be read.",
+    ),
+    Command(
+        "draft",
+        "propose a table for an export: a definition with comments, and its CREATE TABLE, from all of its items; needs no database",
+        "--export s3://BUCKET/PREFIX --output orders.py",
+        DraftOptions,
+        draft,
+    ),
+    Command(
+        "check-definition",
+        "say all that is wrong with your own table definitions, and what each column becomes; needs no export and no database",
+        "orders.py",
+        CheckDefinitionOptions,
+        check_definition,
+    ),
+    Command(
+        "preflight",
+        "check all that migrate would, and more: exports, database, targets, rights, connections; writes nothing",
+        "--export s3://BUCKET/PREFIX",
+        PreflightCommandOptions,
+        preflight,
+    ),
+    Command(
+        "migrate",
+        "check, load and prove; the same command resumes a broken load and does nothing to a finished one",
+        "--export s3://BUCKET/PREFIX",
+        MigrateOptions,
+        migrate,
+        writes=True,
+        has_progress=True,
+    ),
+    Command(
+        "follow",
+        "ask DynamoDB for the changes since what is applied, window after window, and apply each as migrate does; with --stream "
+        "what comes after the windows, within seconds; ends when it is told to",
+        "--to s3://BUCKET/PREFIX --once",
+        FollowOptions,
+        follow,
+        writes=True,
+        has_progress=True,
+    ),
+    Command(
+        "cutover",
+        "check whether all is ready for the switch to PostgreSQL; and once the writes are stopped, apply the last window and prove it",
+        "--check",
+        CutoverOptions,
+        cutover,
+        writes=True,
+        has_progress=True,
+    ),
+    Command(
+        "status",
+        "show the loads that the ledger knows: progress, counts, state; reads only",
+        "",
+        StatusOptions,
+        status,
     ),
     Command(
         "validate",
         "compare every item of the exports with its row, and every row with the items; then run the checks of validate_migration.sql",
+        "--export s3://BUCKET/PREFIX",
         ValidateOptions,
         validate,
-        "0 every row is as the export makes it; 3 there are differences, a SQL check failed, or a request was not answered as expected; "
-        "2 refused, nothing was compared; 1 stopped, or not all was compared: run it again.",
-    ),
-    Command(
-        "rollback",
-        "delete exactly the rows that a load wrote and nobody changed since; without --yes only look",
-        RollbackOptions,
-        rollback,
-        "0 all rows of the load are gone, or without --yes would be; 3 some are left, and listed; 2 refused, nothing was deleted; 1 not at "
-        "its end: run it again.",
-        writes=True,
+        has_progress=True,
     ),
     Command(
         "dead-letters summary",
         "what was refused and why, by table, code and attribute; shows no value of an item",
+        "RUN",
         DeadLettersOptions,
         summary,
-        _READ_EXIT_CODES,
     ),
     Command(
         "dead-letters show",
         "single dead letters, with the attributes at fault marked; values are masked",
+        "RUN --code invalid_uuid",
         ShowOptions,
         show,
-        _READ_EXIT_CODES,
     ),
     Command(
         "dead-letters replay",
         "load dead letters again, after the table definition or a copy of their file was fixed; each exactly once",
+        "RUN",
         ReplayOptions,
         replay,
-        "0 all of them are rows; 3 some are refused again, and are in the new run's folder; 2 refused, nothing was written; 1 stopped: run "
-        "it again.",
         writes=True,
+        has_progress=True,
     ),
     Command(
         "report",
         "make the page of a run again, from its report.json and its files; needs no database",
+        "ddb2pg-output/RUN",
         ReportOptions,
         report,
-        "0 the page is written; 2 refused; 1 it cannot be written.",
     ),
-    Command("status", "show the loads that the ledger knows: progress, counts, state; reads only", StatusOptions, status),
+    Command(
+        "rollback",
+        "delete exactly the rows that a load wrote and nobody changed since, or take its last window back; without --yes only look",
+        "--export s3://BUCKET/PREFIX --yes",
+        RollbackOptions,
+        rollback,
+        writes=True,
+        has_progress=True,
+    ),
     Command(
         "sample-export",
         "write exports of the three tables as AWS writes them, with made-up content and the truth beside it",
+        "sample",
         SampleExportOptions,
         sample_export,
     ),
@@ -142,12 +197,78 @@ COMMANDS: Final = (
 _GROUPS: Final = {"dead-letters": "look at the dead letters of a run, and load them again after their cause was fixed"}
 
 
+_MISSING: Final = "the following arguments are required"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which command or option was probably meant."""
+
+    _typed: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        self._typed = [] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        found = re.fullmatch(r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message, re.DOTALL)
+        if found:
+            known = re.findall(r"[\w-]+", found[2])
+            near = meant(found[1], known)
+            message = f"there is no command {found[1]}{near or '; there are ' + ', '.join(known)}"
+        elif message.startswith(_MISSING):
+            message = "; ".join([message, *self._misspelt()])
+        super().error(message)
+
+    def _misspelt(self) -> list[str]:
+        """What a required option was probably misspelt as."""
+        known = [flag for action in self._actions for flag in action.option_strings]
+        unknown = [argument.partition("=")[0] for argument in self._typed if argument.startswith("--")]
+        return [f"unknown argument {flag}{near}" for flag in unknown if flag not in known and (near := meant(flag, known))]
+
+
+class _Help(argparse.HelpFormatter):
+    """Wraps each line of a description or an epilog for itself, so that an example can be copied."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = []
+        for line in text.splitlines():
+            hanging = "      " if line.startswith("  ") else ""
+            lines += textwrap.wrap(line, width, initial_indent=indent, subsequent_indent=f"{indent}{hanging}") or [""]
+        return "\n".join(lines)
+
+
+def _epilog(command: Command) -> str:
+    codes = "\n".join(f"  {code:<4}{' / '.join(meanings)}" for code, meanings in exit_codes_of(command.name).items())
+    resume = f"\n\n{RESUME.capitalize()}." if command.writes else ""
+    return f"example:\n  ddb2pg {command.name} {command.example}".rstrip() + f"\n\nexit codes:\n{codes}{resume}"
+
+
+def _examples() -> str:
+    """Of every command in the order of work, then what the exit codes mean."""
+    examples = "\n".join(f"  ddb2pg {command.name} {command.example}".rstrip() for command in COMMANDS)
+    codes = "\n".join(f"  {code:<4}{words}" for code, words in EXIT_CODES.items())
+    return f"examples, in the order of work:\n{examples}\n\nexit codes (those of one command: ddb2pg COMMAND --help):\n{codes}"
+
+
+def with_underscores(arguments: Sequence[str]) -> list[str]:
+    """Our options as they are declared, also where they were typed with hyphens: `--dead-letter-format`."""
+    flags = {flag for command in COMMANDS for flag in flags_of(command.options)}
+
+    def declared(argument: str) -> str:
+        name, equals, value = argument.partition("=")
+        flag = f"--{name[2:].replace('-', '_')}"
+        return f"{flag}{equals}{value}" if name.startswith("--") and flag in flags else argument
+
+    return [declared(argument) for argument in arguments]
+
+
 def make_parser() -> argparse.ArgumentParser:
     """What `cli.py` parses a command line with; it sets `command`, one of `COMMANDS`, and the options of that command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ddb2pg",
         description="Moves DynamoDB tables, from their exports to S3, into PostgreSQL, and proves that nothing was lost.",
-        epilog=f"Exit codes: {_EXIT_CODES}",
+        epilog=_examples(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ddb2pg {__version__}")
@@ -158,7 +279,12 @@ def make_parser() -> argparse.ArgumentParser:
             of_group = groups[""].add_parser(group, help=_GROUPS[group], description=_GROUPS[group], allow_abbrev=False)
             groups[group] = of_group.add_subparsers(metavar="COMMAND", required=True)
         subparser = groups[group].add_parser(
-            name, help=command.summary, description=command.summary, epilog=f"Exit codes: {command.exit_codes}", allow_abbrev=False
+            name,
+            help=command.summary,
+            description=command.summary,
+            epilog=_epilog(command),
+            formatter_class=_Help,
+            allow_abbrev=False,
         )
         add_options(subparser, command.options)
         subparser.set_defaults(command=command)

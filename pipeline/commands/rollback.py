@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +11,15 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.job.compare import forget
+from pipeline.job.compare import forget, record_replayed
 from pipeline.job.find_loads import find_begun_loads
-from pipeline.job.plan import BegunLoad, new_run_id
+from pipeline.job.plan import BegunLoad, LoadPlan, new_run_id
 from pipeline.job.run_visits import run_visits
-from pipeline.job.take_back import ReplayedRows, TakeBackChunks, look_at_replayed, take_back_replayed
+from pipeline.job.take_back import ReplayedRows, TakeBackChunks, look_at_replayed, next_folder, take_back_replayed
+from pipeline.job.visit import VisitedLoad
 from pipeline.ledger.chunks import Totals, refused_files
 from pipeline.ledger.comparisons import compared_items, compared_totals
-from pipeline.ledger.loads import Load, find_load, find_rolled_back_load
+from pipeline.ledger.loads import Link, Load, find_load, find_rolled_back_load
 from pipeline.ledger.replays import kept_replayed
 from pipeline.ledger.rollbacks import (
     RollbackTotals,
@@ -29,22 +29,28 @@ from pipeline.ledger.rollbacks import (
     finish_rollback,
     rollback_totals,
 )
+from pipeline.ledger.window_rollbacks import are_writers_known, swept_rows
+from pipeline.ledger.windows import chain_of, has_windows
 from pipeline.options import RollbackOptions
-from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Verdict, begin_run
-from pipeline.outcome.report import end_run
+from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin
 from pipeline.outcome.terminal import print_outcome
-from pipeline.outcome.verdict import ExitCode
 from pipeline.places.storage import OutputFolder
-from pipeline.records.files import RecordBatch, RecordFiles, count_records
+from pipeline.preflight.exports import replaced_findings
+from pipeline.preflight.findings import problems_in
+from pipeline.preflight.windows import CANNOT_BE_TAKEN_BACK, right_findings
+from pipeline.records.files import count_records
 from pipeline.records.kinds import RecordKind
-from pipeline.records.lines import row_record
-from pipeline.source.chunks import ItemAddress, plan_splits
-from pipeline.target.mismatch import TRIED_AGAIN, MismatchKind
+from pipeline.source.chunks import plan_splits
+from pipeline.source.windows import shown_time
+from pipeline.target.compare import TRIED_AGAIN, MismatchKind
 from pipeline.target.session import Cursor, Session
-from pipeline.target.target import Reference, Target, count_rows, find_references
+from pipeline.target.target import Reference, Target, count_rows, describe_database, find_references
+from pipeline.windows.roll_back import roll_back_windows
+from pipeline.windows.sweep import sweep_chain
+from transforms.changes import how_changes_find_rows
+from transforms.lines import View
 from transforms.table import Table
 
-_REPLAYED_FILE: Final = "replayed"
 _HIDDEN: Final = (
     "row security applies to this role: rows that it hides count as gone here, and with --yes are left for good (not_seen); "
     "roll back as the table's owner, or as a role with BYPASSRLS, instead"
@@ -58,37 +64,61 @@ class _Job:
     load: BegunLoad
     options: RollbackOptions
     references: tuple[Reference, ...]
+    child_references: tuple[tuple[Reference, ...], ...]
     folder: OutputFolder
     console: Console
 
 
-def rollback(options: RollbackOptions, console: Console) -> ExitCode:
+def rollback(options: RollbackOptions, console: Console) -> Run:
     """Take back all loads, or look what that would do.
 
     Raises `Refused` before anything is done, with all problems; `Stopped` when it ended early.
     """
-    options.output.refuse_unwritable()
     run_id, started_at = new_run_id(), datetime.now(UTC)
-    loads = find_begun_loads(options, run_id, _find_load, _problems)
+    found = find_begun_loads(options, run_id, _find_load, _problems, takes_windows=True)
+    loads, windows = ([one for one in found if bool(one.plan.load.link) is is_window] for is_window in (False, True))
     with Session(options.database) as session:
-        run = begin_run("rollback", run_id, started_at, session, options.settings, [load.plan for load in loads])
-    run_folder = options.output / run_id
-    run_folder.make()
-    if options.yes:
-        with Session(options.database) as session:
+        database = session.transact(describe_database)
+    begun = begin(run_id, started_at, options, database, [load.plan for load in found])
+    with Session(options.database) as session:
+        chains = [load for load in loads if session.transact(partial(_is_of_chain, load=load.plan.load))]
+        if options.yes:
             # All of them first: from here on no run of migrate goes on with any.
-            session.transact(partial(begin_rollbacks, load_ids=[load.plan.load.load_id for load in loads]))
+            session.transact(partial(_begin, loads=[load.plan.load for load in found]))
     outcomes = []
     # Rows of a later table may refer to those of an earlier one.
     for load in reversed(loads):
+        if load in chains:
+            outcomes.append(sweep_chain(load.plan, options, begun.folder))
+            print_outcome(console, outcomes[-1], "rollback", is_dry=not options.yes and load.plan.load.rolled_back_at is None)
+            continue
         with Session(options.database) as session:
             references = tuple(session.transact(partial(find_references, target=load.plan.target)))
-        job = _Job(load, options, references, run_folder / RecordKind.DISCREPANCIES / load.plan.folder, console)
+            of_children = [tuple(session.transact(partial(find_references, target=child))) for child in load.plan.target.children]
+        job = _Job(load, options, references, tuple(of_children), begun.folder / RecordKind.DISCREPANCIES / load.plan.folder, console)
         outcomes.append(_roll_back_table(job))
         print_outcome(console, outcomes[-1], "rollback", is_dry=_is_to_do(job))
+    for load, outcome in zip(windows, roll_back_windows(windows, options, begun.folder, console), strict=True):
+        outcomes.append(outcome)
+        print_outcome(console, outcome, "rollback", is_dry=not options.yes and load.plan.load.rolled_back_at is None)
     # Of loads that are closed already there is nothing that would be done.
-    is_dry = not options.yes and any(load.plan.load.rolled_back_at is None for load in loads)
-    return end_run(console, run_folder, run.with_outcomes(outcomes, is_dry=is_dry), as_json=options.json)
+    is_dry = not options.yes and any(load.plan.load.rolled_back_at is None for load in found)
+    return Run("rollback", tuple(outcomes), is_dry=is_dry, begun=begun)
+
+
+def _is_of_chain(cursor: Cursor, load: Load) -> bool:
+    """Whether windows follow a load, or did when it was rolled back with them."""
+    return swept_rows(cursor, load.load_id) is not None if load.rolled_back_at else has_windows(cursor, load)
+
+
+def _begin(cursor: Cursor, loads: Sequence[Load]) -> None:
+    """With all windows that follow a load."""
+    windows = []
+    for load in loads:
+        chain = chain_of(cursor, load.target_table)
+        if chain and chain.full and chain.full.load_id == load.load_id:
+            windows += [window.load_id for window in chain.windows]
+    begin_rollbacks(cursor, [*(load.load_id for load in loads), *windows])
 
 
 def _is_to_do(job: _Job) -> bool:
@@ -101,7 +131,50 @@ def _find_load(cursor: Cursor, export_id: str, target: str) -> Load | None:
     return find_load(cursor, export_id, target) or find_rolled_back_load(cursor, export_id, target)
 
 
-def _problems(cursor: Cursor, table: Table, target: Target, _load: Load) -> Iterator[str]:
+def _problems(cursor: Cursor, table: Table, target: Target, load: Load) -> Iterator[str]:
+    # The rows of a table that was dropped are gone, which a rollback finds out; those of one that was renamed are elsewhere.
+    if load.rolled_back_at is None:
+        yield from problems_in(replaced_findings(cursor, table, target, load, are_dropped_told=False))
+    if has_windows(cursor, load):
+        yield from _problems_of_chain(cursor, table, target, load)
+    if load.link and load.rolled_back_at is None:
+        yield from _problems_of_window(cursor, table, target, load, load.link)
+    for one, of_table in zip((target, *target.children), (table, *table.child_tables), strict=True):
+        yield from _problems_of_table(cursor, of_table, one)
+
+
+def _problems_of_chain(cursor: Cursor, table: Table, target: Target, load: Load) -> Iterator[str]:
+    if not are_writers_known(cursor, load.load_id):
+        yield (
+            f"{table.target}: this database was restored from a dump, or copied, since: its transactions have other numbers, so nothing "
+            "tells which rows are the chain's. If all of them may go, TRUNCATE the table and close the chain by hand (docs/windows.md)"
+        )
+    try:
+        how_changes_find_rows(table, target.key)
+    except ValueError as error:
+        yield str(error)
+    yield from problems_in(right_findings(table, target))
+
+
+def _problems_of_window(cursor: Cursor, table: Table, target: Target, load: Load, link: Link) -> Iterator[str]:
+    chain = chain_of(cursor, target.qualified)
+    last = chain.windows[-1] if chain and chain.windows else load
+    if last.load_id != load.load_id and last.link:
+        yield (
+            f"{table.target}: window {link.number} (export {load.export_id}) is not the last one that was begun, and windows are taken "
+            f"back in reverse order; window {last.link.number} (export {last.export_id}) is the next, give that one alone"
+        )
+    if chain and chain.stream:
+        yield (
+            f"{table.target}: its stream is followed since {shown_time(chain.stream.begun_at)}, whose changes hold no way back; the whole "
+            "chain can be rolled back: give its full export"
+        )
+    if link.window.view is View.NEW_IMAGE:
+        yield f"{table.target}: {CANNOT_BE_TAKEN_BACK}"
+    yield from problems_in(right_findings(table, target))
+
+
+def _problems_of_table(cursor: Cursor, table: Table, target: Target) -> Iterator[str]:
     if "DELETE" not in target.privileges:
         yield f"{table.target}: this role may not DELETE; let its owner GRANT DELETE ON {table.target}"
     if target.has_heirs:
@@ -142,29 +215,25 @@ def _run_passes(job: _Job, session: Session, before: RollbackTotals) -> tuple[Ta
     """One pass, and another while deleted rows may have kept others from being deleted. Returns the last pass's plan and folder."""
     load_id = job.load.plan.load.load_id
     is_closed = job.load.plan.load.rolled_back_at is not None
-    cascading = tuple(reference for reference in job.references if reference.is_cascading)
+    cascading, *of_children = (
+        tuple(reference for reference in references if reference.is_cascading) for references in (job.references, *job.child_references)
+    )
     # A closed load is shown again and not tried again: by now the rows may be those of another load.
     number = 0 if is_closed else before.last_pass + 1
     deleted = before.deleted
     while True:
-        plan = TakeBackChunks(job.load.plan, number, cascading, is_dry=not job.options.yes)
+        plan = TakeBackChunks(job.load.plan, number, cascading, is_dry=not job.options.yes, child_references=tuple(of_children))
         if not plan.is_dry and not is_closed:
             take_back_replayed(session, plan)
         _run_pass(job, session, plan)
+        if plan.is_dry or is_closed:
+            return plan, job.folder
         after = session.transact(lambda cursor: rollback_totals(cursor, load_id))
         kinds = session.transact(lambda cursor: discrepancy_counts(cursor, load_id))
-        if plan.is_dry or is_closed or after.deleted == deleted or TRIED_AGAIN.isdisjoint(kinds):
+        if after.deleted == deleted or TRIED_AGAIN.isdisjoint(kinds):
             return plan, job.folder
         deleted, number = after.deleted, number + 1
-        job = replace(job, folder=_next_folder(job.folder, number))
-
-
-def _next_folder(folder: OutputFolder, number: int) -> OutputFolder:
-    """The folder for the next pass, which writes all records again. In a bucket nothing is deleted, so each pass has its own folder."""
-    if folder.is_local:
-        shutil.rmtree(str(folder), ignore_errors=True)
-        return folder
-    return folder / f"pass-{number}"
+        job = replace(job, folder=next_folder(job.folder, number))
 
 
 def _run_pass(job: _Job, session: Session, plan: TakeBackChunks) -> None:
@@ -174,13 +243,12 @@ def _run_pass(job: _Job, session: Session, plan: TakeBackChunks) -> None:
 
     def done(cursor: Cursor) -> Totals:
         if plan.is_dry:
-            items, mismatches = compared_items(cursor, plan.comparing)
-            return Totals(items=items, dead_letters=mismatches)
+            return compared_items(cursor, plan.comparing)
         totals = rollback_totals(cursor, load.load_id)
         return Totals(items=totals.deleted + totals.gone + totals.kept, dead_letters=totals.kept)
 
-    folders = {RecordKind.DISCREPANCIES: job.folder}
-    run_visits(plan, splits, job.load.export, job.options, folders, job.console, read=done, counted="discrepancies")
+    visited = VisitedLoad(plan, {RecordKind.DISCREPANCIES: job.folder})
+    run_visits([visited], splits, job.load.export, job.options, job.console, read=done, counted="discrepancies")
 
 
 def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackTotals, started: float) -> Outcome:
@@ -192,7 +260,7 @@ def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackT
     kept = discrepancy_counts(cursor, load.load_id)
     deleted, gone = totals.deleted, totals.gone
     replayed = ReplayedRows()
-    problems = refused_files(cursor, load.load_id, plan.load_plan.run_id)
+    problems = list(refused_files(cursor, load.load_id, plan.load_plan.run_id).values())
     if plan.is_dry:
         compared = compared_totals(cursor, plan.comparing)
         different = compared.kinds.get(MismatchKind.DIFFERENT, 0)
@@ -209,7 +277,8 @@ def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackT
     looked_at = deleted + gone + sum(kept.values())
     if not problems and looked_at != totals.rows:
         problems.append(f"of {totals.rows:,} rows {looked_at:,} were looked at; run the same command again")
-    _record_replayed(cursor, job, plan, replayed)
+    left = [*kept_replayed(cursor, load.load_id), *((address, MismatchKind.DIFFERENT) for address in replayed.changed)]
+    record_replayed(plan.load_plan, left, job.folder)
     written = count_records(job.folder)
     if not problems and written != sum(kept.values()):
         problems.append(f"{job.folder}: holds {written:,} records, but {sum(kept.values()):,} were found; run the same command again")
@@ -218,10 +287,12 @@ def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackT
         is_finished = finish_rollback(cursor, load.load_id)
     is_to_do = plan.is_dry and not is_finished
     target_rows = count_rows(cursor, plan.load_plan.target)
-    sees_all_rows = not plan.load_plan.target.has_row_security
+    sees_all_rows = not plan.load_plan.target.hides_rows
     warnings = [] if sees_all_rows or is_finished else [_HIDDEN]
     if is_finished and target_rows:
         warnings.append(f"the load is closed, but the table still holds {target_rows:,} rows, which keep another load out")
+    elif is_finished and (of_children := [name for name, rows in _child_rows(cursor, plan.load_plan) if rows]):
+        warnings.append(f"the load is closed, but rows of its children are left in {', '.join(of_children)}, which keep another load out")
     elif is_finished and not sees_all_rows:
         warnings.append("the load is closed, and the table is empty, as far as this role sees: row security hides rows from it")
     return Outcome(
@@ -244,6 +315,11 @@ def _conclude(cursor: Cursor, job: _Job, plan: TakeBackChunks, before: RollbackT
     )
 
 
+def _child_rows(cursor: Cursor, plan: LoadPlan) -> Iterator[tuple[str, int]]:
+    """The tables of child rows, and how many rows each holds."""
+    yield from ((target.qualified, count_rows(cursor, target)) for target in plan.target.children)
+
+
 def _parts(deleted: int, deleted_before: int, gone: int, kept: int, *, is_to_do: bool) -> Iterator[Part]:
     """What became of the rows, or would."""
     if is_to_do:
@@ -262,14 +338,6 @@ def _checks(job: _Job, *, is_to_do: bool, is_emptied: bool) -> Iterator[Check]:
         yield Check("references", Verdict.FACT, f"not looked at: rows that {names} refer to then may have to be left, too")
     if is_emptied:
         yield Check("load", Verdict.FACT, "the load is closed, and the table is empty")
-
-
-def _record_replayed(cursor: Cursor, job: _Job, plan: TakeBackChunks, replayed: ReplayedRows) -> None:
-    """Write the records of replayed rows that are left, or would be."""
-    kept = [*kept_replayed(cursor, plan.load_plan.load.load_id), *((key, MismatchKind.DIFFERENT) for key in replayed.changed)]
-    origin = plan.load_plan.origin
-    records = tuple(row_record(origin, ItemAddress(key.data_file, key.item_number), kind, {}) for key, kind in kept)
-    RecordFiles(job.folder).write(RecordBatch(_REPLAYED_FILE, records, is_last=True))
 
 
 def _summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from pipeline.errors import Bug, Interrupted, Stopped
+from pipeline.errors import Bug, Interrupted, Stopped, StoppedForNow
 
 RESUME: Final = "what is committed stays: run the same command again to go on"
 INTERRUPTED: Final = 130
@@ -34,6 +34,8 @@ class Ending:
         """The first that came; those after it change nothing."""
         self.whereabouts: Callable[[], str] | None = None
         """Describes the job that goes on without this process, while there is one."""
+        self.died_of = ""
+        """How a worker process ended, where that is known: the name of a signal, a number, or an exception that kept it from starting."""
 
     def reason(self) -> BaseException:
         """The exception for the signal, in place of the one that it caused."""
@@ -45,18 +47,19 @@ class Ending:
 
     def stopped_by_a_step(self, error: BaseException) -> Stopped | None:
         """What a step raised before the workers died: Beam ends them all when one of them stops."""
-        sentence = None
+        stopped = None
         while self.signal is signal.SIGUSR1 and error.__context__ is not None:
             error = error.__context__
-            sentence = sentence_of_a_step(error) or sentence  # the innermost was first
-        return Stopped(sentence) if sentence else None
+            stopped = stop_of_a_step(error) or stopped  # the innermost was first
+        return stopped
 
     def _plain_reason(self) -> BaseException:
         match self.signal:
             case signal.SIGTERM:
                 return Stopped(f"{_TERMINATED}; {RESUME}")
             case signal.SIGUSR1:
-                return Stopped(f"a worker process died (killed, or out of memory); {RESUME}")
+                how = f": {self.died_of}" if self.died_of else ""
+                return StoppedForNow(f"a worker process died (killed, or out of memory{how}); {RESUME}")
         return KeyboardInterrupt()
 
     def _interrupt(self, number: int, _frame: Any) -> None:
@@ -78,6 +81,19 @@ class Ending:
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _listening: Ending | None = None
+
+
+def _forget_in_child() -> None:
+    """A process that was forked from a command hears its own signals: the pipe that it inherits is the command's."""
+    global _listening  # noqa: PLW0603 - as below
+    if _listening is not None:
+        _listening = None
+        signal.set_wakeup_fd(-1)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 
 @contextmanager
@@ -120,10 +136,20 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
     """Beam raises "Worker subprocess exited" in a thread that it never joins."""
     name = failed.thread.name if failed.thread is not None else "?"
     if name == "run_worker":
+        code = re.search(r"return code (-?[0-9]+)$", str(failed.exc_value))
+        if _listening is not None:
+            _listening.died_of = _in_words(int(code[1])) if code else failed.exc_type.__name__
         os.kill(os.getpid(), signal.SIGUSR1)
     else:
         # Its words may hold a value of an item.
         sys.stderr.write(f"ddb2pg: {failed.exc_type.__name__} in thread {name}\n")
+
+
+def _in_words(exit_code: int) -> str:
+    try:
+        return signal.Signals(-exit_code).name
+    except ValueError:
+        return f"exit code {exit_code}"
 
 
 # -- what a step raised, as it comes back from a worker: a text with a traceback in it -----------------------------------------------------
@@ -131,18 +157,19 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
 _BUG: Final = rf"{Bug.__module__}\.{Bug.__qualname__}"
 
 
-def sentence_of_a_step(error: BaseException) -> str | None:
-    """The sentence of a `Stopped`, or of a process that got no more memory, this one or a worker; None for any other exception."""
+def stop_of_a_step(error: BaseException) -> Stopped | None:
+    """What a step or its process stopped with, by a `Stopped` or for want of memory, here or in a worker; None for any other exception."""
     text = str(error)
+    kinds = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (Stopped, StoppedForNow)}
     if isinstance(error, Stopped):
-        stopped = text
-    elif found := re.findall(rf"^{Stopped.__module__}\.{Stopped.__qualname__}: (.*)$", text, flags=re.MULTILINE):
-        stopped = found[-1]
+        kind, sentence = type(error), text
+    elif found := re.findall(rf"^({'|'.join(map(re.escape, kinds))}): (.*)$", text, flags=re.MULTILINE):
+        kind, sentence = kinds[found[-1][0]], found[-1][1]
     elif isinstance(error, MemoryError) or re.search(rf"^(?:{_BUG}: )?MemoryError\b", text, flags=re.MULTILINE):
-        return f"a worker process got no more memory; {RESUME}, with more memory or a smaller --direct_num_workers"
+        return Stopped(f"a worker process got no more memory; {RESUME}, with more memory or a smaller --direct_num_workers")
     else:
         return None
-    return re.sub(r" \[while running '.*", "", stopped, flags=re.DOTALL)  # which Beam adds
+    return kind(re.sub(r" \[while running '.*", "", sentence, flags=re.DOTALL))  # which Beam adds
 
 
 def bug_on_a_worker(error: BaseException) -> str:

@@ -42,7 +42,8 @@ def prepare(modules: Iterable[str] = ()) -> ForkServerContext | SpawnContext:
 
     Gives what starts processes that have them.
     """
-    ours = [name for name in sys.modules if name.startswith(("pipeline.", "transforms.")) and not name.endswith("__main__")]
+    # Of a copy, made in one step: another thread may be importing.
+    ours = [name for name in tuple(sys.modules) if name.startswith(("pipeline.", "transforms.")) and not name.endswith("__main__")]
     with _starting, _no_standard_error():  # what libraries say when they are imported is said, or silenced, by this process
         _FORKING.set_forkserver_preload([_BEAM, *ours, *modules])
         try:
@@ -108,6 +109,12 @@ def worker_environment() -> Environment:
 
         def __init__(self, _payload: bytes, *arguments: object) -> None:
             super().__init__(*arguments)
+            self._is_told_to_end = False
+
+        def close(self) -> None:
+            """Called by Beam, once the worker has reported all that it was given: how it ends then, changes nothing."""
+            self._is_told_to_end = True
+            super().close()
 
         def start_worker(self) -> None:
             """Called by Beam, once."""
@@ -120,13 +127,14 @@ def worker_environment() -> Environment:
 
         def _run(self) -> None:
             log = grpc.server(thread_pool_executor.shared_unbounded_instance())
-            port = log.add_insecure_port("localhost:0")
+            # Of one address: a free port of one that localhost means may be taken of the other.
+            port = log.add_insecure_port("127.0.0.1:0")
             beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(BeamFnLoggingServicer(), log)
             log.start()
             environment = {
                 **os.environ,
                 "CONTROL_API_SERVICE_DESCRIPTOR": descriptor(self.control_address),
-                "LOGGING_API_SERVICE_DESCRIPTOR": descriptor(f"localhost:{port}"),
+                "LOGGING_API_SERVICE_DESCRIPTOR": descriptor(f"127.0.0.1:{port}"),
                 "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
                 "WORKER_ID": self.worker_id,
             }
@@ -134,7 +142,7 @@ def worker_environment() -> Environment:
                 process = prepare().Process(target=_be_a_worker, args=(environment,), daemon=True)
                 process.start()
                 process.join()
-                if process.exitcode:
+                if process.exitcode and not self._is_told_to_end:
                     message = f"Worker subprocess exited with return code {process.exitcode}"
                     raise RuntimeError(message)
             finally:

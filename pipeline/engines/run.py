@@ -19,7 +19,7 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from pipeline.engines.dataflow import TEMPLATE, DataflowJob, dataflow_name
-from pipeline.engines.ending import sentence_of_a_step, told_to_end
+from pipeline.engines.ending import stop_of_a_step, told_to_end
 from pipeline.engines.flink import FlinkJob
 from pipeline.engines.forked_workers import worker_environment
 from pipeline.engines.runners import Runner, RunnerKind, is_left_alone, runner_of
@@ -82,10 +82,11 @@ def _run(define: Define, beam_arguments: Sequence[str], workers: int, name: str,
             # First, because Beam makes an exception of its own of what a signal's handler raised.
             if ending.signal is not None:
                 raise (ending.stopped_by_a_step(error) or ending.reason()) from None
-            sentence = sentence_of_a_step(error) or (remote.failure(error) if remote else None)
-            if sentence is None:
+            stopped = stop_of_a_step(error)
+            sentence = remote.failure(error) if remote and not stopped else None
+            if stopped is None and sentence is None:
                 raise
-            raise Stopped(sentence) from None
+            raise (stopped or Stopped(sentence)) from None
         finally:
             ending.whereabouts = None
     return remote

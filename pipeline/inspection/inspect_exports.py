@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
-from typing import Final
+from typing import Final, Protocol, Self, TypeVar
 
 from pipeline.core_dumps import forbid_core_dumps
 from pipeline.errors import Stopped
@@ -68,7 +69,10 @@ class ExportInspection:
 def inspect_export(given: GivenExport, depth: Depth, storage: Storage) -> ExportInspection:
     """Look at one export. Raises `StorageFailed`."""
     export = given.export
-    statistics, problems = _look_at_all(export.data_files, depth, storage) if depth.is_full else _sample(export.data_files, depth, storage)
+    if depth.is_full:
+        statistics, problems = gather(export.data_files, ItemStatistics, depth.processes, storage)
+    else:
+        statistics, problems = _sample(export.data_files, depth, storage)
     return ExportInspection(
         uri=export.uri,
         source_table=given.source_table,
@@ -89,45 +93,76 @@ def inspect_export(given: GivenExport, depth: Depth, storage: Storage) -> Export
 
 def _sample(data_files: Sequence[DataFile], depth: Depth, storage: Storage) -> tuple[ItemStatistics, list[str]]:
     statistics = ItemStatistics()
-    problems = []
-    chosen = list(spread([data_file for data_file in data_files if data_file.items], _MOST_SAMPLED_FILES))
-    # The smallest first: what they have too few of, the others give.
-    for number, data_file in enumerate(sorted(chosen, key=lambda data_file: data_file.items)):
-        left = -(-(depth.sample - statistics.lines) // (len(chosen) - number))
-        try:
-            for line in itertools.islice(read_lines(data_file.uri, storage), min(left, data_file.items)):
-                statistics.add_line(line)
-        except DataFileRefused as refused:
-            problems.append(str(refused))
+    problems: list[str] = []
+    for line in sampled_lines(data_files, depth.sample, storage, problems):
+        statistics.add_line(line)
     return statistics, problems
 
 
-def _look_at_all(data_files: Sequence[DataFile], depth: Depth, storage: Storage) -> tuple[ItemStatistics, list[str]]:
+def sampled_lines(data_files: Sequence[DataFile], count: int, storage: Storage, problems: list[str]) -> Iterator[bytes]:
+    """At most `count` lines, from the beginnings of data files spread over the export; what is wrong with those goes to `problems`.
+
+    Raises `StorageFailed`.
+    """
+    chosen = spread(data_files, _MOST_SAMPLED_FILES)
+    taken = 0
+    # The smallest first: what they have too few of, the others give.
+    for number, data_file in enumerate(sorted(chosen, key=lambda data_file: data_file.items)):
+        left = -(-(count - taken) // (len(chosen) - number))
+        try:
+            for line in itertools.islice(read_lines(data_file.uri, storage), min(left, data_file.items)):
+                taken += 1
+                yield line
+        except DataFileRefused as refused:
+            problems.append(str(refused))
+
+
+# -- every item ----------------------------------------------------------------------------------------------------------------------------
+
+
+class Gatherer(Protocol):
+    """What takes in lines, and what others took in; it is pickled on its way between processes."""
+
+    def add_line(self, line: bytes) -> None: ...
+
+    def merge(self, other: Self) -> None: ...
+
+
+AnyGatherer = TypeVar("AnyGatherer", bound=Gatherer)
+
+
+def gather(
+    data_files: Sequence[DataFile], new: Callable[[], AnyGatherer], processes: int, storage: Storage
+) -> tuple[AnyGatherer, list[str]]:
+    """What is gathered of every item, in several processes where that pays; and what is wrong with data files, which are left out.
+
+    `new` makes an empty gatherer, in each process its own. Raises `StorageFailed`, `Stopped`.
+    """
     largest_first = sorted(data_files, key=lambda data_file: -data_file.items)
-    processes = min(depth.processes, len(data_files)) if sum(file.items for file in data_files) >= _ITEMS_WORTH_PROCESSES else 1
-    statistics = ItemStatistics()
+    processes = min(processes, len(data_files)) if sum(file.items for file in data_files) >= _ITEMS_WORTH_PROCESSES else 1
+    gathered = new()
     problems = []
-    for result in _each_looked_at(largest_first, processes, storage):
-        if isinstance(result, ItemStatistics):
-            statistics.merge(result)
-        elif isinstance(result, DataFileRefused):
+    for result in _each_looked_at(largest_first, new, processes, storage):
+        if isinstance(result, DataFileRefused):
             problems.append(str(result))
-        else:
+        elif isinstance(result, StorageFailed):
             raise result
-    return statistics, sorted(problems)
+        else:
+            gathered.merge(result)
+    return gathered, sorted(problems)
 
 
-_Result = ItemStatistics | DataFileRefused | StorageFailed
-
-
-def _each_looked_at(data_files: Sequence[DataFile], processes: int, storage: Storage) -> Iterator[_Result]:
+def _each_looked_at(
+    data_files: Sequence[DataFile], new: Callable[[], AnyGatherer], processes: int, storage: Storage
+) -> Iterator[AnyGatherer | DataFileRefused | StorageFailed]:
+    look_at = partial(_look_at, new=new, storage=storage)
     if processes <= 1:
-        yield from (_look_at(data_file, storage) for data_file in data_files)
+        yield from map(look_at, data_files)
         return
     # Not forked: this process has threads and connections.
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process) as pool:
         try:
-            yield from pool.map(_look_at, data_files, itertools.repeat(storage))
+            yield from pool.map(look_at, data_files)
         except BrokenProcessPool:
             raise Stopped("a process was killed (out of memory?); run it again with fewer --processes") from None
 
@@ -138,13 +173,13 @@ def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _look_at(data_file: DataFile, storage: Storage) -> _Result:
+def _look_at(data_file: DataFile, new: Callable[[], AnyGatherer], storage: Storage) -> AnyGatherer | DataFileRefused | StorageFailed:
     """All items of a data file, if it is what the manifest says."""
-    statistics = ItemStatistics()
+    gathered = new()
     try:
         checked = check_file(data_file, [0], storage)
         for line in read_part(data_file, checked.version, checked.parts[0], storage):
-            statistics.add_line(line)
+            gathered.add_line(line)
     except (DataFileRefused, StorageFailed) as problem:
         return problem
-    return statistics
+    return gathered

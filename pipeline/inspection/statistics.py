@@ -6,19 +6,21 @@
 
 Memory is bounded for any data, and the result does not depend on the order of the items: only names are kept of an item, up to limits.
 Extremes of numbers are kept as they are and rounded when they are shown (`summary.py`), so no instance has a `repr` that shows them.
+What a draft of a definition needs besides is gathered only where it is asked for (`evidence.py`).
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
 import orjson
 
+from pipeline.inspection.evidence import Evidence, Figures, KeepValues, add_counts
 from pipeline.inspection.names import PlainnessKey, bounded, plainness, shape_of
 from transforms.lines import read_full_export_line
 from transforms.rejects import ErrorCode, ReadRefused, ValueRefused
@@ -45,6 +47,9 @@ _UNIT_OF_DIGITS: Final = {
 _CANONICAL: Final = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 _SHORT: Final = 18
 
+SoundItem = list[tuple[str, dict[str, Any], int]]
+"""The attributes of an item: name, value, and how many maps and lists are nested in each other there."""
+
 
 class Unreadable(StrEnum):
     """Why a line is not one sound item. The first two are the codes that its dead letter would have."""
@@ -56,53 +61,18 @@ class Unreadable(StrEnum):
     NESTED_TOO_DEEPLY = "nested_too_deeply"
 
 
-class Figures:
-    """Tallies and extremes, by what they are of: `{"types": {"S": 3}}` and `{"characters": [1, 36]}`."""
-
-    __slots__ = ("extremes", "tallies")
-
-    def __init__(self) -> None:
-        self.tallies: defaultdict[str, defaultdict[str, int]] = defaultdict(_tally)
-        self.extremes: dict[str, list[Any]] = {}
-
-    def measure(self, kind: str, size: int | Decimal) -> None:
-        extremes = self.extremes.get(kind)
-        if extremes is None:
-            self.extremes[kind] = [size, size]
-        elif size < extremes[0]:
-            extremes[0] = size
-        elif size > extremes[1]:
-            extremes[1] = size
-
-    def merge_figures(self, other: Figures) -> None:
-        """Take in what another has seen; it stays as it is."""
-        for kind, tally in other.tallies.items():
-            add_counts(self.tallies[kind], tally)
-        for kind, sizes in other.extremes.items():
-            for size in sizes:
-                self.measure(kind, size)
-
-
-def _tally() -> defaultdict[str, int]:
-    return defaultdict(int)
-
-
-def add_counts(into: dict[str, int], counts: Mapping[str, int]) -> None:
-    for key, count in counts.items():
-        into[key] = into.get(key, 0) + count
-
-
 class Attribute(Figures):
     """One attribute of the sound items that have it.
 
     Tallies: types, shapes (of strings), numbers (valid, invalid, ...), epoch (units of time that numbers could be of), malformed.
     """
 
-    __slots__ = ("places",)
+    __slots__ = ("evidence", "places")
 
-    def __init__(self) -> None:
+    def __init__(self, evidence: Evidence | None = None) -> None:
         super().__init__()
         self.places = Places()
+        self.evidence = evidence
 
     @property
     def items(self) -> int:
@@ -113,7 +83,10 @@ class Attribute(Figures):
         [(tag, content)] = value.items()
         self.tallies["types"][tag] += 1
         if tag == "S":
-            self.tallies["shapes"][shape_of(content)] += 1
+            shape = shape_of(content)
+            self.tallies["shapes"][shape] += 1
+            if self.evidence is not None:
+                self.evidence.add_text(content, shape)
             self.measure("characters", len(content))
             self.measure("utf8_bytes", len(content) if content.isascii() else len(content.encode("utf-8", "surrogatepass")))
         elif tag == "N":
@@ -126,6 +99,8 @@ class Attribute(Figures):
             self.measure("binary_bytes", len(content) * 3 // 4 - content[-2:].count("="))
         elif tag not in ("BOOL", "NULL"):
             self.measure("set_members", len(content))
+            if self.evidence is not None:
+                self.evidence.add_set(tag, content)
 
     def _add_number(self, text: str) -> None:
         tally = self.tallies["numbers"]
@@ -157,6 +132,8 @@ class Attribute(Figures):
         """Take in what another has seen of the attribute; it stays as it is."""
         self.merge_figures(other)
         self.places.merge(other.places)
+        if self.evidence is not None and other.evidence is not None:
+            self.evidence.merge(other.evidence)
 
 
 def _to_digits(number: Decimal) -> tuple[int, int]:
@@ -299,13 +276,14 @@ class Places:
 class ItemStatistics(Figures):
     """All lines of some data files. Tallies: lines (lines, items, items_with_nul), unreadable.
 
-    The 200 plainest attribute names are kept (`names.py`).
+    The 200 plainest attribute names are kept (`names.py`). With `values`, each attribute's evidence is gathered (`evidence.py`).
     """
 
-    __slots__ = ("_plainest_refused", "attributes")
+    __slots__ = ("_plainest_refused", "_values", "attributes")
 
-    def __init__(self) -> None:
+    def __init__(self, values: KeepValues | None = None) -> None:
         super().__init__()
+        self._values = values
         self.attributes: dict[str, Attribute] = {}
         self._plainest_refused: PlainnessKey | None = None
 
@@ -325,6 +303,12 @@ class ItemStatistics(Figures):
 
     def add_line(self, line: bytes) -> None:
         """Count one line. A line that is not a sound item counts only as unreadable."""
+        sound = self.read_line(line)
+        if sound is not None:
+            self.add_item(line, sound)
+
+    def read_line(self, line: bytes) -> SoundItem | None:
+        """Count a line, and what is wrong with it; the item that it holds, not counted yet, where nothing is."""
         tally = self.tallies["lines"]
         tally["lines"] += 1
         self.measure("line_bytes", len(line))
@@ -332,10 +316,10 @@ class ItemStatistics(Figures):
             item = read_full_export_line(line).item
         except ReadRefused as refused:
             self.tallies["unreadable"][_kind_of(refused, line)] += 1
-            return
+            return None
         name = ""
         try:
-            sound = []
+            sound: SoundItem = []
             for name, value in item.items():
                 sound.append((name, value, _depth_of(value)))
         except _Fault as fault:
@@ -343,7 +327,12 @@ class ItemStatistics(Figures):
             attribute = self._attribute(name)
             if attribute is not None:
                 attribute.tallies["malformed"][""] += 1
-            return
+            return None
+        return sound
+
+    def add_item(self, line: bytes, sound: SoundItem) -> None:
+        """Count a sound item, and look at its attributes; `line` is where it stood."""
+        tally = self.tallies["lines"]
         tally["items"] += 1
         # Without pairs of backslashes, an escaped U+0000 differs from a backslash before the letters u0000.
         tally["items_with_nul"] += _NUL_ESCAPE in line and _NUL_ESCAPE in line.replace(b"\\\\", b"")
@@ -368,7 +357,7 @@ class ItemStatistics(Figures):
         if short not in self.attributes:
             if self._is_refused(plainness(short)):
                 return None
-            self.attributes[short] = Attribute()
+            self.attributes[short] = Attribute(None if self._values is None else Evidence(self._values))
             if len(self.attributes) > MOST_ATTRIBUTES + _WAITING:
                 self.trim()
         return self.attributes.get(short)

@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Final
 
 from pipeline.console import printable
+from pipeline.inspection.evidence import Figures
 from pipeline.inspection.names import is_frequent, looks_like_data
-from pipeline.inspection.statistics import MOST_NAMES, STEPS, Attribute, Figures, ItemStatistics, Place
+from pipeline.inspection.statistics import MOST_NAMES, STEPS, Attribute, ItemStatistics, Place
 
 # The extremes of fewer numbers are not shown.
 LEAST_NUMBERS: Final = 10

@@ -11,13 +11,11 @@ from rich.filesize import decimal
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.console import counted_in_words
+from pipeline.console import counted_in_words, print_grid
 from pipeline.inspection.inspect_exports import ExportInspection
 from pipeline.inspection.statistics import Unreadable
 from pipeline.inspection.summary import AttributeSummary, Extent, ItemSummary, MemberSummary, NumberSummary, TextSummary
 
-# A pipe or a file has no width of its own.
-_WIDTH_WITHOUT_TERMINAL: Final = 120
 # Only from this many numbers of an attribute on, the output says that they look like times.
 _MOSTLY_TIMES: Final = 0.9
 _MOST_MEMBERS: Final = 60
@@ -31,15 +29,25 @@ _WORDS: Final[dict[str, str]] = {
 }
 
 
-def print_inspection(console: Console, inspection: ExportInspection) -> None:
-    """One export: what it is, whether it is whole, and what its items look like."""
+def print_inspection(console: Console, details: Console | None, inspection: ExportInspection) -> None:
+    """One export: what it is, whether it is whole, and what its items look like; all that is known of them goes to `details`."""
+    _print_export(console, inspection)
+    print_attributes(console, inspection.looked_at, is_short=True)
+    if inspection.looked_at.attributes and details is None:
+        _print_line(console, "more about each attribute, its sizes and its members: --details FILE")
+    console.print()
+    if details:
+        _print_export(details, inspection)
+        print_attributes(details, inspection.looked_at)
+        details.print()
+
+
+def _print_export(console: Console, inspection: ExportInspection) -> None:
     console.print(inspection.source_table, style="bold", highlight=False, markup=False)
     for sentence in _about_export(inspection):
         console.print(f"  {sentence}", highlight=False, markup=False)
     for problem in inspection.problems:
         console.print(f"  DAMAGED: {problem}", style="bold red", highlight=False, markup=False)
-    print_attributes(console, inspection.looked_at)
-    console.print()
 
 
 def _about_export(inspection: ExportInspection) -> Iterator[str]:
@@ -63,13 +71,12 @@ def _about_export(inspection: ExportInspection) -> Iterator[str]:
 # -- items ---------------------------------------------------------------------------------------------------------------------------------
 
 
-def print_attributes(console: Console, summary: ItemSummary) -> None:
-    """The lines, a table of the attributes, and what is not shown."""
+def print_attributes(console: Console, summary: ItemSummary, *, is_short: bool = False) -> None:
+    """The lines, a table of the attributes, in short one line of each, and what is not shown."""
     for sentence in _about_lines(summary):
         _print_line(console, sentence)
     if summary.attributes:
-        width = None if console.is_terminal else _WIDTH_WITHOUT_TERMINAL
-        console.print(_grid(summary, width), soft_wrap=False, crop=False, no_wrap=False, width=width)
+        print_grid(console, _short_grid(summary) if is_short else _grid(summary))
     for sentence in _about_others(summary):
         _print_line(console, sentence)
 
@@ -80,23 +87,24 @@ def _print_line(console: Console, sentence: str) -> None:
 
 def _about_lines(summary: ItemSummary) -> Iterator[str]:
     size = f"; a line has {_extent(summary.line_bytes, 'byte')}" if summary.line_bytes else ""
-    yield f"{_number(summary.lines, 'line')} = {_number(summary.items, 'item')} + {summary.lines - summary.items:,} unreadable{size}"
+    lines, items = counted_in_words(summary.lines, "line"), counted_in_words(summary.items, "item")
+    yield f"{lines} = {items} + {summary.lines - summary.items:,} unreadable{size}"
     for kind, count in summary.unreadable.items():
         yield f"  unreadable: {count:,} {_WORDS.get(kind, kind)}"
     if summary.items_with_nul_character:
-        yield f"  U+0000, which PostgreSQL does not store: in {_number(summary.items_with_nul_character, 'item')}"
+        yield f"  U+0000, which PostgreSQL does not store: in {counted_in_words(summary.items_with_nul_character, 'item')}"
 
 
 def _about_others(summary: ItemSummary) -> Iterator[str]:
-    others = _number(summary.other_attributes, "other attribute name")
+    others = counted_in_words(summary.other_attributes, "other attribute name")
     if summary.other_attributes_capped:
         yield f"and more than {others}: of so many, only those that a tenth of the items have are shown"
     elif summary.other_attributes:
         yield f"and {others}, not shown for looking like data"
 
 
-def _grid(summary: ItemSummary, width: int | None) -> Grid:
-    grid = Grid(width=width, box=box.HORIZONTALS, pad_edge=False)
+def _grid(summary: ItemSummary) -> Grid:
+    grid = Grid(box=box.HORIZONTALS, pad_edge=False)
     grid.add_column("attribute", overflow="fold", ratio=2)
     grid.add_column("present", justify="right", no_wrap=True)
     grid.add_column("types and values", overflow="fold", ratio=5)
@@ -109,6 +117,33 @@ def _grid(summary: ItemSummary, width: int | None) -> Grid:
         for member in members:
             grid.add_row(*map(Text, _member_cells(attribute, member)), end_section=member is members[-1])
     return grid
+
+
+def _short_grid(summary: ItemSummary) -> Grid:
+    grid = Grid(box=box.HORIZONTALS, pad_edge=False)
+    grid.add_column("attribute", overflow="fold", ratio=2)
+    grid.add_column("present", justify="right", no_wrap=True)
+    grid.add_column("types", overflow="fold", ratio=2)
+    grid.add_column("values", overflow="fold", ratio=4)
+    for attribute in summary.attributes:
+        present = _share(attribute.items, summary.items)
+        grid.add_row(*map(Text, (attribute.name, present, _counts(attribute.types), "; ".join(_most_about(attribute)))))
+    return grid
+
+
+def _most_about(attribute: AttributeSummary) -> Iterator[str]:
+    """What decides about the column's type, and what is wrong."""
+    if attribute.texts:
+        yield _counts(attribute.texts.shapes)
+    if attribute.numbers:
+        numbers = attribute.numbers
+        yield _epoch_hint(numbers) or _digits(numbers)
+        if numbers.invalid:
+            yield f"{numbers.invalid:,} NOT A NUMBER"
+    if attribute.members:
+        yield counted_in_words(len(attribute.members), "place") + " inside"
+    if attribute.malformed:
+        yield f"malformed in {counted_in_words(attribute.malformed, 'more item')}"
 
 
 def _member_cells(attribute: AttributeSummary, member: MemberSummary) -> tuple[str, str, str]:
@@ -135,11 +170,11 @@ def _about_attribute(attribute: AttributeSummary) -> Iterator[str]:
         yield f"{attribute.depth} levels deep"
     if attribute.other_members or attribute.other_members_capped:
         more = "more than " if attribute.other_members_capped else ""
-        yield f"and {more}{_number(attribute.other_members, 'other member name')}"
+        yield f"and {more}{counted_in_words(attribute.other_members, 'other member name')}"
     if len(attribute.members) > _MOST_MEMBERS:
         yield f"of its places, {len(attribute.members) - _MOST_MEMBERS:,} are in the JSON form only"
     if attribute.malformed:
-        yield f"malformed in {_number(attribute.malformed, 'more item')}"
+        yield f"malformed in {counted_in_words(attribute.malformed, 'more item')}"
 
 
 def _about_texts(texts: TextSummary) -> str:
@@ -169,8 +204,8 @@ def _about_numbers(numbers: NumberSummary) -> Iterator[str]:
 
 def _digits(numbers: NumberSummary) -> str:
     if not numbers.fractional:
-        return f"integers of up to {_number(numbers.digits_before_point, 'digit')}"
-    return f"up to {_number(numbers.digits_before_point, 'digit')} before and {numbers.digits_after_point} after the point"
+        return f"integers of up to {counted_in_words(numbers.digits_before_point, 'digit')}"
+    return f"up to {counted_in_words(numbers.digits_before_point, 'digit')} before and {numbers.digits_after_point} after the point"
 
 
 def _epoch_hint(numbers: NumberSummary) -> str:
@@ -209,9 +244,5 @@ def _share(count: int, of: int) -> str:
 
 def _extent(extent: Extent, unit: str) -> str:
     if extent.least == extent.greatest:
-        return _number(extent.least, unit)
-    return f"{extent.least:,} to {_number(extent.greatest, unit)}"
-
-
-def _number(number: int, unit: str) -> str:
-    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+        return counted_in_words(extent.least, unit)
+    return f"{extent.least:,} to {counted_in_words(extent.greatest, unit)}"

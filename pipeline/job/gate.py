@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from rich.console import Console
 
-from pipeline.job.chunk import KnownChunks, convert_lines
-from pipeline.job.compare import HIDDEN, CompareChunks, mismatches_of, validate_table
-from pipeline.job.find_loads import has_key_of_items
+from pipeline.job.chunk import KnownChunk, KnownChunks
+from pipeline.job.compare import HIDDEN, CompareChunks, mismatches_of, unequal_columns, validate_tables, with_columns
 from pipeline.job.plan import BegunLoad, LoadPlan
 from pipeline.ledger.loads import Validated, note_validated
 from pipeline.options import JobOptions
 from pipeline.outcome.outcome import Check, Outcome, Verdict
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import OutputFolder
+from pipeline.records.columns import ColumnSample, CountColumns
 from pipeline.records.files import RecordFiles
 from pipeline.records.kinds import KINDS, RecordKind
 from pipeline.records.lines import mismatch_batch
 from pipeline.source.chunks import Chunk, plan_splits
 from pipeline.source.data_file import DataFileRefused, read_lines
 from pipeline.source.manifest import DataFile, spread
-from pipeline.target.compare import compare_rows
-from pipeline.target.mismatch import Mismatch, MismatchKind
+from pipeline.target.compare import Mismatch, MismatchKind, compare_rows
 from pipeline.target.session import Session
+from pipeline.target.target import count_rows, has_key_of_items
+from pipeline.target.write import families
 
 MOST_FILES: Final = 20
 SAMPLE: Final = 2_000
 _NO_SEED: Final = 0
 _NAMES: Final = {
-    Validated.QUICK: "a sample of rows is equal, and there are no others",
-    Validated.FULL: "every item's row is equal",
+    Validated.QUICK: "row comparison (sample)",
+    Validated.FULL: "row comparison (every item)",
 }
 _WAYS_OUT: Final = (
     "see {folder}; `ddb2pg validate` compares every item. Fix the rows, or what changes them, and run the same command again; "
@@ -51,20 +54,20 @@ def pass_gate(
     """
     name = _NAMES[asked]
     if not has_key_of_items(load.plan.target, load.plan.table):
-        detail = "rows are not compared: the primary key does not tell of which item they are"
-        return replace(outcome, checks=(Check(name, Verdict.WARNING, detail),))
+        detail = "rows are not compared: no primary key or unique index tells of which item they are"
+        return replace(outcome, checks=(*outcome.checks, Check(name, Verdict.WARNING, detail)))
     if load.plan.load.is_validated(asked):
-        return replace(outcome, checks=(Check(name, Verdict.PASS, "compared with the export by an earlier run"),))
+        return replace(outcome, checks=(*outcome.checks, Check(name, Verdict.PASS, "compared with the export by an earlier run")))
     compared = _compare_all(load, options, run_folder, console) if asked is Validated.FULL else _compare_sample(load, outcome, run_folder)
-    sees_all_rows = not load.plan.target.has_row_security
+    sees_all_rows = not load.plan.target.hides_rows
     if compared.is_equal and sees_all_rows:
         with Session(options.database) as session:
             session.transact(lambda cursor: note_validated(cursor, load.plan.load.load_id, asked))
-    checks = [_check(name, compared, run_folder)]
+    checks = [*outcome.checks, _check(name, compared, run_folder)]
     if not sees_all_rows:
         checks.append(Check("this role sees all rows", Verdict.WARNING, HIDDEN))
     tallies = {**outcome.tallies, "mismatches": compared.mismatches, "columns": compared.columns}
-    return replace(outcome, checks=tuple(checks), tallies=tallies)
+    return replace(outcome, checks=tuple(checks), tallies=tallies, sample=compared.sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class _Compared:
     mismatches: Mapping[str, int]
     columns: Mapping[str, int]
     problems: Sequence[str]
+    sample: ColumnSample | None
 
     @property
     def is_equal(self) -> bool:
@@ -91,11 +95,11 @@ def _check(name: str, compared: _Compared, run_folder: OutputFolder) -> Check:
 
 
 def _compare_all(load: BegunLoad, options: JobOptions, run_folder: OutputFolder, console: Console) -> _Compared:
-    validation = validate_table(load, CompareChunks(load.plan), options, run_folder, console)
+    [validation] = validate_tables([load], [CompareChunks(load.plan)], options, run_folder, console)
     # Rows that row security may only hide do not count: the role that loaded them need not see them.
-    unseen = MismatchKind.MISSING if load.plan.target.has_row_security else None
+    unseen = MismatchKind.MISSING if load.plan.target.hides_rows else None
     mismatches = {kind: count for kind, count in validation.tallies["mismatches"].items() if count and kind != unseen}
-    return _Compared(validation.seen, mismatches, validation.tallies["columns"], validation.problems)
+    return _Compared(validation.seen, mismatches, validation.tallies["columns"], validation.problems, _sample_columns(load, validation))
 
 
 # -- a sample ------------------------------------------------------------------------------------------------------------------------------
@@ -106,7 +110,18 @@ class _ComparedChunk:
     """The sample of one data file."""
 
     chunk: Chunk
+    items: int
+    """Without those that are not for this table."""
     mismatches: tuple[Mismatch, ...]
+
+
+def _sample_columns(load: BegunLoad, outcome: Outcome) -> ColumnSample | None:
+    """What the columns got, where the sample is not compared; None where it cannot be read. Raises `Stopped`."""
+    columns = CountColumns(load.plan.table)
+    with contextlib.suppress(DataFileRefused, StorageFailed), Session(load.plan.database) as session:
+        for chunk in _sampled_chunks(load, _lines_to_read(outcome), session):
+            _count_columns(columns, chunk)
+    return columns.result()
 
 
 def _compare_sample(load: BegunLoad, outcome: Outcome, run_folder: OutputFolder) -> _Compared:
@@ -114,44 +129,74 @@ def _compare_sample(load: BegunLoad, outcome: Outcome, run_folder: OutputFolder)
     plan = load.plan
     files = RecordFiles(run_folder / RecordKind.MISMATCHES / plan.folder)
     kinds, columns, problems = Counter[str](), Counter[str](), list[str]()
-    items = 0
-    sees_all_rows = not plan.target.has_row_security
+    items, sample = 0, CountColumns(plan.table)
+    sees_all_rows = not plan.target.hides_rows
     try:
-        for compared in _compared_chunks(load):
-            items += len(compared.chunk.lines)
+        for compared in _compared_chunks(load, _lines_to_read(outcome), sample):
+            items += compared.items
             mismatches = [mismatch for mismatch in compared.mismatches if sees_all_rows or mismatch.kind is not MismatchKind.MISSING]
             kinds.update(mismatch.kind.value for mismatch in mismatches)
             columns.update(itertools.chain.from_iterable(mismatch.columns for mismatch in mismatches))
             files.write(mismatch_batch(plan.origin, compared.chunk, plan.table.key, mismatches))
     except (DataFileRefused, StorageFailed) as failed:
         problems.append(str(failed))
-    more = outcome.target_rows - outcome.count("rows")
+    more = max(0, outcome.target_rows - outcome.count("rows"))
+    with Session(plan.database) as session:
+        for child, target in zip(plan.table.children, plan.target.children, strict=True):
+            more += max(0, session.transact(partial(count_rows, target=target)) - outcome.tallies["child_rows"][child.target])
     if more > 0:
         kinds[MismatchKind.ROW_WITHOUT_ITEM.value] = more
-    return _Compared(items, kinds, columns, problems)
+    return _Compared(items, kinds, columns, problems, sample.result())
 
 
-def _compared_chunks(load: BegunLoad) -> Iterator[_ComparedChunk]:
+def _lines_to_read(outcome: Outcome) -> int:
+    """So many that as many items as are asked for are for this table, if they are spread evenly."""
+    taken = outcome.total - outcome.count("filtered")
+    return SAMPLE * outcome.total // taken if taken else SAMPLE
+
+
+def _sampled_chunks(load: BegunLoad, lines: int, session: Session) -> Iterator[KnownChunk]:
     """The first lines of each sampled data file. Raises `DataFileRefused`, `StorageFailed`, `Stopped`."""
     plan = load.plan
-    to_row = plan.row_maker()
-    sampled = list(spread([data_file for data_file in load.export.data_files if data_file.items], MOST_FILES))
+    sampled = spread(load.export.data_files, MOST_FILES)
+    known_chunks = KnownChunks(plan, session)
+    for data_file in sampled:
+        chunk = beginning(data_file, -(-lines // len(sampled)), plan)
+        committed = known_chunks.of(chunk).committed
+        # A proved load has it, unless the file has other lines now.
+        if committed is not None:
+            yield known_chunks.of(replace(chunk, lines=chunk.lines[: committed.items]))
+
+
+def _count_columns(columns: CountColumns, chunk: KnownChunk) -> None:
+    """Take in every second line of a chunk that is for the table: the others would say the same, and take as long again."""
+    converted = chunk.converted.without(chunk.committed.refused if chunk.committed else ())
+    rows = dict(zip(converted.loaded_rows.item_numbers, converted.loaded_rows.encoded, strict=True))
+    for number in chunk.item_numbers[::2]:
+        if number not in converted.filtered:
+            refusal = converted.refusals.get(number)
+            refused = {error.column for error in refusal.errors} if refusal else ()
+            columns.add(chunk.line(number), rows.get(number), refused)
+
+
+def _compared_chunks(load: BegunLoad, lines: int, columns: CountColumns) -> Iterator[_ComparedChunk]:
+    """Those of the sample; `columns` takes in what their columns got. Raises `DataFileRefused`, `StorageFailed`, `Stopped`."""
+    plan = load.plan
     with Session(plan.database) as session:
-        known_chunks = KnownChunks(plan, session)
-        for data_file in sampled:
-            chunk = _beginning(data_file, -(-SAMPLE // len(sampled)), plan)
-            committed = known_chunks.of(chunk).committed
-            # A proved load has it, unless the file has other lines now.
-            if committed is None:
-                continue
-            refused = {row.item_number for row in committed.refused}
-            chunk = replace(chunk, lines=chunk.lines[: committed.items])
-            loaded = convert_lines(chunk.lines, chunk.first_item, to_row).loaded_rows
-            rows = loaded.only(number for number in loaded.item_numbers if number not in refused)
+        for known in _sampled_chunks(load, lines, session):
+            chunk = known.chunk
+            _count_columns(columns, known)
+            converted = known.converted.without(known.committed.refused if known.committed else ())
+            rows = converted.loaded_rows
             comparison = session.transact(lambda cursor, rows=rows: compare_rows(cursor, plan.target, plan.table, rows, _NO_SEED))  # type: ignore[misc]
-            yield _ComparedChunk(chunk, tuple(mismatches_of(comparison)))
+            mismatches = mismatches_of(comparison)
+            for target, table, of_child in families(plan.target, plan.table, rows):
+                of_rows = session.transact(partial(compare_rows, target=target, table=table, rows=of_child.numbered, seed=_NO_SEED))
+                mismatches = with_columns(mismatches, unequal_columns(table.target, of_child.owners, of_rows))
+            yield _ComparedChunk(chunk, len(chunk.lines) - len(converted.filtered), tuple(mismatches))
 
 
-def _beginning(data_file: DataFile, lines: int, plan: LoadPlan) -> Chunk:
+def beginning(data_file: DataFile, lines: int, plan: LoadPlan) -> Chunk:
+    """The first lines of a data file, or some more or fewer."""
     first = next(part for part in plan_splits([data_file], plan.load.split_size) if part.first_item == 0)
     return Chunk(first, 0, list(itertools.islice(read_lines(data_file.uri, plan.storage), min(lines, data_file.items))), is_last=True)

@@ -1,4 +1,4 @@
-r"""The Beam graph of one table's visits of any kind, and its DoFns: each a few lines around a function or a class of another file.
+r"""The Beam graph of one reading of an export, with visits of any kind, and its DoFns: each a few lines around what other files do.
 
     data files -> Reshuffle -> CheckFiles -> checked files (a side input: reading waits for them)
                                    \-> refused files -> ledger
@@ -21,17 +21,17 @@ from apache_beam.pvalue import TaggedOutput
 from pipeline.core_dumps import forbid_core_dumps
 from pipeline.errors import Bug, Ddb2pgError
 from pipeline.job.plan import LoadPlan, check_data_file, read_split
-from pipeline.job.visit import ChunkVisitor, VisitPlan
+from pipeline.job.visit import ReadingVisitor, VisitedLoad, VisitPlan, cut_of
 from pipeline.ledger.chunks import note_refused_file
 from pipeline.ledger.loads import stop_if_not_here
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles, RecordForm, form_of
-from pipeline.records.kinds import RecordFormat, RecordKind
+from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import Chunk, Split, data_files_of
 from pipeline.source.data_file import CheckedFile, DataFileRefused
 from pipeline.source.manifest import DataFile
-from pipeline.target.session import Session
+from pipeline.target.session import Cursor, Session
 
 REFUSED_FILES: Final = "refused_files"
 
@@ -39,15 +39,16 @@ REFUSED_FILES: Final = "refused_files"
 def define_pipeline(
     root: beam.Pipeline,
     splits: Sequence[Split],
-    plan: VisitPlan,
-    folders: Mapping[RecordKind, OutputFolder],
+    loads: Sequence[VisitedLoad],
     record_format: RecordFormat = RecordFormat.JSONL,
 ) -> None:
-    """Add the visits of one table's chunks to a pipeline; `folders` take the records of each kind.
+    """Add one reading of an export to a pipeline: each of its chunks is visited for every load, in their order.
 
-    Takes ready objects, never arguments of a command line.
+    Takes ready objects, never arguments of a command line. Raises `ValueError` for loads that cannot be visited in one reading.
     """
-    load_plan = plan.load_plan
+    plans = [load.plan for load in loads]
+    load_plan = cut_of(plans)
+    load_plans = [plan.load_plan for plan in plans]
     checked, refused_files = (
         root
         | "DataFiles" >> beam.Create(data_files_of(splits), reshuffle=False)
@@ -60,11 +61,12 @@ def define_pipeline(
         | "DealOut" >> beam.Reshuffle()
         | "ReadChunks" >> beam.ParDo(ReadChunks(load_plan), beam.pvalue.AsDict(checked)).with_outputs(REFUSED_FILES, main="chunks")
     )
-    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(load_plan))
-    _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(load_plan))
-    records = chunks | "VisitChunks" >> beam.ParDo(VisitChunks(plan)).with_outputs(*plan.kinds)
-    for kind in plan.kinds:
-        write = WriteRecords(folders[kind], form_of(kind, record_format))
+    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(load_plans))
+    _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(load_plans))
+    kinds = plans[0].kinds
+    records = chunks | "VisitChunks" >> beam.ParDo(VisitChunks(plans)).with_outputs(*kinds)
+    for kind in kinds:
+        write = WriteRecords([load.folders[kind] for load in loads], form_of(kind, record_format))
         _ = records[kind] | f"Write {kind}" >> beam.ParDo(write)
 
 
@@ -123,66 +125,74 @@ class ReadChunks(_PrivateDoFn):
 
 
 class VisitChunks(_PrivateDoFn):
-    """Chunk -> a batch of records of each kind, tagged with it, once the work is committed."""
+    """Chunk -> for each load its place in the reading and a batch of records of each kind, tagged with it, once its work is committed."""
 
-    def __init__(self, plan: VisitPlan) -> None:
-        self._plan = plan
+    def __init__(self, plans: Sequence[VisitPlan]) -> None:
+        self._plans = plans
 
     def setup(self) -> None:
         """One connection a worker process."""
         super().setup()
-        self._session = Session(self._plan.load_plan.database)
-        self._visitor = ChunkVisitor(self._plan, self._session)
+        self._session = Session(cut_of(self._plans).database)
+        self._visitor = ReadingVisitor(self._plans, self._session)
         self._is_checked = False
 
     @_without_words
     def process(self, chunk: Chunk) -> Iterator[TaggedOutput]:
         # For the first chunk, not in `setup`: Flink waits for minutes for a worker that fails before it.
         if not self._is_checked:
-            self._session.transact(lambda cursor: stop_if_not_here(cursor, self._plan.load_plan.load))
+            for plan in self._plans:
+                self._session.transact(functools.partial(stop_if_not_here, load=plan.load_plan.load))
             self._is_checked = True
-        for kind, batch in self._visitor.visit(chunk).items():
-            yield TaggedOutput(kind, batch)
+        for place, records in enumerate(self._visitor.visit(chunk)):
+            for kind, batch in records.items():
+                yield TaggedOutput(kind, (place, batch))
 
     def teardown(self) -> None:
         self._session.close()
 
 
 class WriteRecords(_PrivateDoFn):
-    """Batches of records -> files of a folder."""
+    """Batches of records, each with its load's place in the reading -> files of the load's folder."""
 
-    def __init__(self, folder: OutputFolder, form: RecordForm) -> None:
-        self._folder = folder
+    def __init__(self, folders: Sequence[OutputFolder], form: RecordForm) -> None:
+        self._folders = folders
         self._form = form
-        self._files = RecordFiles(folder, form)
+        self._files: Sequence[RecordFiles] = ()
 
     def start_bundle(self) -> None:
         """A bundle's splits are whole, so its files are."""
-        self._files = RecordFiles(self._folder, self._form)
+        self._files = [RecordFiles(folder, self._form) for folder in self._folders]
 
     @_without_words
-    def process(self, batch: RecordBatch) -> None:
-        self._files.write(batch)
+    def process(self, of_load: tuple[int, RecordBatch]) -> None:
+        place, batch = of_load
+        self._files[place].write(batch)
 
     def finish_bundle(self) -> None:
         """Discard the unfinished file of a split that was refused midway."""
-        self._files.abandon()
+        for files in self._files:
+            files.abandon()
 
     def teardown(self) -> None:
         """The same for a bundle that was stopped."""
-        self._files.abandon()
+        self.finish_bundle()
 
 
 class NoteRefusedFiles(_PrivateDoFn):
-    """Writes refused data files into the ledger."""
+    """Writes refused data files into the ledger, for every load of the reading."""
 
-    def __init__(self, plan: LoadPlan) -> None:
-        self._plan = plan
+    def __init__(self, plans: Sequence[LoadPlan]) -> None:
+        self._plans = plans
 
     @_without_words
     def process(self, refused: tuple[str, str]) -> None:
         """With its own connection, because refused files are rare."""
         data_file, problem = refused
-        load_id, run_id = self._plan.load.load_id, self._plan.run_id
-        with Session(self._plan.database) as session:
-            session.transact(lambda cursor: note_refused_file(cursor, load_id, run_id, data_file, problem))
+
+        def note(cursor: Cursor) -> None:
+            for plan in self._plans:
+                note_refused_file(cursor, plan.load.load_id, plan.run_id, data_file, problem)
+
+        with Session(self._plans[0].database) as session:
+            session.transact(note)

@@ -10,14 +10,17 @@ from typing import Protocol
 from pipeline.job.chunk import ConvertedLines, KnownChunk
 from pipeline.job.plan import LoadPlan
 from pipeline.job.visit import Records
+from pipeline.ledger.changes import hash_row, note_doubles
 from pipeline.ledger.chunks import claim_chunk, committed_chunk, note_refused
+from pipeline.ledger.replays import hash_seed
 from pipeline.ledger.threshold import DeadLetterGuard
 from pipeline.records.kinds import OF_A_LOAD, RecordKind
 from pipeline.records.lines import Rejection, dead_letter_record, notice_records
 from pipeline.source.chunks import ItemAddress
 from pipeline.target.rows import RefusedRow
 from pipeline.target.session import Cursor, Session
-from pipeline.target.write import WriteRows, copy_new_rows, ways_to_write
+from pipeline.target.write import WriteRows, copy_new_rows, stop_if_diverted, ways_to_write
+from transforms.rejects import ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +58,28 @@ class LoadVisit:
 
     def work(self, cursor: Cursor, chunk: KnownChunk, way: WriteRows) -> Sequence[RefusedRow]:
         """The ledger's row, then the chunk's; returns what PostgreSQL refused, now or when another worker committed the chunk."""
-        converted, items = chunk.converted, len(chunk.lines)
-        if not claim_chunk(cursor, chunk.key, self._plan.run_id, converted.counts(items)):
+        if not claim_chunk(cursor, chunk.key, self._plan.run_id, chunk.counts):
             return chunk.refused_before(committed_chunk(cursor, chunk.key))
-        refused = way(cursor, self._plan.target, self._plan.table, converted.rows)
+        refused = way(cursor, self._plan.target, self._plan.table, chunk.converted.rows)
+        stop_if_diverted(cursor, self._plan.target, refused)
         if refused:
-            note_refused(cursor, chunk.key, refused, converted.without(refused).counts(items))
+            note_refused(cursor, chunk.key, refused, chunk.converted.without(refused).counts(len(chunk.lines)))
+            self._note_doubles(cursor, chunk, refused)
         return refused
+
+    def _note_doubles(self, cursor: Cursor, chunk: KnownChunk, refused: Sequence[RefusedRow]) -> None:
+        """For the windows that may follow."""
+        doubles = chunk.converted.rows.only(row.item_number for row in refused if row.code is ErrorCode.PRIMARY_KEY_CONFLICT)
+        if doubles:
+            load, table = self._plan.load, self._plan.table
+            seed = hash_seed(cursor, load.chain)
+            note_doubles(cursor, load, {hash_row(table, row, seed) for row in doubles.encoded})
 
     def records(self, chunk: KnownChunk, way: WriteRows, done: Sequence[RefusedRow]) -> Records:
         # After a chunk with conflicts more are likely, and checking the keys first costs less than a COPY that fails half-way.
         self._first_way = self._ways.index(way) if way is copy_new_rows and done else 0
         converted = chunk.converted.without(done) if done else chunk.converted
-        self._guard.note(len(chunk.lines), len(converted.refusals))
+        self._guard.note(converted.counts(len(chunk.lines)))
         return self._records(chunk, converted, frozenset())
 
     def _records(self, chunk: KnownChunk, converted: ConvertedLines, replayed: Collection[int]) -> Records:

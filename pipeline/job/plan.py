@@ -13,13 +13,15 @@ from pipeline.ledger.loads import Load
 from pipeline.ledger.threshold import UNLIMITED, Threshold
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import LOCAL_AND_AWS, Storage
+from pipeline.records.kinds import window_folder
 from pipeline.records.lines import Origin
 from pipeline.source.chunks import Chunk, Split, read_chunks
 from pipeline.source.data_file import CheckedFile, check_file
 from pipeline.source.manifest import DataFile, Export
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.target import Target
-from transforms.compile import ToRow, compile_table
+from transforms.children import CompiledRows, ToRows, compile_whole_rows
+from transforms.compile import ToRow
 from transforms.table import Table
 
 _RESUMABLE: Final = "{}; what is committed stays: run the same command again to go on"
@@ -40,15 +42,15 @@ class LoadPlan:
     target: Target
     database: DatabaseReference
     run_id: str
+    folder: str
+    """The name of the folders with the run's records of it (`record_folder`)."""
     storage: Storage = LOCAL_AND_AWS
     threshold: Threshold = UNLIMITED
-    shared_folder: str | None = None
-    """Where the run's records of it are kept, if several definitions take from one source."""
 
     @property
-    def folder(self) -> str:
-        """The name of the folders with the run's records of it."""
-        return self.shared_folder or self.table.source
+    def has_siblings(self) -> bool:
+        """Whether several definitions of the run take from its source."""
+        return self.folder != self.table.source
 
     @property
     def job_name(self) -> str:
@@ -60,9 +62,18 @@ class LoadPlan:
         """The fields that every record of this run has."""
         return Origin(self.run_id, self.table.source, self.load.target_table, self.load.export_id)
 
-    def row_maker(self) -> ToRow:
-        """The function that makes a row of a line, as it was when the load began."""
-        return compile_table(self.table, migration_time=self.load.migration_microseconds, unmapped=self.load.unmapped)
+    def row_maker(self) -> ToRow | ToRows:
+        """The function that makes a row of a line, and its child rows if there are any, as it was when the load began."""
+        return self.compiled().to_row
+
+    def compiled(self) -> CompiledRows:
+        """The same, with what tells which attributes no item had."""
+        return compile_whole_rows(self.table, migration_time=self.load.migration_microseconds, unmapped=self.load.unmapped)
+
+
+def folder_of_load(load: Load, folder: str) -> str:
+    """The name of the folders with the records of a load; of a window another one beside that."""
+    return window_folder(folder, load.link.number) if load.link else folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
     a visit       does its work in one transaction, (cursor, chunk, way) -> done, and makes records of what was done once it is committed
     ways          are tried in their order, the next one where PostgreSQL refuses rows; each in a transaction of its own
-    ChunkVisitor  visits the chunks of one load through one session: on a worker of the Beam job (`graph.py`), or in `visit_plainly`
+    ChunkVisitor  visits the chunks of one load through one session
+    a reading     visits each chunk of an export for several loads, one after the other: on a worker of the Beam job (`graph.py`), or in
+                  `visit_plainly`. For most exports it is one load
 
 Visiting a chunk again changes nothing, and gives the same records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import Stopped
@@ -89,9 +92,21 @@ class ChunkVisitor:
         self._visit = plan.visit(session)
         self._chunks = KnownChunks(plan.load_plan, session)
 
+    @property
+    def load_id(self) -> int:
+        return self._plan.load_plan.load.load_id
+
+    def known(self, chunk: Chunk, left_out: Mapping[int, Collection[int]] | None = None) -> KnownChunk:
+        """The chunk as this load has it; `left_out` as `KnownChunk` has it."""
+        return self._chunks.of(chunk, left_out)
+
     def visit(self, chunk: Chunk) -> dict[RecordKind, RecordBatch]:
         """The records of one chunk, a batch for each kind, once its work is committed. Raises `Stopped`."""
-        records = self._records(self._chunks.of(chunk))
+        return self.visit_known(self.known(chunk))
+
+    def visit_known(self, known: KnownChunk) -> dict[RecordKind, RecordBatch]:
+        """The same of a chunk that is known already."""
+        records, chunk = self._records(known), known.chunk
         return {kind: RecordBatch(chunk.split.name, tuple(records.get(kind, ())), chunk.is_last) for kind in self._plan.kinds}
 
     def _records(self, chunk: KnownChunk) -> Records:
@@ -104,17 +119,52 @@ class ChunkVisitor:
         return visit.records(chunk, way, done)
 
 
+class ReadingVisitor:
+    """Visits each chunk of an export for every load of a reading, in their order, through one session."""
+
+    def __init__(self, plans: Sequence[VisitPlan], session: Session) -> None:
+        self._visitors = [ChunkVisitor(plan, session) for plan in plans]
+
+    def visit(self, chunk: Chunk) -> Iterator[dict[RecordKind, RecordBatch]]:
+        """The records of a chunk for each load, as `ChunkVisitor` has them. Raises `Stopped`; what other loads committed stays."""
+        *others, last = self._visitors
+        left_out: dict[int, Collection[int]] = {}
+        is_to_count = last.known(chunk).committed is None
+        for visitor in others:
+            known = visitor.known(chunk)
+            yield visitor.visit_known(known)
+            if is_to_count:
+                left_out[visitor.load_id] = known.converted.filtered
+        yield last.visit_known(last.known(chunk, left_out))
+
+
+@dataclass(frozen=True, slots=True)
+class VisitedLoad:
+    """One of the loads of a reading: its visits, and a folder for each kind of their records."""
+
+    plan: VisitPlan
+    folders: Mapping[RecordKind, OutputFolder]
+
+
+def cut_of(plans: Sequence[VisitPlan]) -> LoadPlan:
+    """The load by which files are cut into splits and chunks in a reading: any of its loads. Raises `ValueError` if they differ in it."""
+    if len({plan.load_plan.load.cut for plan in plans}) != 1 or len({tuple(plan.kinds) for plan in plans}) != 1:
+        message = "the loads of a reading must be of one export, with the same splits, chunks and kinds of records"
+        raise ValueError(message)
+    return plans[0].load_plan
+
+
 def record_folders(run_folder: OutputFolder, plan: VisitPlan) -> dict[RecordKind, OutputFolder]:
     """Where a run keeps the records of one load: a folder for each kind, and in it one for each table."""
     return {kind: run_folder / kind / plan.load_plan.folder for kind in plan.kinds}
 
 
-def visit_plainly(splits: Sequence[Split], plan: VisitPlan) -> Iterator[dict[RecordKind, RecordBatch]]:
-    """All chunks in a loop: what the Beam job does, on one thread and without Beam."""
-    load_plan = plan.load_plan
+def visit_plainly(splits: Sequence[Split], *plans: VisitPlan) -> Iterator[dict[RecordKind, RecordBatch]]:
+    """All chunks in a loop, each for every load: what the Beam job does, on one thread and without Beam."""
+    load_plan = cut_of(plans)
     checked = {data_file.name: check_data_file(data_file, load_plan) for data_file in data_files_of(splits)}
     with Session(load_plan.database) as session:
-        visitor = ChunkVisitor(plan, session)
+        visitor = ReadingVisitor(plans, session)
         for split in splits:
             for chunk in read_split(split, checked[split.data_file.name], load_plan):
-                yield visitor.visit(chunk)
+                yield from visitor.visit(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -46,11 +47,12 @@ class LoadingRun:
     """None where there are too few chunks to draw a curve through."""
 
 
-def count_workers(cursor: Cursor, load_id: int) -> int:
-    """How many workers have committed a chunk of a load within the last minute."""
+def count_workers(cursor: Cursor, load_ids: Sequence[int]) -> int:
+    """How many workers have committed a chunk of one of the loads within the last minute."""
     cursor.execute(
-        "SELECT count(DISTINCT worker) FROM ddb2pg.chunk WHERE load_id = %s AND committed_at > clock_timestamp() - interval '1 minute'",
-        [load_id],
+        "SELECT count(DISTINCT worker) FROM ddb2pg.chunk "
+        "WHERE load_id = ANY (%s) AND committed_at > clock_timestamp() - interval '1 minute'",
+        [list(load_ids)],
     )
     return int(cursor.fetchone()[0])
 
@@ -64,37 +66,40 @@ def loading_runs(cursor: Cursor, load_id: int) -> tuple[LoadingRun, ...]:
         """,
         [load_id, _MOST_RUNS],
     )
+    runs = cursor.fetchall()
+    workers = _workers(cursor, load_id, [run_id for run_id, *_ in runs])
     return tuple(
-        LoadingRun(
-            run_id, first, last, chunks, items, _workers(cursor, load_id, run_id), _pace(cursor, load_id, run_id, last - first, chunks)
-        )
-        for run_id, first, last, chunks, items in cursor.fetchall()
+        LoadingRun(run_id, first, last, chunks, items, tuple(workers[run_id]), _pace(cursor, load_id, run_id, first, last - first, chunks))
+        for run_id, first, last, chunks, items in runs
     )
 
 
-def _workers(cursor: Cursor, load_id: int, run_id: str) -> tuple[WorkerShare, ...]:
+def _workers(cursor: Cursor, load_id: int, run_ids: Sequence[str]) -> dict[str, list[WorkerShare]]:
+    """By run, those first that committed the most items."""
     cursor.execute(
         """
-        SELECT worker, count(*), sum(items)::bigint FROM ddb2pg.chunk
-        WHERE (load_id, run_id) = (%s, %s) GROUP BY worker ORDER BY 3 DESC, 1
+        SELECT run_id, worker, count(*), sum(items)::bigint FROM ddb2pg.chunk
+        WHERE load_id = %s AND run_id = ANY (%s) GROUP BY run_id, worker ORDER BY 4 DESC, 2
         """,
-        [load_id, run_id],
+        [load_id, run_ids],
     )
-    return tuple(WorkerShare(*row) for row in cursor.fetchall())
+    workers: dict[str, list[WorkerShare]] = {run_id: [] for run_id in run_ids}
+    for run_id, *share in cursor.fetchall():
+        workers[run_id].append(WorkerShare(*share))
+    return workers
 
 
-def _pace(cursor: Cursor, load_id: int, run_id: str, took: timedelta, chunks: int) -> Pace | None:
+def _pace(cursor: Cursor, load_id: int, run_id: str, first: datetime, took: timedelta, chunks: int) -> Pace | None:
     buckets = min(_MOST_BUCKETS, chunks // _CHUNKS_A_BUCKET)
     if buckets < _LEAST_BUCKETS or not took:
         return None
     seconds = took.total_seconds() / buckets
     cursor.execute(
         """
-        SELECT least(%s, floor(extract(epoch FROM committed_at - first) / %s))::integer AS bucket, sum(items)::bigint
-        FROM (SELECT committed_at, items, min(committed_at) OVER () AS first FROM ddb2pg.chunk WHERE (load_id, run_id) = (%s, %s)) timed
-        GROUP BY bucket
+        SELECT greatest(0, least(%s, floor(extract(epoch FROM committed_at - %s) / %s)))::integer AS bucket, sum(items)::bigint
+        FROM ddb2pg.chunk WHERE (load_id, run_id) = (%s, %s) GROUP BY bucket
         """,
-        [buckets - 1, seconds, load_id, run_id],
+        [buckets - 1, first, seconds, load_id, run_id],
     )
     items_of_bucket = dict(cursor.fetchall())
     return Pace(seconds, tuple(items_of_bucket.get(bucket, 0) for bucket in range(buckets)))

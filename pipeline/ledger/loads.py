@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from pipeline.errors import Refused, Stopped
 from pipeline.source.chunks import ChunkSize, SplitSize
-from pipeline.source.manifest import Export
+from pipeline.source.manifest import Export, Window
 from pipeline.sql import read_sql
 from pipeline.target.session import Cursor
+from transforms.lines import View
 from transforms.table import Table, Unmapped
 
 # Any number that nothing else is likely to take: starting a load is serialised on it.
@@ -30,6 +31,40 @@ class Validated(StrEnum):
     QUICK = "quick"
     """Their number, and the content of a sample."""
     FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A window's place in its chain."""
+
+    chain: int
+    """The load of the full export that the chain begins with."""
+    number: int
+    """From 1."""
+    window: Window
+    is_stream: bool = False
+    """Whether it is the stream that follows the windows, in which an item has many records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What decides of which chunks an export is made. Loads of one cut can be made in one reading."""
+
+    export_id: str
+    export_digest: str
+    split_size: SplitSize
+    chunk_size: ChunkSize
+
+
+@dataclass(frozen=True, slots=True)
+class ChildTable:
+    """The target of a load's child rows, as it was when the load was begun."""
+
+    target_table: str
+    target_oid: int | None = None
+    """As `Load.target_oid`."""
+    row_security: str | None = None
+    """As `read_row_security` gives it; None where it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +88,33 @@ class Load:
     rolled_back_at: datetime | None = None
     validated: Validated | None = None
     validated_at: datetime | None = None
+    target_oid: int | None = None
+    """Of the table that it was begun into; None where that cannot be compared, as after a restore from a dump."""
+    export_time: datetime | None = None
+    """What the export is as of; unknown without a manifest, and of a window, which has a time of its own."""
+    table_id: str | None = None
+    """Of the table in DynamoDB, whatever it is called; None where the manifest does not tell."""
+    link: Link | None = None
+    """Of a window; None of the load of a full export."""
+    filter: str | None = None
+    """As `Export.filter` was when it began."""
+    children: tuple[ChildTable, ...] = ()
+    """In the definition's order, without their row security."""
+    validated_as_of: datetime | None = None
+    """Of the load that a chain begins with: the time of the fresh full export with which the target was compared at `validated_at`."""
+
+    @property
+    def chain(self) -> int:
+        """The load that its chain begins with, which may be itself."""
+        return self.link.chain if self.link else self.load_id
 
     def is_validated(self, asked: Validated) -> bool:
         """Whether its rows were found equal as thoroughly as that."""
         return self.validated in (asked, Validated.FULL)
+
+    @property
+    def cut(self) -> Cut:
+        return Cut(self.export_id, self.export_digest, self.split_size, self.chunk_size)
 
     @property
     def migration_microseconds(self) -> int:
@@ -74,16 +132,22 @@ class ChunkKey:
     first_item: int
 
 
-_LOAD_COLUMNS: Final = """
+LOAD_COLUMNS: Final = """
     load_id, export_id, source_table, target_table, export_digest, manifest_items, migration_time, chunk_items, chunk_bytes, split_items,
-    most_splits, unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at
+    most_splits, unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at,
+    CASE WHEN ledger_oid = 'ddb2pg.load'::regclass THEN target_oid END, export_time, table_id, chain, window_number, window_from, window_to,
+    window_view, export_filter,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(child.target_table, CASE WHEN ledger_oid = 'ddb2pg.load'::regclass
+                                                                     THEN child.target_oid::bigint END) ORDER BY child.child), '[]')
+     FROM ddb2pg.child_table child WHERE child.load_id = load.load_id), validated_as_of
 """
 
 
-def _load(row: tuple[Any, ...]) -> Load:
+def load_of_row(row: tuple[Any, ...]) -> Load:
     load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, split_items, most_splits, *rest = row
     chunk_size, split_size = ChunkSize(chunk_items, chunk_bytes), SplitSize(split_items, most_splits)
-    unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at = rest
+    unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at, target_oid, *rest = rest
+    export_time, table_id, chain, number, from_time, to_time, view, export_filter, children, validated_as_of = rest
     return Load(
         load_id,
         export_id,
@@ -102,6 +166,13 @@ def _load(row: tuple[Any, ...]) -> Load:
         rolled_back_at,
         validated and Validated(validated),
         validated_at,
+        target_oid,
+        export_time,
+        table_id,
+        None if chain is None else Link(chain, number, Window(from_time.astimezone(UTC), to_time.astimezone(UTC), View(view))),
+        export_filter,
+        tuple(ChildTable(target_table, oid) for target_table, oid in children),
+        validated_as_of,
     )
 
 
@@ -124,12 +195,17 @@ def is_ledger_ours(cursor: Cursor) -> bool:
     return bool(cursor.fetchone()[0])
 
 
+def lock_starts(cursor: Cursor) -> None:
+    """Let nothing be begun by others before the end of this transaction: no load, no window, no rollback."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
+
+
 def create_ledger(cursor: Cursor) -> None:
     """Make the ledger where there is none. The lock is held to the end of the transaction: one load starts at a time.
 
     Raises `Refused` for a ledger of another version.
     """
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
+    lock_starts(cursor)
     if ledger_exists(cursor):
         refuse_other_version(cursor)
     else:
@@ -157,30 +233,37 @@ def refuse_other_version(cursor: Cursor) -> None:
 def find_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
     """The load of an export into a target; None when it was never started, or was rolled back."""
     cursor.execute(
-        f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NULL",
+        f"SELECT {LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NULL",
         [export_id, target_table],
     )
     row = cursor.fetchone()
-    return None if row is None else _load(row)
+    return None if row is None else load_of_row(row)
+
+
+def find_load_by_id(cursor: Cursor, load_id: int) -> Load | None:
+    """The load of an id; None when there is none, or it was rolled back."""
+    cursor.execute(f"SELECT {LOAD_COLUMNS} FROM ddb2pg.load WHERE load_id = %s AND rolled_back_at IS NULL", [load_id])
+    row = cursor.fetchone()
+    return None if row is None else load_of_row(row)
 
 
 def find_rolled_back_load(cursor: Cursor, export_id: str, target_table: str) -> Load | None:
     """The last load of an export into a target that was rolled back, to its end."""
     cursor.execute(
-        f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NOT NULL "
+        f"SELECT {LOAD_COLUMNS} FROM ddb2pg.load WHERE (export_id, target_table) = (%s, %s) AND rolled_back_at IS NOT NULL "
         "ORDER BY load_id DESC LIMIT 1",
         [export_id, target_table],
     )
     row = cursor.fetchone()
-    return None if row is None else _load(row)
+    return None if row is None else load_of_row(row)
 
 
 def stop_if_not_here(cursor: Cursor, load: Load) -> None:
     """Raise `Stopped` unless this database's ledger has the load; its start, to the microsecond, distinguishes it from another's."""
     if ledger_exists(cursor):
         cursor.execute(
-            "SELECT count(*) FROM ddb2pg.load WHERE (load_id, export_id, target_table, migration_time) = (%s, %s, %s, %s)",
-            [load.load_id, load.export_id, load.target_table, load.migration_time],
+            "SELECT count(*) FROM ddb2pg.load WHERE (load_id, target_table, migration_time) = (%s, %s, %s)",
+            [load.load_id, load.target_table, load.migration_time],
         )
         if cursor.fetchone()[0]:
             return
@@ -192,18 +275,29 @@ def stop_if_not_here(cursor: Cursor, load: Load) -> None:
 
 
 def other_loads(cursor: Cursor, export_id: str, target_table: str) -> list[str]:
-    """The exports other than this one of which a load into the target was begun, and not rolled back."""
+    """The full exports other than this one of which a load into the target was begun, and not rolled back."""
     cursor.execute(
-        "SELECT export_id FROM ddb2pg.load WHERE target_table = %s AND export_id <> %s AND rolled_back_at IS NULL ORDER BY load_id",
+        "SELECT export_id FROM ddb2pg.load WHERE target_table = %s AND export_id <> %s AND rolled_back_at IS NULL AND chain IS NULL "
+        "ORDER BY load_id",
         [target_table, export_id],
     )
     return [row[0] for row in cursor.fetchall()]
 
 
+def loads_under_other_names(cursor: Cursor, target_oid: int, target_table: str) -> list[Load]:
+    """The loads that were begun into this very table when it had another name, and not rolled back."""
+    cursor.execute(
+        f"SELECT {LOAD_COLUMNS} FROM ddb2pg.load WHERE target_oid = %s AND ledger_oid = 'ddb2pg.load'::regclass AND target_table <> %s "
+        "AND rolled_back_at IS NULL AND chain IS NULL ORDER BY load_id",
+        [target_oid, target_table],
+    )
+    return [load_of_row(row) for row in cursor.fetchall()]
+
+
 def all_loads(cursor: Cursor) -> list[Load]:
     """Every load that the ledger knows, oldest first."""
-    cursor.execute(f"SELECT {_LOAD_COLUMNS} FROM ddb2pg.load ORDER BY load_id")
-    return [_load(row) for row in cursor.fetchall()]
+    cursor.execute(f"SELECT {LOAD_COLUMNS} FROM ddb2pg.load ORDER BY load_id")
+    return [load_of_row(row) for row in cursor.fetchall()]
 
 
 def start_load(
@@ -215,14 +309,22 @@ def start_load(
     unmapped: Unmapped,
     split_size: SplitSize = _USUAL_SPLITS,
     row_security: str | None = None,
+    target_oid: int | None = None,
+    children: Sequence[ChildTable] = (),
+    link: Link | None = None,
 ) -> Load:
-    """Begin a load; its `migration_time` is this transaction's. `row_security` is that of the target (`read_row_security`)."""
+    """Begin a load; its `migration_time` is this transaction's, or its chain's. `row_security` is that of the target (`read_row_security`).
+
+    Of a window `link` is its place.
+    """
     cursor.execute(
-        f"""
+        """
         INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
-                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition, row_security)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s)
-        RETURNING {_LOAD_COLUMNS}
+                                 migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition, row_security,
+                                 target_oid, table_id, chain, window_number, window_from, window_to, window_view, export_filter)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, coalesce((SELECT migration_time FROM ddb2pg.load WHERE load_id = %s), now()),
+                %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        RETURNING load_id
         """,
         [
             export.export_id,
@@ -232,6 +334,7 @@ def start_load(
             export.digest,
             export.items,
             len(export.data_files),
+            link and link.chain,
             chunk_size.items,
             chunk_size.bytes,
             split_size.items,
@@ -239,9 +342,24 @@ def start_load(
             unmapped.value,
             table.fingerprint,
             row_security,
+            target_oid,
+            export.table_id,
+            link and link.chain,
+            link and link.number,
+            link and link.window.from_time,
+            link and link.window.to_time,
+            link and link.window.view.value,
+            export.filter,
         ],
     )
-    return _load(cursor.fetchone())
+    load_id = cursor.fetchone()[0]
+    for number, child in enumerate(children):
+        cursor.execute(
+            "INSERT INTO ddb2pg.child_table (load_id, child, target_table, target_oid, row_security) VALUES (%s, %s, %s, %s, %s)",
+            [load_id, number, child.target_table, child.target_oid, child.row_security],
+        )
+    cursor.execute(f"SELECT {LOAD_COLUMNS} FROM ddb2pg.load WHERE load_id = %s", [load_id])
+    return load_of_row(cursor.fetchone())
 
 
 def finish_load(cursor: Cursor, load: Load) -> None:
@@ -249,6 +367,23 @@ def finish_load(cursor: Cursor, load: Load) -> None:
     cursor.execute("UPDATE ddb2pg.load SET finished_at = coalesce(finished_at, now()) WHERE load_id = %s", [load.load_id])
 
 
-def note_validated(cursor: Cursor, load_id: int, validated: Validated) -> None:
-    """Note that the load's rows were found equal to its export."""
-    cursor.execute("UPDATE ddb2pg.load SET (validated, validated_at) = (%s, now()) WHERE load_id = %s", [validated.value, load_id])
+def note_validated(cursor: Cursor, load_id: int, validated: Validated, as_of: datetime | None = None) -> None:
+    """Note that the load's rows were found equal to its export; of a chain, to a fresh export of that time."""
+    cursor.execute(
+        "UPDATE ddb2pg.load SET (validated, validated_at, validated_as_of) = (%s, now(), %s) WHERE load_id = %s",
+        [validated.value, as_of, load_id],
+    )
+
+
+def forget_validated_as_of(cursor: Cursor, load_id: int) -> None:
+    """Note that what was found of a load's chain with a fresh export is not known any more: rows differ, came later, or are taken back."""
+    cursor.execute(
+        "UPDATE ddb2pg.load SET validated_as_of = NULL WHERE validated_as_of IS NOT NULL "
+        "AND load_id = (SELECT coalesce(chain, load_id) FROM ddb2pg.load WHERE load_id = %s)",
+        [load_id],
+    )
+
+
+def note_writer(cursor: Cursor, load: Load) -> None:
+    """Note that this transaction writes rows of a load beside its chunks', or of its chain: so they are ours."""
+    cursor.execute("INSERT INTO ddb2pg.writer (chain, load_id) VALUES (%s, %s)", [load.chain, load.load_id])

@@ -1,11 +1,11 @@
 """How many dead letters a table's load may have before it is stopped: `--max_dead_letters`.
 
     N            more than so many
-    5%, 0.05     more than this share of the items that the manifest counts
+    5%, 0.05     more than this share of the items that the manifest counts, without those that are filtered
 
 Without it, and with a share below a half, a load is also stopped when more than half of what was loaded so far are dead letters, as soon
-as that can be judged: then the definition is wrong, not the data. What counts is the ledger, so all workers and all runs of a load count
-together.
+as that can be judged: then the definition is wrong, not the data. Items that are filtered are not for this table, and are no part of either
+share. What counts is the ledger, so all workers and all runs of a load count together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Final
 
 from pipeline.errors import Stopped
-from pipeline.ledger.chunks import Totals, code_counts, load_totals
+from pipeline.ledger.chunks import ChunkCounts, Totals, code_counts, load_totals
 from pipeline.ledger.loads import Load
 from pipeline.target.session import Cursor, Session
 
@@ -48,16 +48,18 @@ class Threshold:
             return _percent(self.share)
         return "half" if self.is_limited else "none"
 
-    def excess(self, items: int, dead_letters: int, manifest_items: int) -> str | None:
-        """What is exceeded, in words; None while nothing is. `items` were loaded so far, of `manifest_items`."""
+    def excess(self, totals: Totals, manifest_items: int) -> str | None:
+        """What is exceeded by what was loaded so far, in words; None while nothing is."""
+        dead_letters, expected = totals.dead_letters, manifest_items - totals.filtered
         if not self.is_limited or not dead_letters:
             return None
         if self.most is not None:
             return f"more than --max_dead_letters={self.most}" if dead_letters > self.most else None
-        if self.share is not None and dead_letters > self.share * manifest_items:
-            return f"more than --max_dead_letters={_percent(self.share)} of the {manifest_items:,} items of the export"
+        if self.share is not None and dead_letters > self.share * expected:
+            but = f" that are not filtered so far ({totals.filtered:,} are)" if totals.filtered else ""
+            return f"more than --max_dead_letters={_percent(self.share)} of the {expected:,} items of the export{but}"
         early = max(self.share or _HALF, _HALF)
-        if items >= JUDGED_FROM and dead_letters > early * items:
+        if totals.taken >= JUDGED_FROM and dead_letters > early * totals.taken:
             return f"more than {'half' if early == _HALF else _percent(early)} of what was loaded so far"
         return None
 
@@ -88,17 +90,17 @@ def _percent(share: Fraction) -> str:
 
 def stop_if_exceeded(cursor: Cursor, threshold: Threshold, load: Load, totals: Totals) -> None:
     """Raise `Stopped` if the load, of which `totals` are committed, has too many dead letters, and is not at its end."""
-    excess = threshold.excess(totals.items, totals.dead_letters, load.manifest_items)
+    excess = threshold.excess(totals, load.manifest_items)
     if excess is None or totals.items >= load.manifest_items:
         return
     codes, _ = code_counts(cursor, load.load_id)
     frequent = ", ".join(f"{code} ({count:,})" for code, count in list(codes.items())[:_CODES_SHOWN])
-    share = totals.dead_letters / totals.items
+    share = totals.dead_letters / totals.taken
     message = (
-        f"{load.source_table}: {totals.dead_letters:,} of {totals.items:,} items are dead letters ({share:.1%}), {excess}; most by code: "
-        f"{frequent}. What is committed stays, nothing more is loaded. See what is wrong with ddb2pg preflight --sample=20. If it is the "
-        f"definition of the table, fix it and begin anew (docs/rollback.md, Begin anew); if so many are expected, run the same command "
-        f"again with a higher --max_dead_letters (100% is no limit) to go on"
+        f"{load.source_table}, for {load.target_table}: {totals.dead_letters:,} of {totals.taken:,} items are dead letters ({share:.1%}), "
+        f"{excess}; most by code: {frequent}. What is committed stays, nothing more is loaded. See what is wrong with ddb2pg preflight "
+        "--sample=20. If it is the definition of the table, fix it and begin anew (docs/rollback.md, Begin anew); if so many are expected, "
+        "run the same command again with a higher --max_dead_letters (100% is no limit) to go on"
     )
     raise Stopped(message)
 
@@ -114,8 +116,8 @@ class DeadLetterGuard:
         self._load = load
         self._session = session
         self._seen: Totals | None = None
-        self._items = 0
-        self._dead_letters = 0
+        self._own = Totals()
+        """Of the chunks that this worker wrote since it last looked."""
         self._next_look = 0.0
 
     def check(self) -> None:
@@ -123,23 +125,29 @@ class DeadLetterGuard:
         if self._threshold.is_limited and self._is_time_to_look():
             self._session.transact(self._look)
 
-    def note(self, items: int, dead_letters: int) -> None:
+    def note(self, counts: ChunkCounts) -> None:
         """What became of a chunk that this worker wrote."""
-        self._items += items
-        self._dead_letters += dead_letters
+        self._own = _sum(self._own, counts)
 
     def _is_time_to_look(self) -> bool:
         if self._seen is None:
             return True
-        if not self._dead_letters:
+        if not self._own.dead_letters:
             return False
-        items, dead_letters = self._seen.items + self._items, self._seen.dead_letters + self._dead_letters
-        return time.monotonic() >= self._next_look or self._threshold.excess(items, dead_letters, self._load.manifest_items) is not None
+        now = _sum(self._seen, self._own)
+        return time.monotonic() >= self._next_look or self._threshold.excess(now, self._load.manifest_items) is not None
 
     def _look(self, cursor: Cursor) -> None:
         started = time.monotonic()
         self._seen = load_totals(cursor, self._load.load_id)
-        self._items = self._dead_letters = 0
+        self._own = Totals()
         ended = time.monotonic()
         self._next_look = ended + max(_LEAST_INTERVAL, (ended - started) / _MOST_OF_THE_TIME)
         stop_if_exceeded(cursor, self._threshold, self._load, self._seen)
+
+
+def _sum(totals: Totals, more: Totals | ChunkCounts) -> Totals:
+    """As far as a threshold needs them."""
+    return Totals(
+        items=totals.items + more.items, dead_letters=totals.dead_letters + more.dead_letters, filtered=totals.filtered + more.filtered
+    )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pipeline.records.gather import RecordCount
-from pipeline.records.kinds import RecordKind
+from pipeline.records.kinds import OF_WINDOW, RecordKind
 
 BAR: Final = 1000.0
 """The width of an equation's bar, in its own units."""
@@ -103,13 +103,19 @@ def _counted_kind(kind: RecordKind, counts: Sequence[RecordCount], order: Sequen
     for count in counts:
         codes[count.table, count.code].append(count)
     longest = max(map(_sum, codes.values()))
-    tables = sorted({table for table, _ in codes}, key=lambda table: (order.index(table) if table in order else len(order), table))
+    tables = sorted({table for table, _ in codes}, key=lambda table: _place(table, order))
     bars: dict[str, list[CodeBar]] = {table: [] for table in tables}
     for (table, code), of_code in codes.items():
         bars[table].append(_bar(code, of_code, longest, KIND_WORDS[kind].whole))
     for of_table in bars.values():
         of_table.sort(key=lambda bar: (-bar.count, bar.code))
     return CountedKind(kind, KIND_WORDS[kind], bars)
+
+
+def _place(folder: str, order: Sequence[str]) -> tuple[int, str, str]:
+    """Tables in their order, each before its windows."""
+    table, _, window = folder.partition(OF_WINDOW)
+    return order.index(table) if table in order else len(order), window, table
 
 
 def _bar(code: str, counts: Sequence[RecordCount], longest: int, whole: str) -> CodeBar:
@@ -179,10 +185,13 @@ def duration(began: str, ended: str) -> str:
 
 
 def seconds_in_words(seconds: float) -> str:
-    """`0.8 s`, `4 min 12 s`, `2 h 5 min`."""
+    """`0.8 s`, `4 min 12 s`, `2 h 5 min`, `3 days 4 h`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min"
+    return f"{hours // 24:,} days {hours % 24} h"

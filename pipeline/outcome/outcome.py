@@ -1,24 +1,27 @@
 """What became of a run: for each table a total that equals the sum of its parts, problems and checks.
 
-    items in the manifest = rows + dead letters
-    items in the manifest = equal rows + missing or different + dead letters
+    items in the manifest = rows + dead letters + filtered
+    records of a window   = inserted + updated + unchanged + deleted + absent + filtered + conflicts + dead letters
+    items in the manifest = equal rows + missing or different + dead letters + filtered
+    lines of a chain      = the same + outdated + deleted + those with a later record
     rows loaded           = deleted + gone before + left
-    dead letters given    = rows now + rows before + refused again
+    dead letters given    = rows now + rows before + refused again + filtered
 
-Every command ends with one `Run`. Its exit code, the terminal, `report.json` and the page are functions of it.
+Every command ends with one `Run`. Its exit code, the terminal, the JSON form, `report.json` and the page are functions of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from pipeline.ledger.history import LoadingRun
-from pipeline.target.session import Session
-from pipeline.target.target import DatabaseFacts, describe_database
+from pipeline.places.storage import OutputFolder
+from pipeline.records.columns import ColumnSample
+from pipeline.target.target import DatabaseFacts
 from transforms.table import Table
 
 
@@ -48,7 +51,7 @@ class Check:
 
     @property
     def line(self) -> str:
-        """The detail with its table."""
+        """The detail, with its table."""
         return f"{self.table}: {self.detail}" if self.table else self.detail
 
 
@@ -67,6 +70,8 @@ class PartKind(StrEnum):
     """To be looked at: dead letters."""
     DIFFERENT = "different"
     """To be looked at: rows that are not as the load left them."""
+    FILTERED = "filtered"
+    """Not for this table, by its definition."""
     LOST = "lost"
     """Not accounted for; the outcome has a problem that says why."""
 
@@ -84,6 +89,11 @@ class Part:
     """For people, after the count."""
     count: int
     kind: PartKind
+
+
+def filtered_part(count: int) -> tuple[Part, ...]:
+    """The part of items that are not for the table; none where the definition takes all."""
+    return (Part("filtered", "filtered", count, PartKind.FILTERED),) if count else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,16 @@ class Outcome:
     seconds: float = 0.0
     runs: tuple[LoadingRun, ...] = ()
     """The runs that committed chunks of it, the newest first."""
+    window: int | None = None
+    """Its number, where this is of a window of changes after a load."""
+    changes_from: datetime | None = None
+    """Of a window: it has the changes from this time on,"""
+    changes_to: datetime | None = None
+    """and up to this one, exclusive."""
+    outdated: int = 0
+    """Rows of the target that are older than their items, because later records of these are dead letters."""
+    sample: ColumnSample | None = None
+    """What the columns got from the items that the gate of a load read."""
 
     def __post_init__(self) -> None:
         counted = sum(part.count for part in self.parts)
@@ -133,7 +153,12 @@ class Outcome:
     @property
     def needs_review(self) -> bool:
         """Whether a person must look at a part of it."""
-        return any(part.count for part in self.parts if part.kind in _TO_REVIEW)
+        return bool(self.outdated) or any(part.count for part in self.parts if part.kind in _TO_REVIEW)
+
+    @property
+    def has_filtered(self) -> bool:
+        """Whether items are not for the table."""
+        return any(part.count for part in self.parts if part.kind is PartKind.FILTERED)
 
     def count(self, name: str) -> int:
         """Of the part of this name; 0 if there is none."""
@@ -141,28 +166,44 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a command did, or would do."""
+class Begun:
+    """What is known at the beginning of a run that has a folder of its own, for its report."""
 
-    command: str
     run_id: str
     started_at: datetime
+    folder: OutputFolder
     database: DatabaseFacts
     settings: Mapping[str, Any]
     """What was asked for. No secrets."""
     attributes: Mapping[str, Sequence[str]]
     """By folder of records the paths that the definition names: these names are no data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a command did, or would do. Raises `ValueError` when tables were not begun, and none before them failed."""
+
+    command: str
     outcomes: tuple[Outcome, ...] = ()
     checks: Mapping[str, Sequence[Check]] = field(default_factory=dict)
     """Of the run, by what they are about: preflight, sql, requests."""
     not_begun: tuple[str, ...] = ()
     """Source tables that were not begun because an earlier one failed."""
+    left_running: tuple[str, ...] = ()
+    """What goes on elsewhere when the command ends: exports in AWS, a job on Dataflow."""
     is_dry: bool = False
     """Whether nothing was done, and this is what would be."""
+    results: Mapping[str, Any] = field(default_factory=dict)
+    """What the command showed besides, by name, for programs."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where to look, by what is there: printed at the end."""
+    begun: Begun | None = None
+    """Of a run with a report."""
 
-    def with_outcomes(self, outcomes: Iterable[Outcome], **others: Any) -> Run:
-        """The same run at its end."""
-        return replace(self, outcomes=tuple(outcomes), **others)
+    def __post_init__(self) -> None:
+        if self.not_begun and all(outcome.may_go_on for outcome in self.outcomes):
+            message = f"{self.command}: {', '.join(self.not_begun)} not begun, though no table before failed"
+            raise ValueError(message)
 
 
 class Definition(Protocol):
@@ -176,13 +217,17 @@ class Definition(Protocol):
     def table(self) -> Table: ...
 
 
-def attributes_of(loads: Iterable[Definition]) -> dict[str, Sequence[str]]:
-    """For `Run`."""
-    return {load.folder: load.table.paths for load in loads}
+class ReportedOptions(Protocol):
+    """The options of a command whose runs have a report."""
+
+    @property
+    def output(self) -> OutputFolder: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
 
 
-def begin_run(
-    command: str, run_id: str, started_at: datetime, session: Session, settings: Mapping[str, Any], loads: Iterable[Definition]
-) -> Run:
-    """A run at its beginning: only its options are known. Raises `Stopped`."""
-    return Run(command, run_id, started_at, session.transact(describe_database), settings, attributes_of(loads))
+def begin(run_id: str, started_at: datetime, options: ReportedOptions, database: DatabaseFacts, loads: Iterable[Definition]) -> Begun:
+    """Make the folder of a run. Raises `Refused`, `StorageFailed`."""
+    folder = options.output / run_id
+    folder.make()
+    return Begun(run_id, started_at, folder, database, options.settings, {load.folder: load.table.paths for load in loads})

@@ -9,36 +9,48 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.console import counted_in_words, printable
+from pipeline.console import counted_in_words, noun_for, printable
 from pipeline.outcome import charts
-from pipeline.outcome.charts import KIND_WORDS, CountedKind, Curve, counted_kinds, curve, duration, laid_out, moment, seconds_in_words
+from pipeline.outcome.charts import KIND_WORDS, CountedKind, Curve, counted_kinds, curve, duration, moment, seconds_in_words
 from pipeline.outcome.outcome import Verdict
 from pipeline.outcome.verdict import EXIT_CODES, CommandWords, heading_of, words_of
+from pipeline.outcome.views import (
+    ColumnsOfTable,
+    Equation,
+    Facts,
+    ToDo,
+    WindowsOfTable,
+    columns_of,
+    equations,
+    headline,
+    sums_of,
+    to_do,
+    windows_of,
+)
 from pipeline.places.place import join
 from pipeline.records.gather import Gathered
-from pipeline.records.kinds import KINDS, RecordKind
+from pipeline.records.kinds import KINDS, RecordKind, folder_in_words
+from pipeline.records.reading import REPORT_FILE
 
 _FOLDER: Final = Path(__file__).parent / "template"
 _SCRIPTS: Final = ("text.js", "entries.js", "selection.js", "detail.js", "list.js", "main.js")
 _ENTRIES_AT_ONCE: Final = 50
 
-Facts = Mapping[str, Any]
-
 
 def render_page(report: Facts, gathered: Gathered, run_folder: str) -> bytes:
     """The whole file; `report` is as `report.json` has it, `run_folder` a path or a URI."""
     style, script = _style(), _script()
-    data = orjson.dumps({**gathered.entries, "advice": ADVICE, "has_values": gathered.has_values, "page_size": _ENTRIES_AT_ONCE})
+    data = orjson.dumps({**gathered.entries, "advice": ADVICE, "page_size": _ENTRIES_AT_ONCE})
     text = (
         _environment()
         .get_template("page.html")
@@ -67,6 +79,8 @@ def _environment() -> Environment:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["number"] = lambda number: f"{number:,}"
+    environment.filters["noun_for"] = lambda words, count: noun_for(count, words)
+    environment.filters["folder_in_words"] = folder_in_words
     return environment
 
 
@@ -86,22 +100,6 @@ def _hash_of(content: str) -> str:
 
 
 # -- what it shows -------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    """`items = read = the parts`, of one table, and the bar that shows them."""
-
-    table: Facts
-    bar: Sequence[tuple[str, float, float]]
-    """Kind, start and width of each part."""
-    holds: bool
-
-    @property
-    def alternative(self) -> str:
-        """The bar in words."""
-        parts = ", ".join(f"{part['count']:,} {part['words']}" for part in self.table["parts"])
-        return f"Of {self.table['total']:,} {self.table['counted']}s: {parts}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +155,19 @@ class Listing:
 class Content:
     title: str
     has_values: bool
+    headline: str
     verdict: Facts
     summary: Sequence[tuple[str, str]]
+    to_do: ToDo | None
+    tables_heading: str
     equations: Sequence[Equation]
+    totals: Sequence[Equation]
     has_notices: bool
     problems: Sequence[str]
-    loads: Sequence[LoadView]
+    windows: Sequence[WindowsOfTable]
     counted: Sequence[CountedKind]
+    columns: Sequence[ColumnsOfTable]
+    loads: Sequence[LoadView]
     checks: Sequence[CheckList]
     listing: Listing | None
     places: Sequence[tuple[str, str]]
@@ -174,16 +178,23 @@ def page_content(report: Facts, gathered: Gathered, run_folder: str) -> Content:
     """Of a report as `report.json` has it. No HTML here."""
     tables: Sequence[Facts] = report["tables"]
     words = words_of(report["command"], is_dry=report["is_dry"])
+    shown = equations(tables)
     return Content(
-        title=f"{report['verdict']['sentence']} · ddb2pg {report['command']} {report['run_id']}",
+        title=f"{headline(report)} · ddb2pg {report['command']} {report['run_id']}",
         has_values=gathered.has_values,
+        headline=headline(report),
         verdict=report["verdict"],
         summary=tuple(_summary(report)),
-        equations=tuple(map(_equation, tables)),
+        to_do=to_do(report, gathered.counts, run_folder, ADVICE),
+        tables_heading=f"{shown[0].table['counted'].capitalize()}s, table by table" if shown else "",
+        equations=shown,
+        totals=sums_of(shown),
         has_notices=words.has_notices,
         problems=tuple(f"{table['source_table']}: {problem}" for table in tables for problem in table["problems"]),
-        loads=tuple(_load_view(report["run_id"], table, words) for table in tables if table["runs"]),
+        windows=windows_of(report),
         counted=counted_kinds(gathered.counts, [table["source_table"] for table in tables]),
+        columns=columns_of(tables),
+        loads=tuple(_load_view(report["run_id"], table, words) for table in tables if table["runs"] and table.get("window") is None),
         checks=tuple(check_lists(report)),
         listing=_listing(gathered, run_folder),
         places=tuple(_places(gathered, run_folder)),
@@ -199,12 +210,6 @@ def _summary(report: Facts) -> Iterator[tuple[str, str]]:
     database = report["database"]
     yield "Database", f"{database['name']} on {database['host'] or 'this machine'}, as {database['user']}"
     yield "Exit code", f"{report['exit_code']}: {EXIT_CODES.get(report['exit_code'], 'not known')}"
-
-
-def _equation(table: Facts) -> Equation:
-    widths = laid_out([part["count"] for part in table["parts"]], table["total"])
-    bar = [(part["kind"], *place) for part, place in zip(table["parts"], widths, strict=True)]
-    return Equation(table, bar, not table["problems"] and all(check["verdict"] != Verdict.FAIL for check in table["checks"]))
 
 
 def _load_view(run_id: str, table: Facts, words: CommandWords) -> LoadView:
@@ -275,7 +280,7 @@ def _places(gathered: Gathered, run_folder: str) -> Iterator[tuple[str, str]]:
     for kind in RecordKind:
         if kind in kinds:
             yield kind.words.capitalize(), join(run_folder, kind)
-    yield "Facts for programs", join(run_folder, "report.json")
+    yield "Facts for programs", join(run_folder, REPORT_FILE)
 
 
 def _facts(report: Facts) -> Iterator[tuple[str, str]]:
@@ -301,19 +306,34 @@ def _setting(value: object) -> str:
 # -- what to do about each code ------------------------------------------------------------------------------------------------------------
 
 _AT_THE_SOURCE: Final = "Fix the item at the source, or widen the definition."
+_WIDER_TYPE: Final = "Fix the item at the source, or give the column a wider type; numeric takes every number."
 _NOT_FROM_DYNAMODB: Final = "The line is not what DynamoDB writes: how was the export made or changed?"
 
 ADVICE: Final = {
     "invalid_json": _NOT_FROM_DYNAMODB,
     "not_an_item": _NOT_FROM_DYNAMODB,
+    "not_a_change": f"{_NOT_FROM_DYNAMODB} If its keys are not those of the definition, correct `key` there.",
     "missing_required": "The column is NOT NULL: supply the value at the source, or relax the column and its definition.",
     "wrong_type": _AT_THE_SOURCE,
     "invalid_uuid": _AT_THE_SOURCE,
     "invalid_enum": _AT_THE_SOURCE,
     "invalid_number": _AT_THE_SOURCE,
-    "invalid_timestamp": "Milliseconds since 1970, no finer than a microsecond: fix the item at the source.",
-    "timestamp_out_of_range": "Milliseconds since 1970, from 2000 to 2100; the message says if seconds or microseconds would fit.",
+    "not_an_integer": _WIDER_TYPE,
+    "number_out_of_range": _WIDER_TYPE,
+    "precision_lost": "The column cannot hold every digit: give it a larger scale or numeric, or for a float rounded=True.",
+    "text_too_long": "Give the column a greater length, or make it text.",
+    "invalid_boolean": _AT_THE_SOURCE,
+    "invalid_timestamp": "The message says what the column takes, no finer than a microsecond: fix the item at the source.",
+    "timestamp_out_of_range": "The message says what the column takes, and if another unit would fit.",
+    "invalid_date": _AT_THE_SOURCE,
+    "invalid_time": _AT_THE_SOURCE,
+    "invalid_interval": _AT_THE_SOURCE,
+    "invalid_base64": _AT_THE_SOURCE,
+    "invalid_inet": _AT_THE_SOURCE,
     "nul_character": "PostgreSQL stores U+0000 neither in text nor in jsonb: remove it at the source.",
+    "pattern_mismatch": "The text does not match the pattern of the column's Part: fix the item, or the pattern.",
+    "function_failed": "A function of the definition raised an exception, or returned what its column cannot take: fix the function.",
+    "no_table": "No definition takes the item: write one for it, or an Ignore that says that it is for no table.",
     "unmapped_attribute": "No column takes it: give it one, or load with --unmapped=notice.",
     "primary_key_conflict": "Another item with this key is the row. If both must be kept, the target's primary key has to be wider.",
     "unique_conflict": "Another item with this value is the row: is the index meant?",
@@ -321,5 +341,6 @@ ADVICE: Final = {
     "check_violation": "The constraint that is named forbids it: fix the item, or the check.",
     "not_null_violation": "Supply the value at the source, or relax the column.",
     "database_rejected": "SQLSTATE and the constraint's name say how.",
+    "row_changed_by_others": "Whose row counts? --conflicts=overwrite takes the window's.",
     **{str(kind): text.advice for kind, text in KINDS.items()},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -32,21 +32,22 @@ _CHECKING: Final = "checking the data files, nothing more is loaded yet"
 def shown_progress(
     console: Console,
     database: DatabaseReference,
-    load: Load,
+    loads: Sequence[Load],
     done_before: int,
     *,
     read: ReadTotals | None = None,
     counted: str = "dead letters",
 ) -> Iterator[None]:
-    """Show the progress of a load, or of what `read` reads, while the body runs: a bar on a terminal, else a line every ten seconds.
+    """Show the progress of one reading of an export, while the body runs: a bar on a terminal, else a line every ten seconds.
 
-    Until the first chunk is done, the data files are being checked. `counted` names the records that `read` counts as dead letters.
+    It is that of its loads, or what `read` reads. An item is done when every load has it; `done_before` of them were done already. Until
+    the first chunk is done, the data files are being checked. `counted` names the records that `read` counts as dead letters.
     """
     is_over = threading.Event()
     interval = _TERMINAL_INTERVAL if console.is_terminal else _PLAIN_INTERVAL
-    looks = _looks(database, load, done_before, read, is_over, interval)
+    looks = _looks(database, loads, done_before, read, is_over, interval)
     show = _show_bar if console.is_terminal else _show_lines
-    watcher = threading.Thread(target=show, args=(console, load, counted, looks), name="progress", daemon=True)
+    watcher = threading.Thread(target=show, args=(console, loads[0], counted, looks), name="progress", daemon=True)
     watcher.start()
     try:
         yield
@@ -72,12 +73,15 @@ class _Look:
 
 
 def _looks(
-    database: DatabaseReference, load: Load, done_before: int, read: ReadTotals | None, is_over: threading.Event, interval: float
+    database: DatabaseReference, loads: Sequence[Load], done_before: int, read: ReadTotals | None, is_over: threading.Event, interval: float
 ) -> Iterator[_Look]:
     """One at intervals. Where the database does not answer, the load reports it, and the display waits."""
 
     def look(cursor: Cursor) -> tuple[Totals, int]:
-        return (read(cursor), 0) if read else (load_totals(cursor, load.load_id), count_workers(cursor, load.load_id))
+        if read:
+            return read(cursor), 0
+        load_ids = [load.load_id for load in loads]
+        return done_by_all([load_totals(cursor, load_id) for load_id in load_ids]), count_workers(cursor, load_ids)
 
     first: tuple[float, int] | None = None
     with Session(database, _SHORT_LIMIT) as session:
@@ -91,6 +95,11 @@ def _looks(
             began, items = first = first or (now, totals.items)
             rate = (totals.items - items) / (now - began) if now > began else 0.0
             yield _Look(totals, totals.items == done_before, rate, workers)
+
+
+def done_by_all(totals: Sequence[Totals]) -> Totals:
+    """Of loads that are visited in one reading: the items that all of them have, and the dead letters of each."""
+    return Totals(items=min(of_load.items for of_load in totals), dead_letters=sum(of_load.dead_letters for of_load in totals))
 
 
 def _show_bar(console: Console, load: Load, counted: str, looks: Iterator[_Look]) -> None:

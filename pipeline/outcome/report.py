@@ -1,11 +1,13 @@
-"""The end of a run: the terminal, `report.json`, the same facts for people in `report.html`, and the exit code. Fields: docs/report.md."""
+"""The end of a run: what is printed, `report.json`, the same facts for people in `report.html`, the exit code. Fields: docs/report.md."""
 
 from __future__ import annotations
 
 import dataclasses
 import platform
+import shlex
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,72 +18,118 @@ from rich.console import Console
 
 from pipeline import __version__
 from pipeline.errors import Refused, Stopped
-from pipeline.outcome.outcome import Outcome, Run
-from pipeline.outcome.terminal import print_run
-from pipeline.outcome.verdict import ExitCode, exit_code, verdict, words_of
+from pipeline.outcome.outcome import Begun, Outcome, Run
+from pipeline.outcome.terminal import print_advice, print_failures, print_place, print_run, print_verdict
+from pipeline.outcome.verdict import ExitCode, RunVerdict, exit_code, state_of, verdict, words_of
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import OutputFolder
 from pipeline.records.gather import Gathered, gather_records
+from pipeline.records.kinds import RecordKind
+from pipeline.records.reading import REPORT_FILE
 
-JSON_NAME: Final = "report.json"
 PAGE_NAME: Final = "report.html"
 VALUES_PAGE_NAME: Final = "report-with-values.html"
 SCHEMA_VERSION: Final = 1
 """Rises when a field goes or means something else; fields may be added without that."""
 
 
-def end_run(console: Console, run_folder: OutputFolder, run: Run, *, as_json: bool = False) -> ExitCode:
-    """Print how a run ended, and write its report; `as_json` prints that, too, for other programs. Raises `Stopped`."""
+def end_run(run: Run, console: Console, *, as_json: bool = False, quiet: bool = False) -> ExitCode:
+    """Write the report of a run that has a folder, and print how the run ended: for people, and `as_json` for programs, too.
+
+    Quiet, people get what failed and the verdict. Raises `Stopped`.
+    """
+    content = None
+    if run.begun:
+        content, gathered = _write_report(run, run.begun)
     print_run(console, run)
-    report, gathered = _write_report(run_folder, run)
-    kind = words_of(run.command, is_dry=run.is_dry).records
-    if kind:
-        is_there = any(count.kind == kind for count in gathered.counts)
-        console.print(f"{kind.words:<15}{run_folder / kind}" if is_there else f"no {kind.words}")
-    console.print(f"report         {run_folder / JSON_NAME}")
-    console.print(f"page           {run_folder / PAGE_NAME}")
-    if as_json:
-        sys.stdout.buffer.write(report)
+    if run.begun:
+        _print_places(console, run, run.begun.folder, gathered)
+    for name, place in run.places.items():
+        print_place(console, name, place)
+    if run.begun and gathered and any(count.kind == RecordKind.DEAD_LETTERS for count in gathered.counts):
+        print_place(console, "next", f"{_program()} dead-letters summary {shlex.quote(str(run.begun.folder))}")
+    print_advice(console, run)
+    if quiet and not as_json:
+        console.quiet = False
+        print_failures(console, run)
+    print_verdict(console, run)
+    if as_json and not words_of(run.command).is_stream:
+        sys.stdout.buffer.write(content or _to_bytes(to_json(run)))
     return exit_code(run)
 
 
-def _write_report(run_folder: OutputFolder, run: Run) -> tuple[bytes, Gathered]:
+def _program() -> str:
+    """As it can be typed here: with its folder, where that is not among those that are searched, as from an environment."""
+    started = Path(sys.argv[0])
+    return shlex.quote(str(started)) if started.name == "ddb2pg" and shutil.which("ddb2pg") is None else "ddb2pg"
+
+
+def _print_places(console: Console, run: Run, folder: OutputFolder, gathered: Gathered) -> None:
+    kind = words_of(run.command, is_dry=run.is_dry).records
+    if kind and any(count.kind == kind for count in gathered.counts):
+        print_place(console, kind.words, folder / kind)
+    elif kind is RecordKind.DEAD_LETTERS and any(outcome.count("dead_letters") for outcome in run.outcomes):
+        print_place(console, kind.words, "in the folders of earlier runs")
+    elif kind:
+        console.print(f"no {kind.words}")
+    print_place(console, "report", folder / REPORT_FILE)
+    print_place(console, "page", folder / PAGE_NAME)
+
+
+def _write_report(run: Run, begun: Begun) -> tuple[bytes, Gathered]:
     try:
-        gathered = gather_records(run_folder, run.attributes)
+        gathered = gather_records(begun.folder, begun.attributes)
     except Refused as refused:
         message = "\n".join(f"{problem}; what is committed stays" for problem in refused.problems)
         raise Stopped(message) from None
-    content = orjson.dumps(to_json(run, gathered), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    _write_whole(run_folder, JSON_NAME, content)
-    _write_whole(run_folder, PAGE_NAME, _page(orjson.loads(content), gathered, run_folder))
+    content = _to_bytes(to_json(run, gathered))
+    _write_whole(begun.folder, REPORT_FILE, content)
+    _write_whole(begun.folder, PAGE_NAME, _page(orjson.loads(content), gathered, begun.folder))
     return content, gathered
 
 
-def to_json(run: Run, gathered: Gathered) -> dict[str, Any]:
-    """The content of `report.json`, of a run that ends now."""
+def _to_bytes(value: object) -> bytes:
+    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def to_json(run: Run, gathered: Gathered | None = None) -> dict[str, Any]:
+    """What `--json` prints of a run that ends now. Of one with a folder that is the content of `report.json`, and `gathered` is in it."""
     return {
-        "schema_version": SCHEMA_VERSION,
-        "ddb2pg": __version__,
-        "run_id": run.run_id,
-        "exit_code": exit_code(run),
-        "verdict": verdict(run),
-        "command": run.command,
+        **_frame(run.command, exit_code(run), verdict(run)),
         "is_dry": run.is_dry,
-        "started_at": run.started_at,
+        "checks": run.checks,
+        "tables": [table_to_json(outcome) for outcome in run.outcomes],
+        "not_begun": run.not_begun,
+        "left_running": run.left_running,
+        **run.results,
+        **(_begun_to_json(run.begun) if run.begun else {}),
+        **({"records": gathered.counts} if gathered else {}),
+    }
+
+
+def print_early_end(command: str, code: int, sentence: str, details: Sequence[str]) -> None:
+    """What `--json` prints of a command that was refused, or ended on its way: the same fields, as far as there are any."""
+    sys.stdout.buffer.write(_to_bytes(_frame(command, code, RunVerdict(state_of(code), sentence, tuple(details)))))
+
+
+def _frame(command: str, code: int, told: RunVerdict) -> dict[str, Any]:
+    return {"schema_version": SCHEMA_VERSION, "ddb2pg": __version__, "command": command, "exit_code": code, "verdict": told}
+
+
+def _begun_to_json(begun: Begun) -> dict[str, Any]:
+    return {
+        "run_id": begun.run_id,
+        "started_at": begun.started_at,
         "finished_at": datetime.now(UTC),
         "versions": {
             "ddb2pg": __version__,
             "python": platform.python_version(),
             "beam": version("apache-beam"),
-            "postgresql": run.database.server_version,
+            "postgresql": begun.database.server_version,
         },
-        "database": run.database,
-        "settings": run.settings,
-        "attributes": run.attributes,
-        "checks": run.checks,
-        "tables": [table_to_json(outcome) for outcome in run.outcomes],
-        "not_begun": run.not_begun,
-        "records": gathered.counts,
+        "database": begun.database,
+        "settings": begun.settings,
+        "attributes": begun.attributes,
     }
 
 
@@ -101,14 +149,14 @@ def rewrite_page(run_folder: OutputFolder, page: Path | None, *, show_values: bo
 
 
 def _read_report(run_folder: OutputFolder) -> dict[str, Any]:
-    path = run_folder / JSON_NAME
+    path = run_folder / REPORT_FILE
     try:
         report: dict[str, Any] = orjson.loads(run_folder.storage.read(str(path)))
     except OSError as error:
         reason = error.strerror or "there is no such file"
-        raise Refused([f"{path}: cannot be read ({reason}); give the folder of a run that came to its end"]) from None
+        raise Refused([f"{path}: cannot be read ({reason}); give the folder of a run that finished"]) from None
     except orjson.JSONDecodeError:
-        raise Refused([f"{path}: is no report; give the folder of a run that came to its end"]) from None
+        raise Refused([f"{path}: is no report; give the folder of a run that finished"]) from None
     if report.get("schema_version") != SCHEMA_VERSION:
         message = (
             f"{path}: has schema_version {report.get('schema_version', 'none')}, and not {SCHEMA_VERSION}; use the ddb2pg that wrote it"

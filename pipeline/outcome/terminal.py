@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table as Grid
-from rich.text import Text
 
-from pipeline.console import counted_in_words, printable
-from pipeline.outcome.outcome import Check, Outcome, Run, Verdict
-from pipeline.outcome.verdict import TALLIES, CommandWords, advice, heading_of, verdict, words_of
+from pipeline.console import counted_in_words, counted_words, print_if_fits, printable
+from pipeline.outcome.outcome import Check, Outcome, Run, Verdict, failed
+from pipeline.outcome.verdict import TALLIES, CommandWords, State, advice, failures_of, heading_of, sums_in_words, verdict, words_of
 
 _STYLES: Final = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.WARNING: "bold yellow"}
-_SHOWN_EARLIER: Final = frozenset({"preflight", "requests"})
-"""Checks of a run that were printed as they were made."""
+_STATE_STYLES: Final = {State.GOOD: "bold green", State.REVIEW: "bold yellow", State.LATER: "bold yellow", State.BAD: "bold red"}
+_READ_FIRST: Final = (Verdict.FAIL, Verdict.WARNING)
+
+_MOST_CODES: Final = 5
+"""Of one table on the terminal; the report has all."""
 
 
 def print_outcome(console: Console, outcome: Outcome, command: str, *, is_dry: bool = False) -> None:
     """A table, as soon as it is done."""
-    words = words_of(command, is_dry=is_dry)
-    _print(console, f"{outcome.source_table} -> {outcome.target_table}: {_done(outcome, words, is_dry=is_dry)}")
+    words = words_of(command, is_dry=is_dry, is_of_windows=outcome.window is not None)
+    window = f", window {outcome.window}" if outcome.window else ""
+    _print(console, f"{outcome.source_table} -> {outcome.target_table}{window}: {_done(outcome, words, is_dry=is_dry)}")
     _print(console, f"  {_equation(outcome)}")
     for name in words.tallies:
         for code, count in outcome.tallies.get(name, {}).items():
@@ -36,6 +39,8 @@ def print_outcome(console: Console, outcome: Outcome, command: str, *, is_dry: b
 
 def _done(outcome: Outcome, words: CommandWords, *, is_dry: bool) -> str:
     counted = counted_in_words(outcome.done_now, outcome.counted)
+    if not outcome.total:
+        return f"has no {outcome.counted}s"
     if not outcome.done_now:
         return f"{counted} {words.done}" if outcome.problems else words.nothing_done
     if is_dry or not outcome.seconds:
@@ -45,7 +50,7 @@ def _done(outcome: Outcome, words: CommandWords, *, is_dry: bool) -> str:
 
 def _equation(outcome: Outcome) -> str:
     """`50 items in the manifest = 50 read = 47 rows + 3 dead letters`; where it does not hold, without saying that it does."""
-    parts = [f"{part.count:,} {part.words}" for part in outcome.parts]
+    parts = [counted_words(part.count, part.words) for part in outcome.parts]
     given = f"{counted_in_words(outcome.total, outcome.counted)} {outcome.total_words}"
     seen = f"{outcome.seen:,} {outcome.seen_words}"
     if outcome.problems:
@@ -66,65 +71,125 @@ def _print_check(console: Console, check: Check, words: CommandWords) -> None:
 
 
 def print_run(console: Console, run: Run) -> None:
-    """The end of a run: all tables beside each other, what is counted by code, the checks, and what to do next."""
-    print_not_begun(console, run.not_begun)
+    """The end of a run, but for its verdict: all tables beside each other, counts by code, and the checks, failed ones first."""
+    if run.not_begun:
+        _print(console, f"not begun: {', '.join(run.not_begun)}")
     words = words_of(run.command, is_dry=run.is_dry)
-    if run.outcomes:
-        _print(console, f"\n{verdict(run).sentence}", "bold")
-        console.print(_summary(run, words))
+    for counted in dict.fromkeys(outcome.counted for outcome in run.outcomes) if words.has_summary else ():
+        _print(console, "")
+        shown = [outcome for outcome in run.outcomes if outcome.counted == counted]
+        grid = _summary(shown, run.outcomes, words)
+        if not print_if_fits(console, grid):
+            for line in _summary_lines(shown, run.outcomes, words):
+                _print(console, line)
     for name in words.summed:
         _print_tally(console, name, run.outcomes)
     for name, checks in run.checks.items():
-        if name not in _SHOWN_EARLIER:
-            print_checks(console, heading_of(name), checks)
+        if checks and name not in words.shown_earlier:
+            _print_checks(console, heading_of(name), checks)
+
+
+def print_place(console: Console, name: str, place: object) -> None:
+    """Where something is: `report         ddb2pg-output/...`."""
+    _print(console, f"{name:<15}{place}")
+
+
+def print_advice(console: Console, run: Run) -> None:
+    """What to do next."""
     next_step = advice(run)
     if next_step:
         _print(console, next_step, _STYLES[Verdict.WARNING])
 
 
-def print_not_begun(console: Console, tables: Sequence[str]) -> None:
-    """The tables that wait for the one that may not go on."""
-    if tables:
-        _print(console, f"not begun: {', '.join(tables)}")
+def print_verdict(console: Console, run: Run) -> None:
+    """The last line of a command: how it ended."""
+    told = verdict(run)
+    words = words_of(run.command, is_dry=run.is_dry)
+    checks = [check.verdict for name, of_name in run.checks.items() for check in of_name if name not in words.shown_earlier]
+    nouns = {Verdict.FAIL: "problem", Verdict.WARNING: "warning"}
+    counts = [counted_in_words(checks.count(kind), noun) for kind, noun in nouns.items() if kind in checks]
+    counted = f" ({', '.join(counts)})" if counts else ""
+    sums = " ".join(sums_in_words(run.outcomes))
+    _print(console, f"{told.sentence}{counted}{f'. {sums}' if sums else ''}", _STATE_STYLES[told.state])
 
 
-def _summary(run: Run, words: CommandWords) -> Grid:
-    parts = {part.name: part.words for outcome in run.outcomes for part in outcome.parts}
+def print_failures(console: Console, run: Run) -> None:
+    """What is wrong, and nothing else: of --quiet."""
+    for line in failures_of(run):
+        _print(console, line, _STYLES[Verdict.FAIL])
+    if run.not_begun:
+        _print(console, f"not begun: {', '.join(run.not_begun)}")
+
+
+def _summary(shown: Sequence[Outcome], outcomes: Sequence[Outcome], words: CommandWords) -> Grid:
+    """Outcomes that count the same, as items of exports or records of windows; `outcomes` are all of the run."""
+    parts = {part.name: part.words for outcome in shown for part in outcome.parts}
     grid = Grid()
-    grid.add_column("table")
-    for heading in (f"{run.outcomes[0].counted}s", *parts.values(), *(["notices"] if words.has_notices else [])):
+    grid.add_column("table", overflow="fold")
+    for heading in (f"{shown[0].counted}s", *parts.values(), *(["notices"] if words.has_notices else [])):
         grid.add_column(heading, justify="right")
-    for outcome in run.outcomes:
+    for outcome in shown:
         figures = [outcome.total, *(outcome.count(name) for name in parts)]
         if words.has_notices:
             figures.append(outcome.tallies["totals"]["notices"])
-        grid.add_row(outcome.source_table, *(f"{figure:,}" for figure in figures))
+        grid.add_row(_name_of(outcome, outcomes), *(f"{figure:,}" for figure in figures))
     return grid
 
 
+def _summary_lines(shown: Sequence[Outcome], outcomes: Sequence[Outcome], words: CommandWords) -> Iterator[str]:
+    """The same where the terminal is too narrow for it, without what is 0: names are not cut."""
+    for outcome in shown:
+        parts = [counted_words(part.count, part.words) for part in outcome.parts if part.count]
+        if words.has_notices and outcome.tallies["totals"]["notices"]:
+            parts.append(counted_in_words(outcome.tallies["totals"]["notices"], "notice"))
+        figures = f": {', '.join(parts)}" if parts else ""
+        yield f"{_name_of(outcome, outcomes)}: {counted_in_words(outcome.total, outcome.counted)}{figures}"
+
+
+def _name_of(outcome: Outcome, outcomes: Sequence[Outcome]) -> str:
+    """The source table; with the target where several of the tables have one source, and with the number of a window."""
+    is_one = len({other.target_table for other in outcomes if other.source_table == outcome.source_table}) == 1
+    name = outcome.source_table if is_one else f"{outcome.source_table} -> {outcome.target_table}"
+    return f"{name}, window {outcome.window}" if outcome.window else name
+
+
 def _print_tally(console: Console, name: str, outcomes: Sequence[Outcome]) -> None:
-    rows = [(outcome.source_table, code, count) for outcome in outcomes for code, count in outcome.tallies.get(name, {}).items()]
-    if not rows:
-        return
-    grid = Grid(title=TALLIES[name].heading)
-    grid.add_column("table")
-    grid.add_column("code")
-    grid.add_column(TALLIES[name].counted, justify="right")
-    for table, code, count in rows:
-        grid.add_row(table, code, f"{count:,}")
-    console.print(grid)
+    """A line for each table, with its most frequent codes: `orders   1,200 invalid_uuid, 3 missing_required`."""
+    tallies = {_name_of(outcome, outcomes): outcome.tallies.get(name, {}) for outcome in outcomes}
+    width = max(map(len, tallies), default=0)
+    if any(tallies.values()):
+        _print(console, TALLIES[name].heading, "bold")
+    for table, tally in tallies.items():
+        counts = sorted(tally.items(), key=lambda of_code: -of_code[1])
+        shown = [f"{count:,} {code}" for code, count in counts[:_MOST_CODES]]
+        left = counts[_MOST_CODES:]
+        if left:
+            shown.append(f"{sum(count for _, count in left):,} more of {counted_in_words(len(left), 'other code')}")
+        if shown:
+            _print(console, f"  {table:<{width}}  {', '.join(shown)}")
 
 
-def print_checks(console: Console, heading: str, checks: Sequence[Check]) -> None:
-    """A list of checks, each with its verdict."""
-    failed = sum(check.verdict is Verdict.FAIL for check in checks)
-    grid = Grid(title=f"{heading}: {f'{failed} FAILED' if failed else 'none failed'}")
-    for column in ("check", "table", "verdict", "detail"):
-        grid.add_column(column, overflow="fold")
+def print_warnings(console: Console, checks: Iterable[Check]) -> None:
+    """Before a command begins its work."""
     for check in checks:
-        verdict_text = Text(check.verdict.upper(), _STYLES.get(check.verdict, ""))
-        grid.add_row(check.name, *map(Text, (printable(check.table or ""),)), verdict_text, Text(printable(check.detail)))
-    console.print(grid)
+        if check.verdict is Verdict.WARNING:
+            _print(console, f"warning: {check.line}", "yellow")
+
+
+def _print_checks(console: Console, heading: str, checks: Sequence[Check]) -> None:
+    """What failed, then what should be read, then the rest, table by table."""
+    failures = len(failed(checks))
+    _print(console, f"\n{heading}: {f'{failures} FAILED' if failures else 'none failed'}", "bold")
+    for kind in _READ_FIRST:
+        for check in (check for check in checks if check.verdict is kind):
+            _print(console, f"  {kind.upper():<9}{check.line} [{check.name}]", _STYLES.get(kind))
+    others = [check for check in checks if check.verdict not in _READ_FIRST]
+    for table in dict.fromkeys([None, *(check.table for check in others)]):
+        if table:
+            _print(console, f"  {table}", "bold")
+        for check in (check for check in others if check.table == table):
+            name = "" if check.verdict is Verdict.FACT else f"{check.verdict.upper()}  {check.name}: "
+            _print(console, f"{'    ' if table else '  '}{name}{check.detail}")
 
 
 def _print(console: Console, line: str, style: str | None = None) -> None:

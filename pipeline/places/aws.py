@@ -24,20 +24,23 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 _TRIES: Final = 7  # two to three seconds, or up to forty where a service asks to slow down
 
 
-def client(service: str, settings: AwsSettings) -> Any:
-    """The process's one client of a service. Raises what `why` has a sentence for."""
+def client(service: str, settings: AwsSettings, *, is_brief: bool = False) -> Any:
+    """The process's one client of a service. A brief one gives up within seconds: it is for what can be done without.
+
+    Raises what `why` has a sentence for.
+    """
     silence_clients()
     with _ONE_AT_A_TIME:
-        return _client(service, settings, os.getpid())
+        return _client(service, settings, is_brief, os.getpid())
 
 
 @functools.cache
-def _client(service: str, settings: AwsSettings, _process: int) -> Any:
+def _client(service: str, settings: AwsSettings, is_brief: bool, _process: int) -> Any:
     has_own_endpoint = settings.endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
     config = Config(
-        retries={"mode": "adaptive", "total_max_attempts": _TRIES},
-        connect_timeout=10,
-        read_timeout=60,
+        retries={"mode": "adaptive", "total_max_attempts": 2 if is_brief else _TRIES},
+        connect_timeout=3 if is_brief else 10,
+        read_timeout=10 if is_brief else 60,
         # Other servers than AWS's seldom have a name for every bucket.
         s3={"addressing_style": "path" if has_own_endpoint else "auto"},
         # What is read is compared with the manifest's MD5.

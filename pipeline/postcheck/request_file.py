@@ -6,7 +6,6 @@ column of the row that the request is made from. What they hold is never looked 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from collections import Counter
@@ -22,6 +21,8 @@ import orjson
 import requests
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import Parser
+
+from pipeline.target.database_url import is_loopback
 
 Json = Any
 """None, bool, int, Decimal, str, list, dict: a number with all its digits."""
@@ -200,14 +201,6 @@ def to_bytes(value: Json) -> bytes:
         return orjson.dumps(value, default=lambda number: orjson.Fragment(str(number)))
     except orjson.JSONEncodeError:
         raise Unsendable("a value cannot be written as JSON") from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host of a URL is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 # -- the file ------------------------------------------------------------------------------------------------------------------------------

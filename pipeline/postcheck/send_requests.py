@@ -30,9 +30,9 @@ from pipeline import __version__
 from pipeline.console import printable
 from pipeline.errors import Stopped
 from pipeline.outcome.outcome import Check, Verdict
-from pipeline.postcheck.request_file import Json, Request, Row, Unsendable, is_loopback, read_requests
+from pipeline.postcheck.request_file import Json, Request, Row, Unsendable, read_requests
 from pipeline.target.connection import why_not_connected
-from pipeline.target.database_url import DatabaseReference
+from pipeline.target.database_url import DatabaseReference, is_loopback
 from pipeline.target.row_query import QueryRefused, read_rows
 from pipeline.target.session import RetryLimit, Session
 

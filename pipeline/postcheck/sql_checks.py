@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Final
 
 from pipeline.errors import Refused
 from pipeline.job.chunk import KnownChunks
-from pipeline.job.plan import BegunLoad, check_data_file, read_split
+from pipeline.job.plan import BegunLoad, LoadPlan, check_data_file, read_split
 from pipeline.ledger.chunks import spread_rows
 from pipeline.outcome.outcome import Check, Verdict
 from pipeline.source.chunks import Chunk, plan_splits
@@ -27,8 +28,12 @@ from pipeline.target.compare import SpotValue, read_values
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.rows import Rows
 from pipeline.target.session import Cursor, Session
+from pipeline.target.target import Target
+from transforms.children import ChildRows, ToRows
 from transforms.compile import EncodedRow, ToRow
-from transforms.rejects import ItemRefused
+from transforms.rejects import ItemFiltered, ItemRefused
+from transforms.table import Table
+from transforms.types import DISTINCT_AS_TEXT
 
 SPOT_CHECKS: Final = 20
 
@@ -57,12 +62,13 @@ class SpotRow:
 
 @dataclass(frozen=True, slots=True)
 class SpotChecks:
-    """The rows of one load that are looked for. They are patient data."""
+    """The rows of one load that are looked for in its target, or in a table of its child rows. They are patient data."""
 
     target_table: str
     export_id: str
     primary_key: Sequence[str]
-    columns: Sequence[tuple[str, str]]
+    columns: Sequence[tuple[str, str, bool]]
+    """As `columns_of` makes them."""
     rows: Sequence[SpotRow]
 
     @property
@@ -76,6 +82,11 @@ class SpotChecks:
             "rows": [[row.data_file, row.item_number, *row.values] for row in self.rows],
         }
         return json.dumps(content).replace("\\", "\\\\") + "\n"
+
+
+def columns_of(table: Table) -> list[tuple[str, str, bool]]:
+    """Of each column its name, its type as a cast spells it, and whether values are compared as texts, byte by byte."""
+    return [(column.name, column.pg_type.staged_type, column.pg_type.is_distinct == DISTINCT_AS_TEXT) for column in table.columns]
 
 
 def run_script(database: DatabaseReference, spot_checks: Iterable[SpotChecks]) -> list[Check]:
@@ -120,39 +131,57 @@ def write_script(path: Path, spot_checks: Sequence[SpotChecks]) -> None:
 # -- the rows to look for ------------------------------------------------------------------------------------------------------------------
 
 
-def pick_spot_checks(load: BegunLoad, most: int = SPOT_CHECKS) -> SpotChecks:
-    """So many rows, always the same of a load, from all its data files, or all rows if there are no more.
+def pick_spot_checks(load: BegunLoad, most: int = SPOT_CHECKS) -> list[SpotChecks]:
+    """So many rows, always the same of a load, from all its data files, or all rows if there are no more; and as many of each child's.
 
-    Reads no more files than there are rows to pick. Raises `DataFileRefused`, `Stopped`.
+    Reads no more files than there are rows to pick. Child rows are those of the items whose rows are picked. Raises `DataFileRefused`,
+    `Stopped`.
     """
     plan = load.plan
     with Session(plan.database) as session:
         picked = list(_pick(load, session, most))
-        rows = Rows(range(len(picked)), [encoded for _, _, encoded in picked])
-        values = session.transact(lambda cursor: read_values(cursor, plan.table, rows))
+        of_items = [(place, [row]) for place, row, _ in picked]
+        spot_checks = [_spot_checks(session, plan, plan.target, plan.table, of_items, most)]
+        for number, (target, table) in enumerate(zip(plan.target.children, plan.table.child_tables, strict=True)):
+            of_child = [(place, children[number]) for place, _, children in picked]
+            spot_checks.append(_spot_checks(session, plan, target, table, of_child, most))
+    return spot_checks
+
+
+_Place = tuple[str, int]
+"""The name of a data file, and the number of an item in it."""
+
+
+def _spot_checks(
+    session: Session, plan: LoadPlan, target: Target, table: Table, of_items: Sequence[tuple[_Place, Sequence[EncodedRow]]], most: int
+) -> SpotChecks:
+    """The first row of each item, then the second, until there are enough."""
+    longest = max((len(rows) for _, rows in of_items), default=0)
+    ordered = ((place, rows[turn]) for turn in range(longest) for place, rows in of_items if turn < len(rows))
+    rows = list(itertools.islice(ordered, most))
+    encoded = Rows(range(len(rows)), [row for _, row in rows])
+    values = session.transact(lambda cursor: read_values(cursor, table, encoded))
     return SpotChecks(
-        target_table=plan.load.target_table,
+        target_table=target.qualified,
         export_id=plan.load.export_id,
-        primary_key=plan.target.primary_key,
-        columns=[(column.name, column.pg_type.name) for column in plan.table.columns],
-        rows=[SpotRow(data_file, item, of_row) for (data_file, item, _), of_row in zip(picked, values, strict=True)],
+        primary_key=target.key,
+        columns=columns_of(table),
+        rows=[SpotRow(*place, of_row) for (place, _), of_row in zip(rows, values, strict=True)],
     )
 
 
-def _pick(load: BegunLoad, session: Session, most: int) -> Iterator[tuple[str, int, EncodedRow]]:
+def _pick(load: BegunLoad, session: Session, most: int) -> Iterator[tuple[_Place, EncodedRow, ChildRows]]:
     places = session.transact(lambda cursor: spread_rows(cursor, load.plan.load.load_id, most))
+    known_chunks, to_row = KnownChunks(load.plan, session), load.plan.row_maker()
     for data_file in load.export.data_files:
         if data_file.name in places:
-            yield from _rows_of_file(load, session, data_file, places[data_file.name])
+            yield from _rows_of_file(load.plan, known_chunks, to_row, data_file, places[data_file.name])
 
 
 def _rows_of_file(
-    load: BegunLoad, session: Session, data_file: DataFile, places: Mapping[int, Sequence[int]]
-) -> Iterator[tuple[str, int, EncodedRow]]:
+    plan: LoadPlan, known_chunks: KnownChunks, to_row: ToRow | ToRows, data_file: DataFile, places: Mapping[int, Sequence[int]]
+) -> Iterator[tuple[_Place, EncodedRow, ChildRows]]:
     """`places`: first item of a chunk -> which of its rows."""
-    plan = load.plan
-    to_row = plan.row_maker()
-    known_chunks = KnownChunks(plan, session)
     checked = check_data_file(data_file, plan)
     left = dict(places)
     for split in sorted(plan_splits([data_file], plan.load.split_size), key=lambda split: split.first_item):
@@ -163,12 +192,15 @@ def _rows_of_file(
             wanted, committed = left.pop(chunk.first_item, ()), known_chunks.of(chunk).committed
             if wanted and committed is not None:
                 refused = {row.item_number for row in committed.refused}
-                yield from ((data_file.name, number, row) for number, row in _rows_of_chunk(chunk, wanted, refused, to_row))
+                of_chunk = _rows_of_chunk(chunk, wanted, refused, to_row)
+                yield from (((data_file.name, number), row, children) for number, row, children in of_chunk)
             if not any(first_item in of_split for first_item in left):
                 break
 
 
-def _rows_of_chunk(chunk: Chunk, places: Sequence[int], refused: Collection[int], to_row: ToRow) -> Iterator[tuple[int, EncodedRow]]:
+def _rows_of_chunk(
+    chunk: Chunk, places: Sequence[int], refused: Collection[int], to_row: ToRow | ToRows
+) -> Iterator[tuple[int, EncodedRow, ChildRows]]:
     """From each place on the next item that became a row; nothing but what is looked for is converted."""
     taken = set(refused)
     for place in places:
@@ -178,8 +210,8 @@ def _rows_of_chunk(chunk: Chunk, places: Sequence[int], refused: Collection[int]
                 continue
             taken.add(number)
             try:
-                row, _ = to_row(chunk.lines[offset])
-            except ItemRefused:
+                row, _, *children = to_row(chunk.lines[offset])
+            except (ItemRefused, ItemFiltered):
                 continue
-            yield number, row
+            yield number, row, next(iter(children), ())
             break

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
+from pipeline.outcome.outcome import Check, Verdict
+from pipeline.preflight.findings import Code, Question, ask, fact, problem, warning
 from pipeline.target.session import Cursor
-from pipeline.target.target import Target
+from pipeline.target.target import Target, find_references
 from transforms.table import Table
 
 # Enabled triggers on INSERT; bits of tgtype: for each row 1, before 2. Those of a partition fire as well.
@@ -24,40 +25,50 @@ _INDEXES: Final = """
 
 _QUESTIONS: Final = (
     Question(
-        Level.WARNING,
+        Verdict.WARNING,
         Code.TRIGGERS_BEFORE_ROWS,
         f"{_TRIGGERS} AND t.tgtype & 3 = 3",
-        "trigger{s} {names}, before each row: may change rows or keep them out, which slows the load, and a chunk with a bad row goes in "
-        "row by row; unless it is needed, ALTER TABLE {table} DISABLE TRIGGER for the load",
+        "trigger{s} {names}, before each row: may change rows or keep them out; it slows the load, and chunks with bad rows go in row by "
+        "row; unless it is needed, ALTER TABLE {table} DISABLE TRIGGER for the load",
     ),
     Question(
-        Level.WARNING,
+        Verdict.WARNING,
         Code.TRIGGERS,
         f"{_TRIGGERS} AND t.tgtype & 3 <> 3",
-        "trigger{s} {names}: runs for what is loaded, which slows it and may do what is meant for the application only; unless it is "
-        "needed, ALTER TABLE {table} DISABLE TRIGGER for the load",
+        "trigger{s} {names}: runs for loaded rows, too, which slows the load, and may do what is meant only for the application's rows; "
+        "unless it is needed, ALTER TABLE {table} DISABLE TRIGGER for the load",
+    ),
+    # Where it does what its text says only now and then, the load finds out: `stop_if_diverted`.
+    Question(
+        Verdict.WARNING,
+        Code.TRIGGERS_ELSEWHERE,
+        f"""{_TRIGGERS} AND EXISTS (
+            SELECT FROM pg_proc p WHERE p.oid = t.tgfoid AND CASE WHEN t.tgtype & 3 = 3
+                THEN p.prosrc ~* 'insert\\s+into' AND p.prosrc ~* 'return\\s+null' ELSE p.prosrc ~* 'delete\\s+from' END)""",
+        "trigger{s} {names}: by the text of its function, puts rows into another table, or takes them out of this one again; the first "
+        "chunk with such a row stops the load. ALTER TABLE {table} DISABLE TRIGGER for the load",
     ),
     Question(
-        Level.PROBLEM,
+        Verdict.FAIL,
         Code.INSERT_RULES,
         "SELECT array_agg(rulename::text ORDER BY rulename) AS names FROM pg_rewrite "
         "WHERE ev_class = %(oid)s AND ev_type IN ('2', '3') AND ev_enabled IN ('O', 'A')",
-        "rule{s} {names} on INSERT or UPDATE: COPY passes over rules, and INSERT ... ON CONFLICT refuses them; drop it for the load",
+        "rule{s} {names} on INSERT or UPDATE: COPY ignores rules, and INSERT ... ON CONFLICT fails with them; drop it for the load",
     ),
     Question(
-        Level.WARNING,
+        Verdict.WARNING,
         Code.UNIQUE_INDEXES,
-        f"{_INDEXES} AND (i.indisunique OR i.indisexclusion)",
-        "unique index{es} {names} beside the primary key: of items with equal values one is a row, the others are dead letters",
+        f"{_INDEXES} AND (i.indisunique OR i.indisexclusion) AND c.relname <> %(key)s",
+        "unique index{es} {names} beside the key: of items with equal values one becomes a row, the others dead letters",
     ),
     Question(
-        Level.WARNING,
+        Verdict.WARNING,
         Code.INDEXES,
         f"{_INDEXES} AND NOT (i.indisunique OR i.indisexclusion)",
         "secondary index{es} {names}: slows the load; for a large table drop it, and create it again after the load",
     ),
     Question(
-        Level.FACT,
+        Verdict.FACT,
         Code.CHECKS,
         "SELECT array_agg(conname::text ORDER BY conname) AS names FROM pg_constraint WHERE conrelid = %(oid)s AND contype = 'c'",
         "check constraint{s} {names}; a row that breaks one is a dead letter",
@@ -65,9 +76,9 @@ _QUESTIONS: Final = (
 )
 
 
-def attachment_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Finding]:
+def attachment_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Check]:
     """All but foreign keys and row security."""
-    return ask(cursor, _QUESTIONS, {"oid": target.oid}, table.target)
+    return ask(cursor, _QUESTIONS, {"oid": target.oid, "key": target.key_name}, table.target)
 
 
 # -- foreign keys: a row must find its partner when its chunk is committed, whatever is loaded later --------------------------------------
@@ -85,9 +96,7 @@ _FOREIGN_KEYS: Final = """
 """
 
 
-def foreign_key_findings(
-    cursor: Cursor, table: Table, target: Target, earlier: Collection[int], later: Collection[int]
-) -> Iterator[Finding]:
+def foreign_key_findings(cursor: Cursor, table: Table, target: Target, earlier: Collection[int], later: Collection[int]) -> Iterator[Check]:
     """`earlier` and `later` are the oids of the targets that this run loads before and after this one."""
     cursor.execute(_FOREIGN_KEYS, [target.oid])
     drop = "drop it for the load, and add it again afterwards"
@@ -118,11 +127,11 @@ def _is_empty(cursor: Cursor, quoted_table: str) -> bool:
 
 # -- row security --------------------------------------------------------------------------------------------------------------------------
 #
-# A role that it applies to sees no rows but those that policies show it, COPY refuses it, and what it inserts must be allowed by one policy
-# and, because the load asks which rows are in, be shown by another. Without such policies nothing can be loaded. With them it depends on
-# the rows, which only the load finds out.
+# A role that it applies to sees only rows that a policy shows it, and may not use COPY. Each row that it inserts must be allowed by one
+# policy and, because the load asks which rows are in, be shown by another. Without such policies nothing can be loaded; with them it
+# depends on the rows, which only the load finds out.
 
-# Policies count that are permissive, for everybody (0) or for a role that we are; 'a' is INSERT, 'r' SELECT, '*' all.
+# Counted are permissive policies for everybody (0) or for a role of which this one is a member; 'a' is INSERT, 'r' SELECT, '*' all.
 _ROW_SECURITY: Final = """
     SELECT c.relrowsecurity, c.relforcerowsecurity, r.rolname,
            CASE WHEN r.rolsuper THEN 'a superuser' WHEN r.rolbypassrls THEN 'it has BYPASSRLS'
@@ -138,7 +147,7 @@ _ROW_SECURITY: Final = """
 
 # Supabase's roles of whoever has an API key.
 _EXPOSED: Final = Question(
-    Level.WARNING,
+    Verdict.WARNING,
     Code.EXPOSED_TO_API,
     """
     SELECT array_agg(rolname::text ORDER BY rolname) AS names FROM pg_roles
@@ -153,7 +162,7 @@ _EXPOSED: Final = Question(
 _OTHER_ROLE: Final = "connect as the table's owner or as a role with BYPASSRLS"
 
 
-def row_security_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Finding]:
+def row_security_findings(cursor: Cursor, table: Table, target: Target) -> Iterator[Check]:
     """Whether row security applies to this role, and what then becomes of the load."""
     name = table.target
     cursor.execute(_ROW_SECURITY, [target.oid])
@@ -166,14 +175,96 @@ def row_security_findings(cursor: Cursor, table: Table, target: Target) -> Itera
         yield fact(Code.ROW_SECURITY_BYPASSED, f"{shown} is enabled; it does not apply to the role {role} ({reason})", name)
     elif not lacking:
         sentence = (
-            f"{shown} applies to the role {role}: it sees only rows that policies show it, so neither that the table is empty nor that it "
-            "holds what was loaded can be told; rows go in without COPY, slower, and the first that a policy forbids stops the load; "
+            f"{shown} applies to the role {role}: it sees only rows that policies show it, so it cannot check that the table is empty, or "
+            "that it holds what was loaded; rows are inserted without COPY, which is slower, and the first row that a policy forbids stops "
+            "the load; "
             f"{_OTHER_ROLE}"
         )
         yield warning(Code.ROW_SECURITY_APPLIES, sentence, name)
     else:
         sentence = (
-            f"{shown} applies to the role {role}, and no policy lets it {' and '.join(lacking)}, so it could load nothing, and might count "
-            f"no rows whatever the table holds; {_OTHER_ROLE}"
+            f"{shown} applies to the role {role}, and no policy lets it {' and '.join(lacking)}: it cannot load, and the table may look "
+            f"empty to it although it is not; {_OTHER_ROLE}"
         )
         yield problem(Code.ROW_SECURITY_FORBIDS, sentence, name)
+
+
+# -- windows: what rows that are updated or deleted set off --------------------------------------------------------------------------------
+
+# Enabled triggers; bits of tgtype: for each row 1, before 2, on INSERT 4, DELETE 8, UPDATE 16. Those of a partition fire as well.
+_CHANGE_TRIGGERS: Final = """
+    SELECT array_agg(t.tgname::text ORDER BY t.tgname) AS names
+    FROM (SELECT t.*,
+                 p.prosrc ~* '\\mnet\\.http_|\\mhttp_(get|post|put|delete)\\M'
+                 OR (n.nspname, p.proname) = ('supabase_functions', 'http_request') AS is_webhook,
+                 t.tgtype & 19 = 19 AND (p.proname = 'moddatetime' OR p.prosrc ~* '\\mnew\\s*\\.\\s*("[^"]+"|\\w+)\\s*:='
+                     OR p.prosrc ~* '(;|\\m(begin|then|else|loop))\\s*new\\s*\\.\\s*("[^"]+"|\\w+)\\s*=') AS is_changing
+          FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+          WHERE t.tgrelid IN (SELECT %(oid)s UNION SELECT relid FROM pg_partition_tree(%(oid)s::oid))
+            AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled IN ('O', 'A')) t
+"""
+_PUBLICATIONS: Final = """
+    SELECT array_agg(DISTINCT p.pubname::text) AS names FROM pg_publication_tables published JOIN pg_publication p USING (pubname)
+    JOIN pg_class c ON c.relname = published.tablename JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = published.schemaname
+    WHERE c.oid IN (SELECT %(oid)s::oid UNION SELECT relid FROM pg_partition_tree(%(oid)s::oid))
+"""
+
+_OF_CHANGES: Final = (
+    Question(
+        Verdict.WARNING,
+        Code.TRIGGERS_CHANGE_ROWS,
+        f"{_CHANGE_TRIGGERS} WHERE is_changing",
+        "trigger{s} {names}: by its name or the text of its function, changes rows that are updated (as moddatetime does with updated_at). "
+        "If that is a column of the definition, no updated row is as its item: the comparison of the window fails, and ddb2pg rollback "
+        "leaves such rows; where old images tell whose a row is, the next change of it is a dead letter. ALTER TABLE {table} DISABLE "
+        "TRIGGER until the switch",
+    ),
+    Question(
+        Verdict.WARNING,
+        Code.WEBHOOKS,
+        f"{_CHANGE_TRIGGERS} WHERE is_webhook",
+        "trigger{s} {names}: by its function, sends a request for each row that is written or deleted, also for those of windows; ALTER "
+        "TABLE {table} DISABLE TRIGGER until the switch, unless the other side is to have them",
+    ),
+    Question(
+        Verdict.WARNING,
+        Code.TRIGGERS_ON_CHANGES,
+        f"{_CHANGE_TRIGGERS} WHERE tgtype & 24 <> 0 AND NOT is_webhook AND NOT is_changing",
+        "trigger{s} {names}: runs for rows that windows update or delete, too, and may do what is meant only for the application's; one "
+        "that keeps a row makes its record a dead letter. Unless it is needed, ALTER TABLE {table} DISABLE TRIGGER until the switch",
+    ),
+    Question(
+        Verdict.WARNING,
+        Code.PUBLICATIONS,
+        f"{_PUBLICATIONS} AND (p.pubinsert OR p.pubupdate OR p.pubdelete)",
+        "publication{s} {names}: its subscribers get each row that windows change (Supabase's Realtime sends it to clients); unless they "
+        "are to have them, ALTER PUBLICATION ... DROP TABLE {table} until the switch",
+    ),
+    Question(
+        Verdict.FAIL,
+        Code.NO_REPLICA_IDENTITY,
+        f"""{_PUBLICATIONS} AND (p.pubupdate OR p.pubdelete) AND c.relkind = 'r' AND CASE c.relreplident
+            WHEN 'd' THEN NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate)
+            WHEN 'i' THEN NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
+            ELSE c.relreplident = 'n' END""",
+        "publication{s} {names} of updates or deletions, and the table has no replica identity, so PostgreSQL refuses each of them; "
+        "ALTER TABLE {table} REPLICA IDENTITY FULL, or USING INDEX, or DEFAULT with a primary key",
+    ),
+)
+
+
+def window_target_findings(cursor: Cursor, table: Table, target: Target, own: Collection[str]) -> Iterator[Check]:
+    """Of one target, or that of child rows. `own` are the names of tables that this run writes: what refers from there goes with it."""
+    yield from ask(cursor, _OF_CHANGES, {"oid": target.oid, "table": table.target}, table.target)
+    others = [one for one in find_references(cursor, target) if one.qualified not in {*own, target.qualified}]
+    for is_cascading, code, what in (
+        (True, Code.CASCADES, "would be deleted or changed with it (ON DELETE CASCADE, SET NULL or SET DEFAULT)"),
+        (False, Code.REFERENCED_BY_OTHERS, "keep it"),
+    ):
+        names = ", ".join(sorted({one.qualified for one in others if one.is_cascading is is_cascading}))
+        if names:
+            sentence = (
+                f"{names} refers to it: where a window deletes a row, rows there {what}; so the deletion is a dead letter "
+                "(foreign_key_violation), and the row stays, outdated"
+            )
+            yield warning(code, sentence, table.target)

@@ -1,4 +1,4 @@
-"""All that can be known before a load, at once: the findings of exports, database and targets. Reads only, which the server sees to."""
+"""All that can be known before a load, at once: the findings of exports, database and targets. Only reads, which the server enforces."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Protocol
 
 from pipeline.engines.arguments import WorkerLimit
 from pipeline.errors import Refused
+from pipeline.ledger.loads import Cut, Load
+from pipeline.options import AskFilters
+from pipeline.outcome.outcome import Check
+from pipeline.places.place import AwsSettings
 from pipeline.places.storage import OutputFolder, Storage
 from pipeline.preflight.attachments import attachment_findings, foreign_key_findings, row_security_findings
 from pipeline.preflight.database import (
@@ -19,16 +23,26 @@ from pipeline.preflight.database import (
     link_findings,
     space_findings,
 )
-from pipeline.preflight.exports import Planned, find_exports, find_visible_load, load_findings, output_findings
-from pipeline.preflight.findings import Code, Finding, Level, problem
-from pipeline.preflight.sample import TableSample, estimate_bytes, sample_table
-from pipeline.preflight.targets import target_findings
-from pipeline.source.chunks import SplitSize, plan_splits
+from pipeline.preflight.exports import (
+    Planned,
+    PlannedWindows,
+    find_exports,
+    find_visible_load,
+    load_findings,
+    output_findings,
+    with_filters,
+)
+from pipeline.preflight.findings import Code, problem
+from pipeline.preflight.readings import ToRead, plan_readings, reading_findings
+from pipeline.preflight.sample import TableSample, absent_findings, estimate_bytes, sample_table
+from pipeline.preflight.targets import compiled_findings, target_findings
+from pipeline.preflight.windows import window_findings
+from pipeline.source.chunks import ChunkSize, SplitSize, plan_splits
 from pipeline.source.given import ExportArgument
 from pipeline.target.connection import Link, Pooling, look_at_link
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Cursor, Session
-from pipeline.target.target import Target, find_target
+from pipeline.target.target import Target, find_target, find_target_of, has_rows
 from transforms.table import Table, Unmapped
 
 
@@ -46,9 +60,15 @@ class PreflightOptions(Protocol):
     @property
     def unmapped(self) -> Unmapped: ...
     @property
+    def chunk_size(self) -> ChunkSize: ...
+    @property
     def split_size(self) -> SplitSize: ...
     @property
     def storage(self) -> Storage: ...
+    @property
+    def aws(self) -> AwsSettings: ...
+    @property
+    def ask_filters(self) -> AskFilters: ...
     @property
     def limit(self) -> WorkerLimit:
         """The option that lowers the number of workers."""
@@ -62,42 +82,56 @@ class Checked:
     """What is to be loaded, and all that was found: of exports and database first, then table by table."""
 
     planned: tuple[Planned, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Check, ...]
+    windows: tuple[PlannedWindows, ...] = ()
+    """To be applied after that, in no order."""
 
 
 def check(options: PreflightOptions, *, with_estimate: bool = False) -> Checked:
     """Look at everything; `with_estimate` reads the first items of each export for their size. Raises `Stopped`."""
-    planned, findings = find_exports(options.exports, options.tables, options.storage)
+    found = find_exports(options.exports, options.tables, options.storage, takes_windows=True)
+    planned, findings, windows = with_filters(found, options)
     findings.extend(output_findings(options.output))
     findings.extend(installation_findings())
     try:
         link = look_at_link(options.database, max((_workers(options, one) or 1 for one in planned), default=1) + PROGRESS)
     except Refused as refused:
         findings.extend(problem(Code.NOT_REACHABLE, sentence) for sentence in refused.problems)
-        return Checked(tuple(planned), tuple(findings))
+        return Checked(tuple(planned), tuple(findings), tuple(windows))
     findings.extend(link_findings(link))
     if link.pooling is not Pooling.STATEMENT:
         needed = estimate_bytes(planned, options.storage) if with_estimate else None
 
-        def work(cursor: Cursor) -> list[Finding]:
+        def work(cursor: Cursor) -> list[Check]:
             cursor.execute("SET TRANSACTION READ ONLY")
             looked_up = [_look_up(cursor, one) for one in planned]
             found = [
                 *database_findings(cursor),
                 *_connection_findings(cursor, options, looked_up, link),
                 *_table_findings(cursor, options, looked_up),
+                *_window_findings(cursor, options, planned, windows),
             ]
             return [*found, *space_findings(cursor, needed)] if with_estimate else found
 
         with Session(options.database) as session:
             findings.extend(session.transact(work))
-    return Checked(tuple(planned), tuple(findings))
+    return Checked(tuple(planned), tuple(findings), tuple(windows))
 
 
-def table_findings(cursor: Cursor, planned: Planned, target: Target | None, unmapped: Unmapped) -> Iterator[Finding]:
+def table_findings(cursor: Cursor, planned: Planned, target: Target | None, unmapped: Unmapped) -> Iterator[Check]:
     """Of one target and the load into it: all that can forbid the load."""
     yield from target_findings(cursor, planned.table, target)
     yield from load_findings(cursor, planned.export, planned.table, target, unmapped)
+    load = find_visible_load(cursor, planned.export, target)
+    for child, child_target in _children(cursor, planned.table):
+        yield from target_findings(cursor, child, child_target, is_child=True)
+        if load is None and child_target is not None and "SELECT" in child_target.privileges and has_rows(cursor, child_target):
+            yield problem(Code.NOT_EMPTY, "is not empty, and its rows are of no load that is known; empty the table", child.target)
+
+
+def _children(cursor: Cursor, table: Table) -> list[tuple[Table, Target | None]]:
+    """The tables of its child rows, each with its target; None where there is none."""
+    return [(child, find_target(cursor, child.target, child)) for child in table.child_tables]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,33 +140,67 @@ class _LookedUp:
 
     planned: Planned
     target: Target | None
-    is_finished: bool
+    children: Sequence[tuple[Table, Target | None]]
+    load: Load | None
+    """Where there is a ledger that we may read."""
+
+    @property
+    def is_finished(self) -> bool:
+        return self.load is not None and self.load.finished_at is not None
+
+    @property
+    def family(self) -> list[tuple[Table, Target]]:
+        """The table and those of its child rows, as far as they are there, in the order in which an item's rows are written."""
+        all_of_it = [(self.planned.table, self.target), *self.children]
+        return [(table, target) for table, target in all_of_it if target is not None]
 
 
 def _look_up(cursor: Cursor, planned: Planned) -> _LookedUp:
-    target = find_target(cursor, planned.table.target)
-    load = find_visible_load(cursor, planned.export, target)
-    return _LookedUp(planned, target, load is not None and load.finished_at is not None)
+    target = find_target_of(cursor, planned.table)
+    return _LookedUp(planned, target, _children(cursor, planned.table), find_visible_load(cursor, planned.export, target))
 
 
-def _table_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp]) -> Iterator[Finding]:
-    oids = [one.target.oid if one.target else 0 for one in looked_up]
-    for number, one in enumerate(looked_up):
-        table, target = one.planned.table, one.target
-        yield from table_findings(cursor, one.planned, target, options.unmapped)
-        if target is None:
-            continue
-        others = (other.planned.table for other in looked_up[:number] if other.target and other.target.oid == target.oid)
-        for other in (other for other in others if other is not table):  # two exports of one definition are told already
-            sentence = f"is the same table as {other.target}, which another definition fills; a target takes one"
-            yield problem(Code.SAME_TABLE, sentence, table.target)
-        yield from row_security_findings(cursor, table, target)
-        if not one.is_finished:
-            yield from attachment_findings(cursor, table, target)
-            yield from foreign_key_findings(cursor, table, target, earlier=oids[:number], later=oids[number + 1 :])
+def _table_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp]) -> Iterator[Check]:
+    written = [target.oid for one in looked_up for _, target in one.family]
+    seen: dict[int, Table] = {}
+    number = 0
+    for one in looked_up:
+        yield from compiled_findings(one.planned.table)
+        yield from table_findings(cursor, one.planned, one.target, options.unmapped)
+        for table, target in one.family:
+            other = seen.setdefault(target.oid, table)
+            if other != table:  # two exports of one definition are told already
+                sentence = f"is the same table as {other.target}, which another definition fills; a target takes one"
+                yield problem(Code.SAME_TABLE, sentence, table.target)
+            yield from row_security_findings(cursor, table, target)
+            if not one.is_finished:
+                yield from attachment_findings(cursor, table, target)
+                yield from foreign_key_findings(cursor, table, target, earlier=written[:number], later=written[number + 1 :])
+            number += 1
+    yield from _reading_findings(cursor, options, looked_up)
 
 
-def _connection_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp], link: Link) -> Iterator[Finding]:
+def _reading_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp]) -> Iterator[Check]:
+    to_read = []
+    for one in looked_up:
+        if one.target is not None:
+            export = one.planned.export
+            cut = one.load.cut if one.load else Cut(export.export_id, export.digest, options.split_size, options.chunk_size)
+            to_read.append(ToRead(one.planned.table.target, one.target, cut, one.is_finished))
+    yield from reading_findings(plan_readings(cursor, to_read), to_read)
+
+
+def _window_findings(
+    cursor: Cursor, options: PreflightOptions, planned: Sequence[Planned], windows: Sequence[PlannedWindows]
+) -> Iterator[Check]:
+    targets = [find_target_of(cursor, of_table.table) for of_table in windows]
+    own = {one.qualified for target in targets if target for one in (target, *target.children)}
+    for of_table, target in zip(windows, targets, strict=True):
+        full = next((one.export for one in planned if one.table is of_table.table), None)
+        yield from window_findings(cursor, of_table, target, full, options.unmapped, own)
+
+
+def _connection_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp], link: Link) -> Iterator[Check]:
     """A load that is finished takes no worker."""
     workers = [_workers(options, one.planned) for one in looked_up if not one.is_finished]
     known = [number for number in workers if number is not None]
@@ -148,20 +216,14 @@ def _workers(options: PreflightOptions, planned: Planned) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class PreflightReport:
-    """The schema of `preflight --json`. Holds no value of an item, unless `--show_values` asked for them in `samples`."""
+class CheckedWithSample:
+    """Holds no value of an item, unless `--show_values` asked for them in `samples`."""
 
-    is_ready: bool
-    """Whether `migrate` would start: there is no problem."""
-    findings: tuple[Finding, ...]
-    """Each has a level, a code (docs/preflight.md), a sentence, and a table or null."""
+    findings: tuple[Check, ...]
     samples: tuple[TableSample, ...]
 
-    def of(self, level: Level) -> list[Finding]:
-        return [finding for finding in self.findings if finding.level is level]
 
-
-def make_report(options: PreflightOptions, sample: int, *, show_values: bool) -> PreflightReport:
+def check_with_sample(options: PreflightOptions, sample: int, *, show_values: bool) -> CheckedWithSample:
     """Check everything, and convert the first `sample` items of each table. Raises `Stopped`."""
     checked = check(options, with_estimate=True)
     now = time.time_ns() // 1000
@@ -170,5 +232,5 @@ def make_report(options: PreflightOptions, sample: int, *, show_values: bool) ->
         for planned in (checked.planned if sample else ())
     ]
     unusable = [problem(Code.EXPORT_UNUSABLE, one.problem, one.target_table) for one in samples if one.problem]
-    findings = (*checked.findings, *unusable)
-    return PreflightReport(not any(finding.level is Level.PROBLEM for finding in findings), findings, tuple(samples))
+    absent = [finding for planned in checked.planned for finding in absent_findings(planned, options.storage)]
+    return CheckedWithSample((*checked.findings, *unusable, *absent), tuple(samples))

@@ -10,9 +10,11 @@ from typing import Final
 
 from rich.filesize import decimal
 
+from pipeline.console import counted_in_words
 from pipeline.engines.arguments import USUAL_LIMIT, WorkerLimit
 from pipeline.ledger.loads import is_ledger_ours, ledger_exists, version_problems
-from pipeline.preflight.findings import Code, Finding, Level, Question, ask, fact, problem, warning
+from pipeline.outcome.outcome import Check, Verdict
+from pipeline.preflight.findings import Code, Question, ask, fact, problem, warning
 from pipeline.target.connection import Link, Pooling
 from pipeline.target.session import Cursor
 from transforms.native import plan as native
@@ -23,7 +25,7 @@ from transforms.native import plan as native
 _SUPABASE_TRANSACTION_PORT: Final = 6543
 
 
-def installation_findings() -> Iterator[Finding]:
+def installation_findings() -> Iterator[Check]:
     """Whether rows are made the quick way."""
     if not native.IS_BUILT:
         sentence = (
@@ -33,12 +35,12 @@ def installation_findings() -> Iterator[Finding]:
         yield warning(Code.NOT_COMPILED, sentence)
 
 
-def link_findings(link: Link) -> list[Finding]:
+def link_findings(link: Link) -> list[Check]:
     """TLS and a pooler."""
     return [_tls_finding(link), _pooler_finding(link)]
 
 
-def _tls_finding(link: Link) -> Finding:
+def _tls_finding(link: Link) -> Check:
     if link.tls is None and not link.is_local:
         sentence = (
             f"the connection to {link.host} is not encrypted: patient data would travel in the clear; add ?sslmode=verify-full to the URL"
@@ -53,7 +55,7 @@ def _tls_finding(link: Link) -> Finding:
     return fact(Code.TLS, link.tls or "no TLS, on this machine")
 
 
-def _pooler_finding(link: Link) -> Finding:
+def _pooler_finding(link: Link) -> Check:
     port = f" (port {link.port}, Supabase's for that)" if link.port == _SUPABASE_TRANSACTION_PORT else ""
     return {
         Pooling.NONE: fact(Code.NO_POOLER, "no pooler"),
@@ -109,7 +111,7 @@ class Limit:
         return max(0, self.most - self.used)
 
 
-def connection_findings(cursor: Cursor, link: Link, workers: int | None, limit: WorkerLimit = USUAL_LIMIT) -> Iterator[Finding]:
+def connection_findings(cursor: Cursor, link: Link, workers: int | None, limit: WorkerLimit = USUAL_LIMIT) -> Iterator[Check]:
     """Whether the run gets its connections; `workers` is None where only the runner knows."""
     cursor.execute(_LIMITS, [list(link.processes)])
     limits = [Limit(*row) for row in cursor.fetchall()]
@@ -121,42 +123,46 @@ def connection_findings(cursor: Cursor, link: Link, workers: int | None, limit: 
         yield _pool_finding(link, workers, limit)
 
 
-def _unknown(least: Limit, limit: WorkerLimit) -> Finding:
+def _unknown(least: Limit, limit: WorkerLimit) -> Check:
     if not limit.is_needed:
-        sentence = f"{least.of} has {least.free} connections free; the run opens one a worker, and this runner has its own number"
+        sentence = (
+            f"{least.of} has {least.free} connections free; the run opens one for each worker, and only the runner knows their number"
+        )
         return fact(Code.CONNECTIONS_UNKNOWN, sentence)
     sentence = (
-        f"{least.of} has {least.free} connections free, and nothing limits how many the run opens ({limit.each} a machine, one for the "
-        f"display); give --{limit.option}={max(1, (least.free - PROGRESS) // limit.each)} or less"
+        f"{least.of} has {least.free} connections free, and nothing limits how many the run opens ({limit.each} for each machine, one "
+        f"for the display); give --{limit.option}={max(1, (least.free - PROGRESS) // limit.each)} or less"
     )
     return warning(Code.CONNECTIONS_UNKNOWN, sentence)
 
 
-def limit_findings(limits: list[Limit], workers: int, worker_limit: WorkerLimit = USUAL_LIMIT) -> Iterator[Finding]:
+def limit_findings(limits: list[Limit], workers: int, worker_limit: WorkerLimit = USUAL_LIMIT) -> Iterator[Check]:
     """Of a server that we are connected to without a pooler."""
     needed = workers + PROGRESS
     short = [limit for limit in limits if limit.free < needed]
     for limit in short:
         sentence = (
-            f"{limit.of} has {limit.free} of {limit.most} connections free, but the run opens {needed} (one a worker process, one for the "
-            f"display); {_ways_out(workers, limit.free, worker_limit)}"
+            f"{limit.of} has {limit.free} of {limit.most} connections free, but the run opens {needed} (one for each worker process, one "
+            f"for the display); {_ways_out(workers, limit.free, worker_limit)}"
         )
         yield problem(Code.TOO_FEW_CONNECTIONS, sentence)
     if not short:
         least = min(limits, key=lambda limit: limit.free)
-        yield fact(Code.CONNECTIONS, f"the run opens {needed} connections; {least.of} has {least.free} of {least.most} free")
+        yield fact(
+            Code.CONNECTIONS, f"the run opens {counted_in_words(needed, 'connection')}; {least.of} has {least.free} of {least.most} free"
+        )
 
 
-def _pool_finding(link: Link, workers: int, limit: WorkerLimit) -> Finding:
-    """Of a pooler, whose pool cannot be asked for, but tried."""
+def _pool_finding(link: Link, workers: int, limit: WorkerLimit) -> Check:
+    """Of a pooler: the size of its pool cannot be asked for, only tried."""
     needed = workers + PROGRESS
     if link.pooling is Pooling.TRANSACTION:
-        return fact(Code.CONNECTIONS, f"the run opens {needed} connections; the pooler lets them share servers")
+        return fact(Code.CONNECTIONS, f"the run opens {counted_in_words(needed, 'connection')}; the pooler lets them share servers")
     if link.opened >= needed:
-        return fact(Code.CONNECTIONS, f"the run opens {needed} connections; the pooler gave as many at once")
+        return fact(Code.CONNECTIONS, f"the run opens {counted_in_words(needed, 'connection')}; the pooler gave as many at once")
     sentence = (
-        f"the pooler gave {link.opened} connections at once, but the run opens {needed} (one a worker process, one for the display); "
-        f"raise its pool size, connect to the server itself, or {_ways_out(workers, link.opened, limit)}"
+        f"the pooler gave {link.opened} connections at once, but the run opens {needed} (one for each worker process, one for the "
+        f"display); raise its pool size, connect to the server itself, or {_ways_out(workers, link.opened, limit)}"
     )
     return problem(Code.TOO_FEW_CONNECTIONS, sentence)
 
@@ -182,27 +188,27 @@ _TIME_LIMITS: Final = """
 """
 
 _QUESTIONS: Final = (
-    Question(Level.FACT, Code.SERVER_VERSION, "SELECT current_setting('server_version') AS version", "PostgreSQL {version}"),
+    Question(Verdict.FACT, Code.SERVER_VERSION, "SELECT current_setting('server_version') AS version", "PostgreSQL {version}"),
     Question(
-        Level.WARNING,
+        Verdict.WARNING,
         Code.OLD_SERVER,
         "SELECT current_setting('server_version') AS version WHERE current_setting('server_version_num')::int < 10000 * %(oldest)s",
-        "PostgreSQL {version} is older than {oldest}, the oldest whose rows can be compared; upgrade the server",
+        "PostgreSQL {version}: rows can be compared only from version {oldest} on; upgrade the server",
     ),
     Question(
-        Level.PROBLEM,
+        Verdict.FAIL,
         Code.ENCODING,
         "SELECT current_setting('server_encoding') AS encoding WHERE current_setting('server_encoding') <> 'UTF8'",
         "the database's encoding is {encoding}, which cannot hold every text; create it with ENCODING 'UTF8'",
     ),
     Question(
-        Level.PROBLEM,
+        Verdict.FAIL,
         Code.READ_ONLY,
         "SELECT true WHERE pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean",
         "the database is read-only (a standby, or default_transaction_read_only); use the primary server",
     ),
     Question(
-        Level.FACT,
+        Verdict.FACT,
         Code.ROLE,
         """
         SELECT rolname AS role, CASE WHEN rolsuper THEN 'a superuser' WHEN rolbypassrls THEN 'no superuser, with BYPASSRLS'
@@ -212,42 +218,49 @@ _QUESTIONS: Final = (
         "the role {role}: {kind}",
     ),
     Question(
-        Level.PROBLEM,
+        Verdict.FAIL,
         Code.TEMP_TABLES_FORBIDDEN,
         "SELECT current_user AS role WHERE NOT has_database_privilege(current_database(), 'TEMP')",
-        "the role {role} may not make temporary tables, through which bad rows are isolated; let the owner GRANT TEMP ON DATABASE",
+        "the role {role} may not create temporary tables, which the load needs to isolate bad rows; let the owner GRANT TEMP ON DATABASE",
     ),
     Question(
-        Level.PROBLEM,
+        Verdict.FAIL,
         Code.LEDGER_OF_ANOTHER_ROLE,
         "SELECT current_user AS role WHERE %(has_ledger)s AND NOT %(is_ledger_ours)s",
         "the ledger, the schema ddb2pg, belongs to another role than {role}; connect as the role that loaded before",
     ),
     Question(
-        Level.PROBLEM,
+        Verdict.FAIL,
         Code.LEDGER_FORBIDDEN,
         "SELECT current_user AS role WHERE NOT %(has_ledger)s AND NOT has_database_privilege(current_database(), 'CREATE')",
         "the role {role} may not create the schema ddb2pg, where the ledger is kept; "
         "let its owner run: GRANT CREATE ON DATABASE ... TO {role}",
     ),
     Question(
-        Level.FACT,
+        Verdict.FACT,
         Code.TIME_LIMITS,
         f"SELECT coalesce(string_agg(name || ' ' || duration, ', ' ORDER BY name), 'none') AS limits FROM {_TIME_LIMITS} "
         "WHERE name <> 'transaction_timeout'",
         "time limits of the server, the database or the role: {limits}; the load's transactions set their own",
     ),
-    # The only one that is not ours to set in a transaction.
+    # The only time limit that cannot be changed inside a transaction.
     Question(
-        Level.WARNING,
+        Verdict.WARNING,
         Code.TRANSACTION_TIMEOUT,
         f"SELECT duration FROM {_TIME_LIMITS} WHERE name = 'transaction_timeout'",
         "transaction_timeout is {duration}: a chunk that takes longer would stop the load; "
         "ALTER ROLE ... SET transaction_timeout = 0 for this role",
     ),
+    Question(
+        Verdict.WARNING,
+        Code.NOT_DURABLE,
+        "SELECT array_agg(name ORDER BY name) AS names FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'",
+        "{names} = off: after a crash of the server's machine rows may be gone, or the database be damaged, whatever was proved before; "
+        "turn it on before the load (ALTER SYSTEM SET, then SELECT pg_reload_conf())",
+    ),
     # `Session` has tried to set these in this very transaction.
     Question(
-        Level.WARNING,
+        Verdict.WARNING,
         Code.SERVER_LOG,
         """
         SELECT quote_ident(session_user) AS role
@@ -255,14 +268,14 @@ _QUESTIONS: Final = (
           AND (current_setting('log_error_verbosity') <> 'terse'
                OR current_setting('log_min_error_statement') NOT IN ('log', 'fatal', 'panic'))
         """,
-        "the server's log will hold the values of each row that PostgreSQL refuses, and the role {role} may not set what keeps them out; "
-        "let a superuser run: ALTER ROLE {role} SET log_error_verbosity = 'terse'; "
+        "the server's log will hold the values of each row that PostgreSQL refuses, and the role {role} may not change the "
+        "settings that prevent this; let a superuser run: ALTER ROLE {role} SET log_error_verbosity = 'terse'; "
         "ALTER ROLE {role} SET log_min_error_statement = 'panic'",
     ),
 )
 
 
-def database_findings(cursor: Cursor, oldest: int = OLDEST_MAJOR) -> Iterator[Finding]:
+def database_findings(cursor: Cursor, oldest: int = OLDEST_MAJOR) -> Iterator[Check]:
     """All that is not a table's."""
     has_ledger = ledger_exists(cursor)
     is_ours = has_ledger and is_ledger_ours(cursor)
@@ -274,8 +287,8 @@ def database_findings(cursor: Cursor, oldest: int = OLDEST_MAJOR) -> Iterator[Fi
 # -- room ----------------------------------------------------------------------------------------------------------------------------------
 
 
-def space_findings(cursor: Cursor, needed: int | None) -> Iterator[Finding]:
-    """How much room there is, as far as SQL tells; `needed` is the estimate of what the rows will take, in bytes."""
+def space_findings(cursor: Cursor, needed: int | None) -> Iterator[Check]:
+    """How much room there is, as far as SQL can tell; `needed` is the estimate of what the rows will take, in bytes."""
     cursor.execute("SELECT pg_database_size(current_database())")
     size = int(cursor.fetchone()[0])
     free = _free_bytes(cursor)

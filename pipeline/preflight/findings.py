@@ -1,4 +1,4 @@
-"""What preflight can find: each finding has a level, a code for programs and a sentence for people, and holds no value of an item.
+"""What preflight can find: each finding is a check, whose name is a code for programs and whose detail is a sentence for people.
 
 The codes are described in docs/preflight.md; a test holds that all of them are.
 """
@@ -10,18 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pipeline.outcome.outcome import Check, Verdict
+from pipeline.outcome.outcome import Check, Verdict, failed
 from pipeline.target.session import Cursor
-
-
-class Level(StrEnum):
-    """What a finding means for a load."""
-
-    PROBLEM = "problem"
-    """`migrate` refuses."""
-    WARNING = "warning"
-    """It can be loaded, but slower, with dead letters, or less safely than it might be."""
-    FACT = "fact"
 
 
 class Code(StrEnum):
@@ -35,6 +25,9 @@ class Code(StrEnum):
     UNKNOWN_TABLE = "unknown_table"
     TWO_EXPORTS = "two_exports"
     NO_EXPORT = "no_export"
+    EXPORT_FILTERED = "export_filtered"
+    FILTERS_UNKNOWN = "filters_unknown"
+    ATTRIBUTE_ABSENT = "attribute_absent"
     OUTPUT_NOT_WRITABLE = "output_not_writable"
     NOT_COMPILED = "not_compiled"
 
@@ -63,6 +56,7 @@ class Code(StrEnum):
     ROLE = "role"
     TIME_LIMITS = "time_limits"
     TRANSACTION_TIMEOUT = "transaction_timeout"
+    NOT_DURABLE = "not_durable"
     SERVER_LOG = "server_log"
     SPACE = "space"
     SPACE_SHORT = "space_short"
@@ -71,19 +65,28 @@ class Code(StrEnum):
     NO_TABLE = "no_table"
     SAME_TABLE = "same_table"
     NO_COLUMN = "no_column"
+    NOT_COMPILED_COLUMN = "not_compiled_column"
+    NOT_COMPILED_CHILD = "not_compiled_child"
+    NOT_COMPILED_TEXT = "not_compiled_text"
     UNLOGGED = "unlogged"
+    FOREIGN_PARTITIONS = "foreign_partitions"
+    HEIRS = "heirs"
     WRONG_TYPE = "wrong_type"
     GENERATED_COLUMN = "generated_column"
+    SEQUENCE_STAYS = "sequence_stays"
+    ENUM_LABELS = "enum_labels"
     NOT_NULL = "not_null"
     COLUMN_NOT_FED = "column_not_fed"
     NO_PRIVILEGE = "no_privilege"
     DEFAULT_DIFFERS = "default_differs"
     PRIMARY_KEY = "primary_key"
-    NO_PRIMARY_KEY = "no_primary_key"
+    ROW_KEY = "row_key"
+    NO_ROW_KEY = "no_row_key"
     PRIMARY_KEY_DIFFERS = "primary_key_differs"
     PRIMARY_KEY_DEFERRABLE = "primary_key_deferrable"
     TRIGGERS = "triggers"
     TRIGGERS_BEFORE_ROWS = "triggers_before_rows"
+    TRIGGERS_ELSEWHERE = "triggers_elsewhere"
     INSERT_RULES = "insert_rules"
     INDEXES = "indexes"
     UNIQUE_INDEXES = "unique_indexes"
@@ -98,6 +101,8 @@ class Code(StrEnum):
     EXPOSED_TO_API = "exposed_to_api"
 
     # Of the load into it.
+    READ_TOGETHER = "read_together"
+    READ_AGAIN = "read_again"
     EMPTY = "empty"
     NOT_EMPTY = "not_empty"
     ANOTHER_EXPORT = "another_export"
@@ -105,48 +110,49 @@ class Code(StrEnum):
     FINISHED = "finished"
     MANIFEST_CHANGED = "manifest_changed"
     DEFINITION_CHANGED = "definition_changed"
+    TARGET_REPLACED = "target_replaced"
+    TARGET_RENAMED = "target_renamed"
+    LEDGER_INCOMPLETE = "ledger_incomplete"
     ROLLBACK_BEGUN = "rollback_begun"
     UNMAPPED_CHANGED = "unmapped_changed"
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that preflight found."""
-
-    level: Level
-    code: Code
-    sentence: str
-    """What is so, where, and what to do about it."""
-    table: str | None = None
-    """The target table, as the definition names it; None for the exports, the database and the way to it."""
-
-    @property
-    def line(self) -> str:
-        """The sentence with its table."""
-        return f"{self.table}: {self.sentence}" if self.table else self.sentence
-
-    @property
-    def as_check(self) -> Check:
-        """For the report of the run that it came before."""
-        verdicts = {Level.PROBLEM: Verdict.FAIL, Level.WARNING: Verdict.WARNING, Level.FACT: Verdict.FACT}
-        return Check(self.code, verdicts[self.level], self.sentence, self.table)
+    # Of windows that follow it.
+    WINDOWS = "windows"
+    WINDOW_REFUSED = "window_refused"
+    WINDOWS_NEED_ALL_ROWS = "windows_need_all_rows"
+    NO_CHAIN = "no_chain"
+    LOAD_UNFINISHED = "load_unfinished"
+    CHANGES_FIND_ROWS = "changes_find_rows"
+    CHANGES_FIND_NO_ROWS = "changes_find_no_rows"
+    KEY_HAS_SPELLINGS = "key_has_spellings"
+    WINDOW_CANNOT_BE_TAKEN_BACK = "window_cannot_be_taken_back"
+    TRIGGERS_CHANGE_ROWS = "triggers_change_rows"
+    TRIGGERS_ON_CHANGES = "triggers_on_changes"
+    WEBHOOKS = "webhooks"
+    PUBLICATIONS = "publications"
+    NO_REPLICA_IDENTITY = "no_replica_identity"
+    CASCADES = "cascades"
+    REFERENCED_BY_OTHERS = "referenced_by_others"
+    NEXT_WINDOW = "next_window"
 
 
-def problem(code: Code, sentence: str, table: str | None = None) -> Finding:
-    return Finding(Level.PROBLEM, code, sentence, table)
+def problem(code: Code, sentence: str, table: str | None = None) -> Check:
+    """`migrate` refuses. The sentence says what is so, where, and what to do; `table` is the target, as the definition names it."""
+    return Check(code, Verdict.FAIL, sentence, table)
 
 
-def warning(code: Code, sentence: str, table: str | None = None) -> Finding:
-    return Finding(Level.WARNING, code, sentence, table)
+def warning(code: Code, sentence: str, table: str | None = None) -> Check:
+    """It can be loaded, but slower, with dead letters, or less safely than it might be."""
+    return Check(code, Verdict.WARNING, sentence, table)
 
 
-def fact(code: Code, sentence: str, table: str | None = None) -> Finding:
-    return Finding(Level.FACT, code, sentence, table)
+def fact(code: Code, sentence: str, table: str | None = None) -> Check:
+    return Check(code, Verdict.FACT, sentence, table)
 
 
-def problems_in(findings: Iterable[Finding]) -> list[str]:
+def problems_in(findings: Iterable[Check]) -> list[str]:
     """The sentences of a refusal."""
-    return [finding.line for finding in findings if finding.level is Level.PROBLEM]
+    return [finding.line for finding in failed(findings)]
 
 
 # -- what one query finds ------------------------------------------------------------------------------------------------------------------
@@ -160,13 +166,13 @@ class Question:
     sentence has `{names}` as `a, b`, and `{s}` or `{es}` where there is more than one; none is no finding.
     """
 
-    level: Level
+    verdict: Verdict
     code: Code
     sql: str
     sentence: str
 
 
-def ask(cursor: Cursor, questions: Iterable[Question], parameters: Mapping[str, Any], table: str | None = None) -> Iterator[Finding]:
+def ask(cursor: Cursor, questions: Iterable[Question], parameters: Mapping[str, Any], table: str | None = None) -> Iterator[Check]:
     """What PostgreSQL says to each question, in their order."""
     for question in questions:
         cursor.execute(question.sql, parameters)
@@ -176,4 +182,4 @@ def ask(cursor: Cursor, questions: Iterable[Question], parameters: Mapping[str, 
         if names:
             is_several = len(names) > 1
             words = {"names": ", ".join(names), "s": "s" * is_several, "es": "es" * is_several, "table": table}
-            yield Finding(question.level, question.code, question.sentence.format(**{**parameters, **values, **words}), table)
+            yield Check(question.code, question.verdict, question.sentence.format(**{**parameters, **values, **words}), table)

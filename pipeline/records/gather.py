@@ -21,10 +21,11 @@ from pipeline.inspection.names import bounded, is_frequent, looks_like_data, sha
 from pipeline.places.storage import OutputFolder, Storage
 from pipeline.records.files import form_of_file
 from pipeline.records.kinds import KINDS, OF_ROWS, RecordKind
-from pipeline.records.lines import Record, line_of, parsed_item
-from pipeline.records.mask import OF_NO_COLUMN, masked_path, members_of, shape_in_words, shape_of_value
+from pipeline.records.lines import Record, line_of
+from pipeline.records.mask import OF_NO_COLUMN, masked_path, shape_in_words, shape_of_value, value_of_path
 from pipeline.records.reading import count_records_in, read_records
-from transforms.table import names_of
+from transforms.lines import item_of_line
+from transforms.sources import names_of
 
 MOST_ENTRIES: Final = 100_000
 """In the page; all are counted."""
@@ -238,7 +239,7 @@ class DeadLetters:
     def __init__(self, paths: Sequence[str], show_values: bool, text_left: int = MOST_TEXT) -> None:
         self._show_values = show_values
         self._text_left = text_left
-        self._paths = [(path, maps, name) for path in paths for *maps, name in [names_of(path)]]
+        self._paths = tuple(paths)
         self._attributes = frozenset(names_of(path)[0] for path in paths)
 
     def errors(self, record: Record, names: TableNames) -> tuple[EntryError, ...]:
@@ -256,12 +257,12 @@ class DeadLetters:
         return Entry(record["data_file"], record["item_number"], record["stage"], errors, fields, len(content), text)
 
     def _shapes(self, line: bytes) -> dict[str, str]:
-        item = parsed_item(line)
+        item = item_of_line(line)
         if item is None:
             return {}
         shapes = {}
-        for path, maps, name in self._paths:
-            value = (members_of(item, maps) if maps else item).get(name)
+        for path in self._paths:
+            value = value_of_path(item, path)
             if value is not None:
                 shapes[path] = shape_in_words(value)
         if not self._attributes.issuperset(item):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from enum import Enum, StrEnum
 from typing import Final, NamedTuple
 
-from pipeline.target.mismatch import MismatchKind
+from pipeline.target.compare import MismatchKind
 from transforms.rejects import ItemError
 
 
@@ -41,6 +41,21 @@ OF_A_LOAD: Final = (RecordKind.DEAD_LETTERS, RecordKind.NOTICES)
 """What a load or a replay writes, in either format; the others are JSON Lines."""
 OF_ROWS: Final = frozenset({RecordKind.MISMATCHES, RecordKind.DISCREPANCIES})
 """Records about a row: what they name are columns, not attributes."""
+
+
+OF_WINDOW: Final = "@window-"
+"""Between a table and a number, in the name of the folder of a window's records; no table's name has an @."""
+
+
+def window_folder(folder: str, number: int) -> str:
+    """The name of the folder of the records of a window after the load of this folder: `orders@window-0002`."""
+    return f"{folder}{OF_WINDOW}{number:04d}"
+
+
+def folder_in_words(folder: str) -> str:
+    """For people: `orders, window 2` of `orders@window-0002`."""
+    table, at, number = folder.partition(OF_WINDOW)
+    return f"{table}, window {int(number)}" if at and number.isdecimal() else folder
 
 
 class FieldType(Enum):
@@ -86,6 +101,10 @@ _ERRORS: Final = (
     "all of them: `code`, `attribute` (a path such as `soapData.plan`, `eventData.items[3]`), `column`, `message`, `sqlstate`; "
     "each a string or null"
 )
+_VALUES: Final = (
+    "with `--show_values`: by column `export` and `target`, what the export makes and what the target has; of child rows a list, each with "
+    "its `row`, the key"
+)
 _MISMATCH: Final = (
     *_ADDRESS,
     Field("kind", FieldType.TEXT, "what does not agree"),
@@ -93,7 +112,7 @@ _MISMATCH: Final = (
     Field("primary_key", FieldType.OBJECT, "of a row without an item: its primary key, as text"),
     Field("columns", FieldType.TEXTS, "those that differ"),
     Field("refused", FieldType.OBJECT, "why PostgreSQL refused: `code`, `sqlstate`, `constraint`; else null"),
-    Field("values", FieldType.OBJECT, "with `--show_values`: by column what the export makes and what the target has", is_optional=True),
+    Field("values", FieldType.OBJECT, _VALUES, is_optional=True),
 )
 SCHEMAS: Final[Mapping[RecordKind, tuple[Field, ...]]] = {
     RecordKind.DEAD_LETTERS: (
@@ -157,10 +176,40 @@ KINDS: Final[Mapping[MismatchKind, MismatchText]] = {
         "the item is a dead letter, but its key has a row",
         "Did somebody insert it by hand?",
     ),
+    MismatchKind.FILTERED_IN_TARGET: MismatchText(
+        "rows with the key of an item that is filtered",
+        "the definition does not take the item, but its key has a row",
+        "Written by the application, or by hand? This load did not write it.",
+    ),
+    MismatchKind.DELETED_IN_TARGET: MismatchText(
+        "rows of items that were deleted",
+        "the item was deleted, and its row is there",
+        "Inserted again by the application, or a trigger?",
+    ),
     MismatchKind.ROW_WITHOUT_ITEM: MismatchText(
         "rows that no item accounts for",
         "no item accounts for this row",
         "Made by the application, or there before the load.",
+    ),
+    MismatchKind.OUTDATED: MismatchText(
+        "items with an outdated row",
+        "the row is older than the item, because later records of it are dead letters",
+        "Correct the item in DynamoDB, or what refuses it, and write it again: it comes with the next window.",
+    ),
+    MismatchKind.OUTDATED_WITHOUT_ITEM: MismatchText(
+        "rows of items that are gone, which were to be deleted and are dead letters",
+        "the item is gone, and the record that says so is a dead letter",
+        "Its dead letter says why the row was not deleted. Delete it by hand, and note that in the ledger (docs/windows.md).",
+    ),
+    MismatchKind.CHANGED_BY_OTHERS: MismatchText(
+        "items whose row somebody else changed",
+        "the row has another value, and somebody else wrote it",
+        "The application, or somebody by hand? No window of ours wrote the row as it is.",
+    ),
+    MismatchKind.ROW_OF_OTHERS: MismatchText(
+        "rows that no item accounts for, and that somebody else wrote",
+        "no item accounts for this row, and somebody else wrote it",
+        "Made by the application, or by hand.",
     ),
     MismatchKind.REFERENCED: MismatchText(
         "rows that others refer to, which deleting them would delete or change",
@@ -168,8 +217,8 @@ KINDS: Final[Mapping[MismatchKind, MismatchText]] = {
         "Rows of others would go or change with it: theirs are not ours to touch.",
     ),
     MismatchKind.REFUSED: MismatchText(
-        "rows that PostgreSQL refused to delete",
-        "PostgreSQL refused to delete the row",
+        "rows that PostgreSQL refused to delete, or to put back",
+        "PostgreSQL refused to delete the row, or to put it back",
         "SQLSTATE and the constraint's name say what holds it.",
     ),
     MismatchKind.NOT_DELETED: MismatchText(
@@ -181,5 +230,10 @@ KINDS: Final[Mapping[MismatchKind, MismatchText]] = {
         "rows that are gone, or that row security hides from this role",
         "the row is gone, or row security hides it from this role",
         "Roll back as the table's owner, or with BYPASSRLS, to see all rows.",
+    ),
+    MismatchKind.NOT_KNOWN: MismatchText(
+        "rows of which no image has what was there before the window",
+        "no image has what was there before the window",
+        "The row was outdated, or somebody else's that --conflicts=overwrite replaced: an export from before has it.",
     ),
 }

@@ -17,10 +17,9 @@ import orjson
 from pipeline.records.files import RecordBatch
 from pipeline.records.kinds import SCHEMAS, Field, FieldType, RecordKind
 from pipeline.source.chunks import Chunk, ItemAddress
-from pipeline.target.mismatch import Mismatch, MismatchKind
-from transforms.lines import read_full_export_line
-from transforms.rejects import ErrorCode, ItemError, Notice, ReadRefused, Stage
-from transforms.values import Item
+from pipeline.target.compare import Mismatch, MismatchKind
+from transforms.lines import item_of_line, read_keys
+from transforms.rejects import ErrorCode, ItemError, Notice, Stage
 
 Record = dict[str, Any]
 """A record as it is read; it may come from a changed copy of a file."""
@@ -28,8 +27,9 @@ Record = dict[str, Any]
 # Compared, not hashed: a changed file may hold anything in place of a code.
 _CODES: Final = tuple(ErrorCode)
 
-Values = Mapping[tuple[int, str], tuple[Any, Any]]
-"""(item number, column) -> what the export makes, what the target has, both as text."""
+Values = Mapping[tuple[int, str], Any]
+"""(item number, column) -> `{"export", "target"}`, what the export makes and what the target has, both as text; of a column of child rows a
+list of them, each with its `row`, the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _mismatch_records(origin: Origin, chunk: Chunk, key: Sequence[str], mismatch
         }
         shown = {column: values[number, column] for column in mismatch.columns if (number, column) in values}
         if shown:
-            record["values"] = {column: {"export": of_export, "target": of_target} for column, (of_export, of_target) in shown.items()}
+            record["values"] = shown
         yield _line(record)
 
 
@@ -127,7 +127,7 @@ def _address(origin: Origin, address: ItemAddress | None) -> dict[str, Any]:
 
 def _key_of(line: bytes, key: Sequence[str]) -> dict[str, Any]:
     """The attributes of an item's key, as they are in the line; empty for a line that is not an item."""
-    item = parsed_item(line) or {}
+    item = item_of_line(line) or item_of_line(read_keys(line, tuple(key)) or b"") or {}
     return {name: item[name] for name in key if name in item}
 
 
@@ -145,18 +145,10 @@ def line_of(record: Record) -> bytes:
         return b""
 
 
-def parsed_item(line: bytes) -> Item | None:
-    """The item of a line; None where it is none."""
-    try:
-        return read_full_export_line(line).item
-    except ReadRefused:
-        return None
-
-
 def is_dead_letter(record: Record) -> bool:
-    """Whether its fields hold what we write; in a changed copy of a file they may not."""
+    """Whether its fields hold what we write; in a changed copy of a file they may not. An optional field may be null."""
     schema = SCHEMAS[RecordKind.DEAD_LETTERS]
-    return all(_fits(field, record[field.name]) if field.name in record else field.is_optional for field in schema)
+    return all(field.is_optional if record.get(field.name) is None else _fits(field, record[field.name]) for field in schema)
 
 
 def _fits(field: Field, value: Any) -> bool:

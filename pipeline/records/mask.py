@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from pipeline.inspection.names import Shape, bounded, looks_like_data, shape_of
-from transforms.table import Table, names_of, plain_path
+from transforms.sources import Names, join, names_of, plain_path
+from transforms.table import Table
 from transforms.values import JSON_TYPE_OF_TAG, is_attribute_value, is_missing
 
 MISSING: Final = "missing"
@@ -166,7 +167,7 @@ class Patterns:
 def named_paths(table: Table) -> frozenset[str]:
     """The paths that a definition names, `soapData.plan`, and those on the way to them."""
     parted = [names_of(path) for path in table.paths]
-    return frozenset(".".join(parts[: length + 1]) for parts in parted for length in range(len(parts)))
+    return frozenset(plain_path(parts[: length + 1]) for parts in parted for length in range(len(parts)))
 
 
 Step = str | int
@@ -211,27 +212,29 @@ def value_at(item: Mapping[str, Any], steps: Iterable[Step]) -> Any:
     return value
 
 
-def members_of(item: Mapping[str, Any], maps: Sequence[str]) -> Mapping[str, Any]:
-    """The members of the last of some maps, each in the one before; none where one of them is no map."""
-    holder: Any = item
-    for map_ in maps:
-        value = holder.get(map_)
-        holder = value.get("M") if isinstance(value, dict) else None
-        if not isinstance(holder, dict):
-            return {}
-    return cast("Mapping[str, Any]", holder)
-
-
 def value_of_path(item: Mapping[str, Any], path: str) -> Any:
-    """The attribute value at a path of a definition, through maps only; None where there is none."""
-    *maps, name = names_of(path)
-    return members_of(item, maps).get(name)
+    """The attribute value at a path of a definition; None where there is none."""
+    return value_by_names(item, names_of(path))
+
+
+def value_by_names(item: Mapping[str, Any], names: Names) -> Any:
+    """The same, of a path that was taken apart."""
+    value: Any = {"M": item}
+    for name in names:
+        content = value.get("L" if isinstance(name, int) else "M") if isinstance(value, dict) else None
+        if isinstance(content, dict):
+            value = content.get(name)
+        elif isinstance(content, list) and isinstance(name, int) and name < len(content):
+            value = content[name]
+        else:
+            return None
+    return value
 
 
 def masked_path(path: str, paths: Sequence[str]) -> str:
     """A path as far as the `paths` of a definition have it: `eventData (inside)`. Of a name that they do not have, nothing is shown."""
     paths = [plain_path(known) for known in paths]
-    if path in paths or any(known.startswith(f"{path}.") for known in paths):
+    if path in paths or any(known.startswith((f"{path}.", f"{path}[")) for known in paths):
         return path
     above = [known for known in paths if path.startswith((f"{known}.", f"{known}["))]
     return f"{max(above, key=len)} (inside)" if above else OF_NO_COLUMN
@@ -247,7 +250,7 @@ def shown_place(item: Mapping[str, Any], attribute: str, named: Collection[str])
         return path
     whole = str(steps[0])
     for step in steps[1:]:
-        whole = f"{whole}.{step}"
+        whole = join(whole, step)
         if whole not in named:
             break
         path = whole

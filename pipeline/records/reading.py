@@ -16,25 +16,47 @@ from pipeline.records.files import RecordForm, form_of_file
 from pipeline.records.kinds import RecordKind, demanded_fields
 from pipeline.records.lines import Record
 
-_REPORT: Final = "report.json"
+REPORT_FILE: Final = "report.json"
+"""Written at the end of a run: without it, files of the run may be missing."""
 # A file that was cut short, or is another thing.
-_UNREADABLE: Final[Any] = (OSError, ValueError, EOFError, isal_zlib.error)
+_UNREADABLE: Final[Any] = (StorageFailed, OSError, ValueError, EOFError, isal_zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFiles:
     """The files of one run, in the order of their names."""
 
+    place: str
+    """The folder or file that they were looked for in."""
     uris: tuple[str, ...]
     is_whole_run: bool
     """Whether the run reached its end; otherwise files may be missing. True where that is unknown."""
 
 
-def find_dead_letters(place: str, output: str, storage: Storage) -> DeadLetterFiles:
-    """The files of a run's folder, of a folder in it, of one file, or of a run by its id, then below `output`. Raises `Refused`."""
+def newest_run(output: str, storage: Storage, holding: str) -> str:
+    """The folder of the last run below `output` that has this file or folder in it. Raises `Refused`."""
+    prefix = f"{output.rstrip('/')}/"
+    try:
+        paths = [file.uri.removeprefix(prefix).split("/") for file in storage.files_below(output)]
+    except (OSError, StorageFailed) as error:
+        raise Refused([_sentence(output, error)]) from None
+    # The ids of runs begin with their times.
+    runs = {path[0] for path in paths if path[1:2] == [holding]}
+    if not runs:
+        raise Refused([f"{output}: there is no run in it that has {holding}; give the folder of a run"])
+    return join(output, max(runs))
+
+
+def find_dead_letters(place: str | None, output: str, storage: Storage) -> DeadLetterFiles:
+    """The files of a run's folder, of a folder in it, of one file, of a run by its id, then below `output`, or of the last run there.
+
+    Raises `Refused`.
+    """
+    if place is None:
+        place = newest_run(output, storage, RecordKind.DEAD_LETTERS)
     try:
         if form_of_file(place) is not None:
-            return DeadLetterFiles((place,), is_whole_run=True)
+            return DeadLetterFiles(place, (place,), is_whole_run=True)
         files = list(storage.files_below(place))
         if not files and "/" not in place:
             place = join(output, place)
@@ -49,16 +71,16 @@ def find_dead_letters(place: str, output: str, storage: Storage) -> DeadLetterFi
 def _of_folder(place: str, files: Sequence[StoredFile]) -> DeadLetterFiles:
     prefix = f"{place.rstrip('/')}/"
     paths = [file.uri.removeprefix(prefix).split("/") for file in files]
-    if any(path[0] == RecordKind.DEAD_LETTERS or path == [_REPORT] for path in paths):
+    if any(path[0] == RecordKind.DEAD_LETTERS or path == [REPORT_FILE] for path in paths):
         of_run = [path for path in paths if path[0] == RecordKind.DEAD_LETTERS]
-        return DeadLetterFiles(_record_files(prefix, of_run), is_whole_run=[_REPORT] in paths)
-    runs = {path[0] for path in paths if path[1:2] in ([RecordKind.DEAD_LETTERS], [_REPORT])}
+        return DeadLetterFiles(place, _record_files(prefix, of_run), is_whole_run=[REPORT_FILE] in paths)
+    runs = {path[0] for path in paths if path[1:2] in ([RecordKind.DEAD_LETTERS], [REPORT_FILE])}
     if runs:
         sentence = (
             f"{place}: holds the folders of runs, each with all its dead letters; give one of them, the newest is {prefix}{max(runs)}"
         )
         raise Refused([sentence])
-    return DeadLetterFiles(_record_files(prefix, paths), is_whole_run=True)
+    return DeadLetterFiles(place, _record_files(prefix, paths), is_whole_run=True)
 
 
 def _record_files(prefix: str, paths: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -96,8 +118,6 @@ def _opened(uri: str, storage: Storage) -> Iterator[tuple[RecordForm, BinaryIO]]
         stream, _ = storage.open(uri)
         with stream:
             yield cast("RecordForm", form_of_file(uri)), stream
-    except StorageFailed as failed:
-        raise Refused([str(failed)]) from None
     except _UNREADABLE as error:
         raise Refused([_sentence(uri, error)]) from None
 

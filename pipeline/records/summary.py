@@ -13,7 +13,7 @@ import orjson
 from rich.console import Console
 
 from pipeline.console import counted_in_words, printable
-from pipeline.records.lines import Record, line_of, parsed_item
+from pipeline.records.lines import Record, line_of
 from pipeline.records.mask import (
     DEEPEST,
     MISSING,
@@ -31,6 +31,7 @@ from pipeline.records.mask import (
     value_at,
 )
 from pipeline.source.chunks import ItemAddress
+from transforms.lines import item_of_line
 from transforms.values import Item, is_attribute_value
 
 FIRST_PLACES: Final = 3
@@ -88,7 +89,7 @@ def summarise(records: Iterable[Record], named: Mapping[str, Collection[str]]) -
 
 def _count(table: _Table, record: Record, named: Collection[str]) -> None:
     line = line_of(record)
-    item = parsed_item(line) or {}
+    item = item_of_line(line) or {}
     counted = set()
     for error in record["errors"]:
         code, attribute = error["code"], error["attribute"]
@@ -179,7 +180,7 @@ def record_to_json(record: Record, names: Names) -> Record:
     if names.show_values:
         return record
     line = line_of(record)
-    item = parsed_item(line)
+    item = item_of_line(line)
     errors = [{**error, "attribute": error_place(error, item, names)} for error in record["errors"]]
     shown = str(shape_of_line(line)) if item is None else masked_item(item, names.named)
     return {**record, "errors": errors, "item": shown, "item_encoding": "masked"}
@@ -194,7 +195,7 @@ def error_place(error: Mapping[str, Any], item: Item | None, names: Names) -> st
 def item_lines(record: Record, names: Names) -> list[ShownLine]:
     """The item of a dead letter, with the attributes at fault marked; attributes that are missing come last."""
     line = line_of(record)
-    item = parsed_item(line)
+    item = item_of_line(line)
     if item is None:
         text = repr(line)[2:-1] if names.show_values else str(shape_of_line(line))
         return [ShownLine(0, "", text, tuple(error["code"] for error in record["errors"]))]
@@ -281,7 +282,7 @@ def _print_error(console: Console, error: ErrorSummary) -> None:
 
 def print_dead_letter(console: Console, record: Record, names: Names) -> None:
     """One of them: where it stands, what is wrong, and its item with marks where it is wrong."""
-    item = parsed_item(line_of(record))
+    item = item_of_line(line_of(record))
     _print(console, f"\n{record['source_table']} item {record['item_number']} of {record['data_file']} ({record['stage']})", "bold")
     for error in record["errors"]:
         place = error_place(error, item, names)

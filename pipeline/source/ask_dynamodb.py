@@ -1,4 +1,4 @@
-"""`ddb2pg export`: exports of all tables as of one time, waited for.
+"""`ddb2pg export`: exports of all tables as of one time, or of windows of their changes, waited for.
 
 First everything is looked at and everything that is wrong is refused in one message; then exports are started. What runs in AWS knows
 nothing of this command, so it may stop at any point: the same command, with the export time that it printed, finds its exports again.
@@ -19,11 +19,15 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.errors import Refused, Stopped
+from pipeline.console import counted_in_words
+from pipeline.errors import Refused, Stopped, StoppedForNow
 from pipeline.places.aws import client, why
 from pipeline.places.place import AwsSettings
 from pipeline.source.dynamodb_calls import CallFailed, DynamoDB, Export, ExportStatus, why_failed
-from pipeline.source.export_plan import ExportOptions, Plan, Step, plan_exports, shown_time
+from pipeline.source.export_plan import ExportOptions, Plan, Step, plan_exports
+from pipeline.source.manifest import Window
+from pipeline.source.window_plan import plan_windows
+from pipeline.source.windows import shown_time
 
 # DynamoDB may need some minutes until a time is in its recovery window; LatestRestorableDateTime is "typically" five behind.
 _LAG: Final = timedelta(minutes=10)
@@ -41,9 +45,12 @@ class RequestedExport:
     source_table: str
     export_arn: str
     status: ExportStatus
-    export_time: datetime
+    export_time: datetime | None
+    """Of a full export."""
+    window: Window | None
+    """Of an incremental export."""
     items: int | None
-    """Of the export; DynamoDB knows it when the export is done."""
+    """Of the export, or the records of a window; DynamoDB knows it when the export is done."""
     table_items: int
     """Of the table, as DescribeTable had it before the export: refreshed about every six hours."""
     billed_bytes: int | None
@@ -51,40 +58,28 @@ class RequestedExport:
     problem: str | None
 
 
-class ExportsFailed(Stopped):
-    """Exports that DynamoDB could not finish, or of which it does not say where they are; `exports` has the others, too."""
-
-    def __init__(self, sentence: str, exports: Sequence[RequestedExport]) -> None:
-        super().__init__(sentence)
-        self.exports = tuple(exports)
-
-
 def export_tables(options: ExportOptions, aws: AwsSettings, console: Console) -> list[RequestedExport]:
     """Start exports, or find those that were started before, and wait for them.
 
-    Raises `Refused` before anything was started, `Stopped` after it, and of that `ExportsFailed` when all has been done.
+    A `problem` of one says that DynamoDB could not finish it, or does not say where it is. Raises `Refused` before anything was started,
+    `Stopped` after it.
     """
     problems = [*options.problems(), *_problems_of_owner(aws)]
     if problems:
         raise Refused(problems)
     dynamodb = _connect(aws)
-    plan = plan_exports(dynamodb, options, aws.bucket_owner)
+    plan = (
+        plan_windows(dynamodb, options, options.windows, aws.bucket_owner)
+        if options.windows
+        else plan_exports(dynamodb, options, aws.bucket_owner)
+    )
     _print_plan(console, plan)
     try:
         results = _carry_out(dynamodb, plan, options, aws, console)
     except KeyboardInterrupt:
-        _say(console, f"the exports that were started go on in AWS; {_to_go_on(plan.export_time)}")
+        _say(console, f"the exports that were started go on in AWS; {_to_go_on(plan)}")
         raise
-    _print_results(console, results, aws)
-    problems = [result.problem for result in results if result.problem and result.status is ExportStatus.FAILED]
-    if problems:
-        problems.append(
-            f"Then run the same command, to the same place, with --export_time {shown_time(plan.export_time)}: it starts only what failed"
-        )
-    else:
-        problems = [result.problem for result in results if result.problem]
-    if problems:
-        raise ExportsFailed("\n".join(problems), results)
+    _print_results(console, plan, results, aws, tells_next=options.tells_next)
     return results
 
 
@@ -108,42 +103,43 @@ def _connect(aws: AwsSettings) -> DynamoDB:
 def _carry_out(dynamodb: DynamoDB, plan: Plan, options: ExportOptions, aws: AwsSettings, console: Console) -> list[RequestedExport]:
     # AWS's own exports name their manifest.
     to_look = () if dynamodb.is_of_aws else [step for step in plan.steps if step.taken is None]
-    before = {step.table.name: _folders_of(step, aws) for step in to_look}
+    before = {step.label: _folders_of(step, aws) for step in to_look}
     exports: dict[str, Export] = {}
     try:
         for step in plan.steps:
-            exports[step.table.name] = step.taken or _start(dynamodb, step, options, console)
-            _print_begun(console, step, exports[step.table.name])
+            exports[step.label] = step.taken or _start(dynamodb, step, options, console)
+            _print_begun(console, step, exports[step.label])
         if options.wait:
             exports = _wait_until_done(dynamodb, exports, options, console)
     except CallFailed as failure:
         # The answer to one that was started may have been lost.
         if not exports and not failure.is_transient:
             raise Refused([str(failure)]) from None
-        message = f"{failure}. The exports that were started go on in AWS; {_to_go_on(plan.export_time)}"
-        raise Stopped(message) from None
-    return [_result(step, exports[step.table.name], before.get(step.table.name), aws) for step in plan.steps]
+        message = f"{failure}. The exports that were started go on in AWS; {_to_go_on(plan)}"
+        raise (StoppedForNow if failure.is_transient else Stopped)(message) from None
+    return [_result(step, exports[step.label], before.get(step.label), aws) for step in plan.steps]
 
 
 def _start(dynamodb: DynamoDB, step: Step, options: ExportOptions, console: Console) -> Export:
     """Start it, as soon as DynamoDB takes its time."""
-    name, export_time = step.table.name, step.request.export_time
+    of = step.request.of
+    newest = of.to_time if isinstance(of, Window) else of
     is_said = False
     while True:
         try:
-            return dynamodb.start_export(name, step.request)
+            return dynamodb.start_export(step.label, step.request)
         except CallFailed as failure:
-            is_new = dynamodb.now is not None and dynamodb.now - export_time < _LAG
-            if failure.code != "InvalidExportTimeException" or not is_new:
+            is_new = dynamodb.now is not None and dynamodb.now - newest < _LAG
+            if failure.code != "InvalidExportTimeException" or failure.is_time_wrong or not is_new:
                 raise
         if not is_said:
-            _say(console, f"{name}: DynamoDB does not take {shown_time(export_time)} yet (it may take some minutes); trying again")
+            _say(console, f"{step.label}: DynamoDB does not take {shown_time(newest)} yet (it may take some minutes); trying again")
             is_said = True
         time.sleep(options.most_poll_seconds)
 
 
 def _wait_until_done(dynamodb: DynamoDB, exports: Mapping[str, Export], options: ExportOptions, console: Console) -> dict[str, Export]:
-    """The exports, by table, as they are in the end; a line for each that ends, and on a terminal all states and their times below.
+    """The exports, by label, as they are in the end; a line for each that ends, and on a terminal all states and their times below.
 
     boto3's own waiter ends at the first error that passes, and waits for one export only.
     """
@@ -152,23 +148,23 @@ def _wait_until_done(dynamodb: DynamoDB, exports: Mapping[str, Export], options:
     began, seconds = time.monotonic(), options.poll_seconds
     columns = SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.fields[state]}"), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks = {table: progress.add_task(table, total=1, state=export.status) for table, export in latest.items()}
-        while in_progress := [table for table, export in latest.items() if export.status is ExportStatus.IN_PROGRESS]:
+        tasks = {label: progress.add_task(label, total=1, state=export.status) for label, export in latest.items()}
+        while in_progress := [label for label, export in latest.items() if export.status is ExportStatus.IN_PROGRESS]:
             time.sleep(seconds)
             seconds = min(seconds * _GROWTH, options.most_poll_seconds)
-            for table in in_progress:
+            for label in in_progress:
                 try:
-                    latest[table] = dynamodb.describe_export(table, latest[table].arn)
+                    latest[label] = dynamodb.describe_export(label, latest[label].arn)
                 except CallFailed as failure:
-                    failed[table] += 1
-                    if not failure.is_transient or failed[table] >= _MOST_FAILED_LOOKS:
+                    failed[label] += 1
+                    if not failure.is_transient or failed[label] >= _MOST_FAILED_LOOKS:
                         raise
                     continue
-                failed[table] = 0
-                state = latest[table].status
+                failed[label] = 0
+                state = latest[label].status
                 if state is not ExportStatus.IN_PROGRESS:
-                    progress.update(tasks[table], state=state, completed=1)
-                    _say(console, f"{table}: {state} after {timedelta(seconds=round(time.monotonic() - began))}")
+                    progress.update(tasks[label], state=state, completed=1)
+                    _say(console, f"{label}: {state} after {timedelta(seconds=round(time.monotonic() - began))}")
     return latest
 
 
@@ -176,13 +172,12 @@ def _wait_until_done(dynamodb: DynamoDB, exports: Mapping[str, Export], options:
 
 
 def _result(step: Step, export: Export, folders_before: frozenset[str] | None, aws: AwsSettings) -> RequestedExport:
-    name, wanted = step.table.name, step.request.export_time
-    uri = problem = None
-    if export.export_time not in (None, wanted):
-        problem = f"{name}: DynamoDB exported it as of another time than asked for; run it again without --export_time"
-    elif export.status is ExportStatus.FAILED:
-        problem = f"{name}: {why_failed(export)}"
-    elif export.is_completed:
+    name, wanted = step.table.name, step.request.of
+    uri = None
+    problem = _why_not_of(step, export)
+    if export.status is ExportStatus.FAILED:
+        problem = f"{step.label}: {why_failed(export)}"
+    elif export.is_completed and not problem:
         uri = uri_of_manifest(export, step.request.bucket, step.request.prefix)
         if uri is None:
             where = f"s3://{step.request.bucket}/{step.request.prefix}/{_FOLDER}/"
@@ -191,12 +186,29 @@ def _result(step: Step, export: Export, folders_before: frozenset[str] | None, a
         source_table=name,
         export_arn=export.arn,
         status=export.status,
-        export_time=export.export_time or wanted,
+        export_time=None if isinstance(wanted, Window) else export.export_time or wanted,
+        window=wanted if isinstance(wanted, Window) else None,
         items=export.items if export.is_completed else None,
         table_items=step.table.items,
         billed_bytes=export.billed_bytes if export.is_completed else None,
         uri=uri,
         problem=problem,
+    )
+
+
+def _why_not_of(step: Step, export: Export) -> str | None:
+    """Of an export that is not of the time or the window that was asked for."""
+    if export.of == step.request.of:
+        return None
+    if not isinstance(step.request.of, Window):
+        # Other servers than AWS's do not tell.
+        other = f"{step.label}: DynamoDB exported it as of another time than asked for; run it again without --export_time"
+        return other if export.of else None
+    if not export.is_completed:
+        return None
+    return (
+        f"{step.label}: the export is not of this window, as far as the server tells, and may hold the whole table; do not apply it. Other "
+        "servers than AWS's export no windows: look at --endpoint_url"
     )
 
 
@@ -240,52 +252,61 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def _to_go_on(export_time: datetime) -> str:
-    return f"the same command with --export_time {shown_time(export_time)} goes on with them"
+def _to_go_on(plan: Plan) -> str:
+    return f"{plan.again} goes on with them"
 
 
 def _print_plan(console: Console, plan: Plan) -> None:
     """Printed before anything is started, so that the user can go on after an interruption."""
     for note in plan.notes:
         _say(console, note)
-    tables = f"all {len(plan.steps)} tables" if len(plan.steps) > 1 else plan.steps[0].table.name
-    _say(
-        console,
-        f"export time {shown_time(plan.export_time)}, of {tables}: what is written after it, give or take a minute, is not in the exports",
-    )
-    _say(console, f"the exports run in AWS, also when this command ends; {_to_go_on(plan.export_time)}")
+    _say(console, f"the exports run in AWS, also when this command ends; {_to_go_on(plan)}")
 
 
 def _print_begun(console: Console, step: Step, export: Export) -> None:
     taken = "going on with" if export.status is ExportStatus.IN_PROGRESS else "is done already:"
-    _say(console, f"{step.table.name}: {taken if step.taken else 'started'} {export.arn}")
+    _say(console, f"{step.label}: {taken if step.taken else 'started'} {export.arn}")
 
 
-def _print_results(console: Console, results: Sequence[RequestedExport], aws: AwsSettings) -> None:
+def _print_results(console: Console, plan: Plan, results: Sequence[RequestedExport], aws: AwsSettings, *, tells_next: bool) -> None:
     """Each export, and the command that moves them, when all are done."""
     for result in results:
-        counted = f", {result.items:,} items (the table itself counts {result.table_items:,})" if result.items is not None else ""
+        counted = _counted(result) if result.items is not None else ""
         billed = f", {decimal(result.billed_bytes)} billed" if result.billed_bytes is not None else ""
         _say(console, f"{result.source_table}: {result.status}{counted}{billed}")
         _say(console, f"  export  {result.export_arn}")
-        _say(console, f"  time    {shown_time(result.export_time)}")
+        if result.export_time:
+            _say(console, f"  time    {shown_time(result.export_time)}")
+        if result.window:
+            window = f"{shown_time(result.window.from_time)} to {shown_time(result.window.to_time)}, {result.window.view.value}"
+            _say(console, f"  window  {window}")
         if result.uri:
             _say(console, f"  uri     {result.uri}")
         if result.problem:
             _say(console, f"  problem {result.problem}", style="bold red")
-    if any(result.items is not None and result.items != result.table_items for result in results):
+    if any(result.export_time and result.items not in (None, result.table_items) for result in results):
         _say(
             console,
             "the table's own count is not exact: DynamoDB refreshes it about every six hours, and what was written or deleted (by TTL, "
             "too) after the export time is not in the export. The export's count is what ddb2pg migrate proves",
         )
+    if any(result.status is ExportStatus.FAILED for result in results):
+        _say(console, f"when their cause is fixed, run {plan.again}, to the same place: it starts only what failed")
+    if not tells_next:
+        return
     if all(result.uri for result in results):
-        _say(console, "now move them:")
+        _say(console, "now move them:" if results[0].export_time else "now apply them, with the options of the load that they follow:")
         _say(console, f"  {_migrate_command(results, aws)}")
-    elif all(result.status is ExportStatus.COMPLETED for result in results):
+    elif all(result.status is ExportStatus.COMPLETED and result.export_time for result in results):
         _say(console, "then move them: ddb2pg migrate, with an --export for each table")
     elif not any(result.problem for result in results):
-        _say(console, f"not waiting for them; {_to_go_on(results[0].export_time)}, waits, and says what to migrate")
+        _say(console, f"not waiting for them; {_to_go_on(plan)}, waits, and says what to migrate")
+
+
+def _counted(result: RequestedExport) -> str:
+    if result.window:
+        return f", {counted_in_words(result.items or 0, 'record')}"
+    return f", {result.items:,} items (the table itself counts {result.table_items:,})"
 
 
 def _migrate_command(results: Sequence[RequestedExport], aws: AwsSettings) -> str:

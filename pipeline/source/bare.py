@@ -16,7 +16,7 @@ from pipeline.errors import Refused
 from pipeline.places.place import StoredFile, join
 from pipeline.places.storage import Storage
 from pipeline.source.data_file import DataFileRefused, count_file, read_lines
-from pipeline.source.manifest import FILES, STARTED, SUMMARY, DataFile, Export, digest_of, is_safe_name
+from pipeline.source.manifest import MANIFESTS, DataFile, Export, digest_of, is_safe_name
 
 _PREFIX: Final = "bare-"
 _DATA_FILE: Final = re.compile(r".*\.(json|jsonl|gz)", re.IGNORECASE)
@@ -72,7 +72,7 @@ def _parent(uri: str) -> str:
 
 
 def _is_manifest(uri: str) -> bool:
-    return uri.rpartition("/")[2] in (SUMMARY, FILES, STARTED)
+    return uri.rpartition("/")[2] in MANIFESTS
 
 
 def _stem(uri: str) -> str:
@@ -139,9 +139,7 @@ def _counted(file: StoredFile, storage: Storage) -> DataFile | str:
     if first_line.startswith(b"$ion"):
         return f"{_shown(file.uri)}: {_ION}"
     if first_line.startswith((b'{"Metadata"', b'{"Keys"', b'{"NewImage"', b'{"OldImage"')):
-        return (
-            f"{_shown(file.uri)}: is of an incremental export, which holds changes and not the table; this version loads full exports only"
-        )
+        return f"{_shown(file.uri)}: is of an incremental export, which holds changes; without a manifest its window is not known"
     if likeness := _likeness(first_line.strip(), counted.items):
         return f"{_shown(file.uri)}: {likeness}"
     return DataFile(file.uri.rpartition("/")[2], file.uri, counted.items, counted.md5, file.bytes)

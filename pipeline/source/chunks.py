@@ -56,7 +56,10 @@ class Split:
     part: int
     first_item: int
     items: int
-    is_whole_file: bool
+
+    @property
+    def is_whole_file(self) -> bool:
+        return self.items == self.data_file.items
 
     @property
     def name(self) -> str:
@@ -98,7 +101,7 @@ def data_files_of(splits: Iterable[Split]) -> list[DataFile]:
 def _splits_of(data_file: DataFile, size: SplitSize) -> Iterator[Split]:
     first_items = size.first_items(data_file.items)
     for part, (first, end) in enumerate(zip(first_items, [*first_items[1:], data_file.items], strict=True)):
-        yield Split(data_file, part, first, end - first, is_whole_file=len(first_items) == 1)
+        yield Split(data_file, part, first, end - first)
 
 
 def read_chunks(split: Split, checked: CheckedFile, size: ChunkSize, storage: Storage = LOCAL_AND_AWS) -> Iterator[Chunk]:

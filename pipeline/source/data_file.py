@@ -32,7 +32,6 @@ class DataFileRefused(Exception):
 class Part:
     """Consecutive lines of a data file. Bytes are those of the decompressed content, from 0; `crcs` are of each MiB of them."""
 
-    first_item: int
     items: int
     first_byte: int
     end_byte: int
@@ -152,7 +151,7 @@ class _Content:
 
     def _end_part(self, end_byte: int, end_item: int) -> None:
         first_item = self._first_items[len(self.parts)]
-        self.parts.append(Part(first_item, end_item - first_item, self._first_byte, end_byte, self._cells.finish()))
+        self.parts.append(Part(end_item - first_item, self._first_byte, end_byte, self._cells.finish()))
         self._first_byte, self._cells = end_byte, Cells()
 
 

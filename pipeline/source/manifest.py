@@ -2,7 +2,7 @@
 
 The format: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html. Keys in a manifest are relative to
 the bucket that it was written to; an export that was copied elsewhere works as it is, because data files are looked for beside their
-manifest.
+manifest. Those of incremental exports may lie in the one `data/` that all exports below an `AWSDynamoDB/` share.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, NotRequired, TypedDict, TypeGuard, cast
 
@@ -23,10 +23,10 @@ import orjson
 from pipeline.errors import Refused
 from pipeline.places.place import join
 from pipeline.places.storage import LOCAL_AND_AWS, Storage
+from transforms.lines import View
 
 SUMMARY = "manifest-summary.json"
-STARTED = "_started"
-FILES = "manifest-files.json"
+MANIFESTS = (SUMMARY, "_started", "manifest-files.json")
 # Of a data file, a manifest, a table, an export: what AWS gives, which is also safe as a file's name and on a terminal.
 _NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
 _MOST_ITEMS: Final = 10**15
@@ -42,8 +42,12 @@ class _Summary(TypedDict):
     manifestFilesS3Key: str
     itemCount: int
     outputFormat: str
+    tableId: NotRequired[str]
     exportTime: NotRequired[str]
     exportType: NotRequired[str]
+    exportFromTime: NotRequired[str]
+    exportToTime: NotRequired[str]
+    outputView: NotRequired[str]
     billedSizeBytes: NotRequired[object]
 
 
@@ -56,6 +60,12 @@ class ExportKind(Enum):
     """What changed in a window of time."""
 
 
+WHOLE: Final = "whole"
+"""Of an export without a filter."""
+ON_KEY: Final = "key "
+"""So a filter begins that looks at attributes of the key alone, which an item keeps: so no item leaves it."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """One data file: `items` and `md5` (base64, of the bytes as they are kept) are what the manifest says."""
@@ -66,6 +76,17 @@ class DataFile:
     md5: str
     bytes: int | None = None
     """How large it was when it was listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time whose changes an incremental export holds, in whole seconds of UTC, and what it says of each change."""
+
+    from_time: datetime
+    """Inclusive."""
+    to_time: datetime
+    """Exclusive."""
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +109,17 @@ class Export:
     """Whether both manifests had side files with their MD5."""
     billed_bytes: int | None = None
     """The size that AWS exported, as far as its manifest says."""
+    table_arn: str | None = None
+    """Of the table that was exported; unknown without a manifest."""
+    table_id: str | None = None
+    """Another one for a table that was deleted and made again under its name, or restored."""
+    window: Window | None = None
+    """Of an incremental export."""
+    arn: str | None = None
+    """Its own."""
+    filter: str | None = None
+    """What left items out of it, as the ledger keeps that: WHOLE, or `ExportFilter.recorded`. The manifest does not say it, so it is None
+    where DynamoDB was not asked."""
 
     def usual_items(self, items: int) -> int:
         """How many items of usual size take about as long as so many of these."""
@@ -95,21 +127,43 @@ class Export:
         return max(items, items * bytes_each // _USUAL_BYTES)
 
 
-def read_export(folder: str, storage: Storage = LOCAL_AND_AWS) -> Export:
-    """The export of a folder. Raises `Refused` with everything that is wrong with its manifests or missing beside them, `StorageFailed`."""
-    place = _Folder(folder, storage)
+class SharedData:
+    """What lies in the `data/` folders that several exports share, each listed once."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._sizes: dict[str, Mapping[str, int]] = {}
+
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        """The bytes of each file below a folder, by URI. Raises `StorageFailed`."""
+        if folder not in self._sizes:
+            self._sizes[folder] = _sizes_below(folder, self._storage)
+        return self._sizes[folder]
+
+
+def read_export(folder: str, storage: Storage = LOCAL_AND_AWS, shared: SharedData | None = None) -> Export:
+    """The export of a folder. Raises `Refused` with everything that is wrong with its manifests or missing beside them, `StorageFailed`.
+
+    Whoever reads many incremental exports gives one `shared` for all.
+    """
+    place = _Folder(folder, storage, shared or SharedData(storage))
     summary = _read_summary(place)
     named = summary.get("exportType", ExportKind.FULL.value)
-    reader = next((reader for kind, reader in _READERS.items() if kind.value == named), None)
-    problems = [*([] if reader else [_why_not_read(folder, named)]), *_problems_of_format(folder, summary)]
-    if reader is None or problems:
+    kind = next((kind for kind in ExportKind if kind.value == named), None)
+    problems = [*([] if kind else [_why_not_read(folder, named)]), *_problems_of_format(folder, summary)]
+    window = None
+    if kind is ExportKind.INCREMENTAL:
+        window, wrong = _window_of(folder, summary)
+        problems.extend(wrong)
+    if kind is None or problems:
         raise Refused(problems)
-    return reader(place, summary)
+    return _read_export(place, summary, kind, window)
 
 
-def _read_full_export(place: _Folder, summary: _Summary) -> Export:
+def _read_export(place: _Folder, summary: _Summary, kind: ExportKind, window: Window | None) -> Export:
     folder = place.uri
-    data_files = _parse_data_files(place, join(folder, summary["manifestFilesS3Key"].rpartition("/")[2]), place.locate)
+    locate = place.locate if kind is ExportKind.FULL else place.locate_of_changes
+    data_files = _parse_data_files(place, join(folder, summary["manifestFilesS3Key"].rpartition("/")[2]), locate)
     problems = list(_problems_of_data_files(folder, summary, data_files))
     if problems:
         raise Refused(problems)
@@ -122,22 +176,17 @@ def _read_full_export(place: _Folder, summary: _Summary) -> Export:
         billed_bytes=billed if type(billed := summary.get("billedSizeBytes")) is int and billed > 0 else None,
         data_files=tuple(data_files),
         digest=digest_of(data_files),
-        kind=ExportKind.FULL,
+        kind=kind,
         are_manifests_verified=place.verified >= 2,
+        table_arn=summary["tableArn"],
+        table_id=summary.get("tableId"),
+        window=window,
+        arn=summary["exportArn"],
     )
 
 
-# The kinds that can be read; `_why_not_read` has the sentence for any other.
-_READERS: Final[Mapping[ExportKind, Callable[[_Folder, _Summary], Export]]] = {ExportKind.FULL: _read_full_export}
-
-
-def _why_not_read(folder: str, kind: str) -> str:
-    if kind == ExportKind.INCREMENTAL.value:
-        return (
-            f"{folder}: is an incremental export, which holds the changes of a window of time and not the table; this version loads full "
-            "exports only. Export the table with ExportType FULL_EXPORT (ddb2pg export does)"
-        )
-    return f"{folder}: is of type {_shown(kind)}; this version loads full exports only"
+def _why_not_read(folder: str, kind: object) -> str:
+    return f"{folder}: is of type {_shown(kind)}; this version reads full exports and incremental ones. Export the table again"
 
 
 def digest_of(data_files: Iterable[DataFile]) -> str:
@@ -151,15 +200,20 @@ def is_safe_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def _sizes_below(folder: str, storage: Storage) -> dict[str, int]:
+    return {file.uri: file.bytes for file in storage.files_below(folder) if file.bytes is not None}
+
+
 class _Folder:
     """An export's folder: what is in it, and its manifests."""
 
-    def __init__(self, uri: str, storage: Storage) -> None:
+    def __init__(self, uri: str, storage: Storage, shared: SharedData) -> None:
         self.uri = uri
         self._storage = storage
+        self._shared = shared
         self.verified = 0
         """How many manifests had a side file with their MD5."""
-        self.sizes = {file.uri: file.bytes for file in storage.files_below(uri) if file.bytes is not None}
+        self.sizes = _sizes_below(uri, storage)
 
     def read_checked(self, uri: str) -> bytes:
         """A manifest's bytes, compared with its side file where there is one."""
@@ -168,7 +222,7 @@ class _Folder:
         present = [side_file for side_file in side_files if side_file in self.sizes]
         for side_file in present:
             if self._read(side_file).strip() != _md5(content):
-                raise Refused([f"{uri}: its MD5 is not the one in {side_file}; it was changed or cut short. Copy the export again"])
+                raise Refused([f"{uri}: its MD5 is not the one in {side_file}; {_looks_changed(content, side_file)}"])
         self.verified += bool(present)
         return content
 
@@ -179,12 +233,34 @@ class _Folder:
             raise Refused([f"{uri}: cannot be read ({error.strerror}); copy the export again"]) from None
 
     def locate(self, name: str) -> str:
-        """Where a data file of a full export is: in `data/`, or beside the manifest in a flat copy. Never outside, for any key.
-
-        Data files of incremental exports lie in the `data/` that all exports below one `AWSDynamoDB/` share: those need another function.
-        """
+        """Where a data file of a full export is: in `data/`, or beside the manifest in a flat copy. Never outside, for any key."""
         beside = join(self.uri, name)
         return beside if beside in self.sizes else join(self.uri, "data", name)
+
+    def locate_of_changes(self, name: str) -> str:
+        """Where a data file of an incremental export is: in a copy as `locate` says, else in the `data/` beside the export's folder.
+
+        A name of a file and nothing else leads there, whatever the key.
+        """
+        own = self.locate(name)
+        above = self.uri.rpartition("/")[0]
+        if own in self.sizes or not above or above.endswith("/"):
+            return own
+        folder = join(above, "data")
+        shared = join(folder, name)
+        if (size := self._shared.sizes(folder).get(shared)) is not None:
+            self.sizes[shared] = size
+        return shared
+
+
+def _looks_changed(content: bytes, side_file: str) -> str:
+    """Of a manifest that is not what its side file says."""
+    if _parse_object(content):
+        return (
+            "it is whole JSON, so somebody edited it, as to mask an account, or it is of another export. Copy the export again; if it was "
+            f"edited on purpose, remove {side_file} as well: then preflight warns that nothing proves that it is whole"
+        )
+    return "it was cut short or changed. Copy the export again"
 
 
 # -- manifest-summary.json -----------------------------------------------------------------------------------------------------------------
@@ -200,13 +276,20 @@ def _read_summary(place: _Folder) -> _Summary:
         raise Refused([message])
     summary = _parse_object(place.read_checked(uri))
     wrong = [name for name, is_right in _SUMMARY_FIELDS.items() if not is_right(summary.get(name))]
+    if wrong and set(wrong) <= {"exportArn", "tableArn"} and summary:
+        message = (
+            f"{uri}: has no {' and no '.join(wrong)}, so another tool wrote or changed it; DynamoDB's own says which export it is, and of "
+            "which table. Copy the export again; where there is no other, move the manifests elsewhere and give --export TABLE=FOLDER "
+            "(docs/exports.md, Without manifests)"
+        )
+        raise Refused([message])
     if wrong:
         raise Refused([f"{uri}: is not a summary that DynamoDB writes (look at {', '.join(wrong)}); copy the export again"])
     return cast("_Summary", summary)
 
 
 def _ends_in_a_name(text: object) -> bool:
-    return isinstance(text, str) and _NAME.fullmatch(text.rpartition("/")[2]) is not None
+    return isinstance(text, str) and is_safe_name(text.rpartition("/")[2])
 
 
 def _is_time(text: object) -> bool:
@@ -229,6 +312,7 @@ _SUMMARY_FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
     "itemCount": _is_count,
     "outputFormat": lambda text: isinstance(text, str),
     "exportTime": _is_time,
+    "tableId": lambda text: text is None or (isinstance(text, str) and is_safe_name(text)),
 }
 
 
@@ -242,6 +326,44 @@ def _problems_of_format(folder: str, summary: _Summary) -> Iterator[str]:
         yield f"{folder}: is in format {_shown(summary['outputFormat'])}; export the table again as DYNAMODB_JSON"
 
 
+# -- windows -------------------------------------------------------------------------------------------------------------------------------
+
+
+def _window_of(folder: str, summary: _Summary) -> tuple[Window | None, list[str]]:
+    """The window of an incremental export, or what is wrong with it."""
+    times: dict[str, datetime] = {}
+    problems = []
+    for name in ("exportFromTime", "exportToTime"):
+        time = _utc(summary.get(name))
+        if time is None:
+            problems.append(f"{folder}: is an incremental export without a sound {name}, so its window is not known; copy it again")
+        elif time.microsecond:
+            problems.append(f"{folder}: is an incremental export whose {name} is no whole second, as DynamoDB's are; copy it again")
+        else:
+            times[name] = time
+    view = next((view for view in View if view.value == summary.get("outputView")), None)
+    if view is None:
+        known = " and ".join(view.value for view in View)
+        problems.append(
+            f"{folder}: is an incremental export of the view {_shown(summary.get('outputView'))}; this version knows {known}. Export the "
+            "window again with one of these as its ExportViewType"
+        )
+    if len(times) == 2 and times["exportFromTime"] >= times["exportToTime"]:
+        problems.append(f"{folder}: is an incremental export whose window ends no later than it begins; copy the export again")
+    if problems or view is None:
+        return None, problems
+    return Window(times["exportFromTime"], times["exportToTime"], view), []
+
+
+def _utc(text: object) -> datetime | None:
+    """A time with its zone; None for anything else."""
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return time.astimezone(UTC) if time is not None and time.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
 # -- manifest-files.json -------------------------------------------------------------------------------------------------------------------
 
 
@@ -253,7 +375,7 @@ def _parse_data_files(place: _Folder, uri: str, locate: Callable[[str], str]) ->
         entry = _parse_object(line)
         name = str(entry.get("dataFileS3Key", "")).rpartition("/")[2]
         items, md5 = entry.get("itemCount"), entry.get("md5Checksum")
-        if _NAME.fullmatch(name) is None or not _is_count(items) or not _is_md5(md5):
+        if not is_safe_name(name) or not _is_count(items) or not _is_md5(md5):
             problems.append(f"{uri}: line {number} is not an entry that DynamoDB writes; copy the export again")
         else:
             located = locate(name)
@@ -266,7 +388,9 @@ def _parse_data_files(place: _Folder, uri: str, locate: Callable[[str], str]) ->
 def _problems_of_data_files(folder: str, summary: _Summary, data_files: list[DataFile]) -> Iterator[str]:
     for data_file in data_files:
         if data_file.bytes is None:
-            yield f"{data_file.uri}: the data file is missing; the manifest has it with {data_file.items:,} items. Copy it again"
+            is_below = data_file.uri.startswith(join(folder, ""))
+            where = "" if is_below else "; the data files of incremental exports lie in the data/ beside their folders"
+            yield f"{data_file.uri}: the data file is missing; the manifest has it with {data_file.items:,} items. Copy it again{where}"
     for name, times in Counter(data_file.name for data_file in data_files).items():
         if times > 1:
             yield f"{folder}: the manifest names the data file {_shown(name)} {times} times"
@@ -279,9 +403,10 @@ def _problems_of_data_files(folder: str, summary: _Summary, data_files: list[Dat
 
 
 def spread(data_files: Sequence[DataFile], most: int) -> list[DataFile]:
-    """At most so many of them, evenly over all."""
-    count = min(most, len(data_files))
-    return [data_files[number * len(data_files) // count] for number in range(count)]
+    """At most so many of those that have items, evenly over all."""
+    filled = [data_file for data_file in data_files if data_file.items]
+    count = min(most, len(filled))
+    return [filled[number * len(filled) // count] for number in range(count)]
 
 
 # -- both ----------------------------------------------------------------------------------------------------------------------------------

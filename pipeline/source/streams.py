@@ -82,8 +82,8 @@ def decompressed(raw: BinaryIO | Hashed) -> Iterator[BinaryIO]:
     try:
         start = buffered.read(2)
         joined = io.BufferedReader(_Joined(start, buffered), BLOCK)
-        # An object of zero bytes is no gzip, but is as empty as one.
-        if start != b"\x1f\x8b":
+        # An object of zero bytes is no gzip, but is as empty as one; of one byte, it may be a gzip that was cut.
+        if not start or not b"\x1f\x8b".startswith(start):
             yield joined
         else:
             with igzip.open(joined, "rb") as stream:

@@ -2,11 +2,11 @@
 --
 --     psql "$DATABASE_URL" -f pipeline/sql/validate_migration.sql
 --
--- Its last result has one row a check: PASS, FAIL, WARN (look at it) or SKIP (could not be checked, and why), and never a value of a row.
--- The result before it lists up to 20 ids of sessions that rows refer to and that are not there.
+-- Its last result has one row for each check: PASS, FAIL, WARN (look at it) or SKIP (could not be checked, and why), and never a value of a row.
+-- The result before that lists up to 20 ids of sessions that are missing although rows refer to them.
 --
--- Nothing is written: PostgreSQL itself holds the transaction to READ ONLY, and it is rolled back. What the checks find is kept in settings
--- of the transaction (ddb2pg.*), which need no table and no right. Run it as the role that loaded, before the application writes.
+-- Nothing is written: the transaction is READ ONLY, which PostgreSQL enforces, and it is rolled back. Results are kept in settings of the
+-- transaction (ddb2pg.*), which need no table and no privilege. Run it as the role that loaded, before the application writes.
 -- `ddb2pg validate` runs it too. The rows for spot checks are put in by `ddb2pg validate --emit_sql FILE`; that file holds patient data.
 
 BEGIN;
@@ -20,11 +20,16 @@ SET LOCAL jit = off;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD';
 SET LOCAL IntervalStyle = 'postgres';
--- A query that would see only some of the rows becomes an error, instead of a smaller count.
+SET LOCAL array_nulls = on;
+SET LOCAL xmloption = 'content';
+SET LOCAL lc_monetary = 'C';
+-- Where row security would hide rows from this role, its queries fail, instead of counting too few rows.
 SET LOCAL row_security = off;
 
--- The loads of the ledger, and the tables that they went into; a table of the mapping that no load names is looked for on the search path.
--- ddb2pg.loads: ddb2pg.load as JSON, with the oid of the target and its name for statements; ddb2pg.tables: those to check, one a table.
+-- The loads in the ledger, and their target tables; a table of the mapping that no load names is looked for on the search path.
+-- ddb2pg.loads holds the rows of ddb2pg.load as JSON, each with the oid of its target and the name of that for statements. After each come the
+-- tables of its child rows: the same JSON with their own target_table and row_security, their number in `child`, and no source_table.
+-- ddb2pg.tables holds one of them for each table that is to be checked.
 DO $block$
 DECLARE
     loads jsonb := '[]';
@@ -33,15 +38,19 @@ DECLARE
     detail text := 'the ledger knows no load';
 BEGIN
     BEGIN
-        SELECT coalesce(jsonb_agg(to_jsonb(l) || jsonb_build_object(
-                   'oid', t.oid, 'relation', quote_ident(t.nspname) || '.' || quote_ident(t.relname)) ORDER BY l.load_id), '[]')
+        SELECT coalesce(jsonb_agg(load || jsonb_build_object(
+                   'oid', t.oid, 'relation', quote_ident(t.nspname) || '.' || quote_ident(t.relname)) ORDER BY l.load_id, child NULLS FIRST), '[]')
         INTO loads
-        FROM ddb2pg.load l
+        FROM (SELECT load_id, NULL::integer AS child, to_jsonb(one) AS load FROM ddb2pg.load one
+              UNION ALL
+              SELECT load_id, child, to_jsonb(one) || jsonb_build_object(
+                  'source_table', NULL, 'child', child, 'target_table', of_child.target_table, 'row_security', of_child.row_security)
+              FROM ddb2pg.child_table of_child JOIN ddb2pg.load one USING (load_id)) l
         LEFT JOIN (SELECT c.oid, nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p')) t
-               ON l.target_table = t.nspname || '.' || t.relname;
+               ON l.load ->> 'target_table' = t.nspname || '.' || t.relname;
         IF loads <> '[]' THEN
             verdict := 'PASS';
-            detail := format('%s loads', jsonb_array_length(loads));
+            SELECT format('%s load%s', count(*), CASE WHEN count(*) = 1 THEN '' ELSE 's' END) INTO detail FROM jsonb_array_elements(loads) AS listed (load) WHERE load -> 'child' IS NULL;
         END IF;
         SELECT coalesce(jsonb_agg(load ORDER BY load -> 'load_id'), '[]') INTO tables
         FROM (SELECT DISTINCT ON (load ->> 'target_table') load FROM jsonb_array_elements(loads) AS listed (load)
@@ -63,7 +72,7 @@ BEGIN
     JOIN pg_class c ON c.oid = to_regclass(target) AND relkind IN ('r', 'p')
     JOIN pg_namespace n ON n.oid = relnamespace
     WHERE NOT jsonb_path_exists(tables, '$[*] ? (@.source_table == $name)', jsonb_build_object('name', source));
-    -- What the mapping says of a source is about its target: several tables may be made of one export.
+    -- Several tables may be loaded from one source; the mapping's rules are only for the one that the mapping names as its target.
     SELECT jsonb_agg(value || jsonb_build_object('mapped', CASE WHEN of_source = 1 OR value ->> 'target_table' ~
                '[.](video_call_sessions|clinical_notes|video_call_audit_log)$' THEN value ->> 'source_table' END) ORDER BY number)
     INTO tables
@@ -75,10 +84,14 @@ BEGIN
 END
 $block$;
 
--- Counts: manifest items = rows + dead letters by the ledger, and at least the rows that were loaded and not rolled back are there.
+-- Counts: by the ledger, manifest items = rows + dead letters + filtered; and the table has at least the rows that were loaded and not rolled
+-- back. A table of child rows has at least those of the items that were loaded and not rolled back. Where windows were applied after a load,
+-- how many rows there should be follows from no counts: `ddb2pg validate --as_of` tells.
 DO $block$
 DECLARE
     load jsonb;
+    is_of_chain boolean;
+    remaining bigint;
     sums record;
     rows_there bigint;
     verdict text;
@@ -87,24 +100,52 @@ DECLARE
 BEGIN
     FOR load IN SELECT jsonb_array_elements(current_setting('ddb2pg.loads')::jsonb) LOOP
         verdict := 'FAIL';
+        is_of_chain := load ->> 'chain' IS NOT NULL OR EXISTS (
+            SELECT FROM jsonb_array_elements(current_setting('ddb2pg.loads')::jsonb) AS listed (other)
+            WHERE other -> 'chain' = load -> 'load_id' AND other ->> 'rolled_back_at' IS NULL);
         BEGIN
-            -- A dead letter that was brought in later is a row.
+            IF load -> 'child' IS NOT NULL THEN
+                CONTINUE WHEN load ->> 'rolled_back_at' IS NOT NULL OR is_of_chain;
+                SELECT coalesce(sum(rows), 0) INTO remaining
+                FROM (SELECT child_rows[(load -> 'child')::integer + 1] AS rows FROM ddb2pg.chunk
+                      WHERE load_id = (load ->> 'load_id')::bigint AND rolled_back_at IS NULL
+                      UNION ALL
+                      SELECT 1 FROM ddb2pg.replayed_child r JOIN ddb2pg.replayed_item i USING (load_id, data_file, item_number)
+                      WHERE load_id = (load ->> 'load_id')::bigint AND child = (load -> 'child')::integer AND i.rolled_back IS NULL) counted;
+                IF load ->> 'oid' IS NULL THEN
+                    detail := format('%s child rows in the ledger; there is no such table any more', remaining);
+                ELSE
+                    EXECUTE format('SELECT count(*) FROM %s', load ->> 'relation') INTO rows_there;
+                    verdict := CASE WHEN rows_there < remaining THEN 'FAIL' WHEN load ->> 'finished_at' IS NULL THEN 'WARN' ELSE 'PASS' END;
+                    detail := format('%s child rows in the ledger; %s rows in the table%s', remaining, rows_there,
+                        CASE WHEN rows_there < remaining
+                             THEN format('; %s that were loaded are missing: ddb2pg validate lists them, --repair inserts them again', remaining - rows_there)
+                             WHEN load ->> 'finished_at' IS NULL THEN '; the load is not proved yet: run ddb2pg migrate again'
+                             WHEN rows_there > remaining THEN format('; %s are not of this load', rows_there - remaining) END);
+                END IF;
+                verdicts := verdicts || jsonb_build_object('check', 'counts', 'table', load ->> 'target_table', 'verdict', verdict, 'detail', detail);
+                CONTINUE;
+            END IF;
+            -- A dead letter that a replay settled is a row, or filtered.
             SELECT coalesce(sum(items), 0) AS items, coalesce(sum(rows), 0) AS rows, coalesce(sum(dead_letters), 0) AS dead_letters,
+                   coalesce(sum(filtered), 0) AS filtered,
                    coalesce(sum(rows) FILTER (WHERE is_open), 0) AS remaining, coalesce(sum(rows) FILTER (WHERE NOT is_open), 0) AS closed,
                    coalesce(sum(deleted), 0) AS deleted, coalesce(sum(gone), 0) AS gone, coalesce(sum(kept), 0) AS kept
             INTO sums
-            FROM (SELECT items, rows, dead_letters, rolled_back_at IS NULL AS is_open, deleted, gone, kept
+            FROM (SELECT items, rows, dead_letters, filtered, rolled_back_at IS NULL AS is_open, deleted, gone, kept
                   FROM ddb2pg.chunk WHERE load_id = (load ->> 'load_id')::bigint
                   UNION ALL
-                  SELECT 0, 1, -1, rolled_back IS NULL, (rolled_back = 'deleted')::integer, (rolled_back = 'gone')::integer,
+                  SELECT 0, (filter_reason IS NULL)::integer, -1, (filter_reason IS NOT NULL)::integer, rolled_back IS NULL, (rolled_back = 'deleted')::integer, (rolled_back = 'gone')::integer,
                          (rolled_back NOT IN ('deleted', 'gone'))::integer
                   FROM ddb2pg.replayed_item WHERE load_id = (load ->> 'load_id')::bigint) counted;
             rows_there := NULL;
-            IF load ->> 'oid' IS NOT NULL AND load ->> 'rolled_back_at' IS NULL THEN
+            IF load ->> 'oid' IS NOT NULL AND load ->> 'rolled_back_at' IS NULL AND NOT is_of_chain THEN
                 EXECUTE format('SELECT count(*) FROM %s', load ->> 'relation') INTO rows_there;
             END IF;
-            detail := format('%s items in the manifest, %s in the ledger = %s rows + %s dead letters; %s rows in the table',
-                             load ->> 'manifest_items', sums.items, sums.rows, sums.dead_letters, coalesce(rows_there::text, 'not counted,'));
+            detail := format(CASE WHEN load ->> 'chain' IS NULL THEN '%s items in the manifest, %s in the ledger = %s rows + %s dead letters%s; %s rows in the table'
+                                  ELSE '%s records in the manifest, %s in the ledger = %s applied + %s dead letters%s; %s rows in the table' END,
+                             load ->> 'manifest_items', sums.items, sums.rows, sums.dead_letters,
+                             CASE WHEN sums.filtered > 0 THEN format(' + %s filtered', sums.filtered) END, coalesce(rows_there::text, 'not counted,'));
             IF sums.closed <> sums.deleted + sums.gone + sums.kept THEN
                 detail := format('rolled back: %s rows, but %s deleted, %s gone before and %s kept; run ddb2pg rollback again',
                                  sums.closed, sums.deleted, sums.gone, sums.kept);
@@ -112,8 +153,16 @@ BEGIN
                 verdict := 'PASS';
                 detail := format('load %s was rolled back: of %s rows %s deleted, %s gone before, %s kept because they had changed',
                                  load ->> 'load_id', sums.closed, sums.deleted, sums.gone, sums.kept);
-            ELSIF sums.items <> (load ->> 'manifest_items')::bigint OR sums.items <> sums.rows + sums.dead_letters THEN
+            ELSIF sums.items <> (load ->> 'manifest_items')::bigint OR sums.items <> sums.rows + sums.dead_letters + sums.filtered THEN
                 detail := detail || '; not every item is accounted for: run ddb2pg migrate again';
+            ELSIF is_of_chain AND load ->> 'finished_at' IS NOT NULL THEN
+                verdict := 'PASS';
+                detail := CASE WHEN load ->> 'chain' IS NULL THEN format('load %s: ', load ->> 'load_id')
+                               ELSE format('window %s after load %s: ', load ->> 'window_number', load ->> 'chain') END
+                          || detail || ', because windows were applied: ddb2pg validate --as_of compares all of it';
+            ELSIF is_of_chain THEN
+                verdict := 'WARN';
+                detail := detail || '; the window is not proved yet: run ddb2pg migrate again';
             ELSIF rows_there IS NULL THEN
                 detail := detail || '; there is no such table any more';
             ELSIF rows_there < sums.remaining THEN
@@ -143,8 +192,9 @@ END
 $block$;
 
 -- Spot checks by content: rows of the export, found by their keys and compared with PostgreSQL's own equality of each column's type.
--- ddb2pg_expected, a temporary table, has one JSON for each load: {target, export_id, key: [column], columns: [[column, type]],
--- rows: [[data file, item number, value, ...]]}. Values are texts, those of timestamptz microseconds since 1970-01-01 UTC.
+-- ddb2pg_expected, a temporary table, has one JSON for each load, and for each table of its child rows: {target, export_id, key: [column],
+-- columns: [[column, type, whether values are compared as texts]], rows: [[data file, item number, value, ...]]}. Values are texts, those of
+-- timestamptz microseconds since 1970-01-01 UTC. In JSON zeros at the end of a number matter, so it is compared as text too.
 DO $block$
 DECLARE
     load jsonb;
@@ -154,7 +204,8 @@ DECLARE
     part record;
     verdicts jsonb := current_setting('ddb2pg.verdicts');
 BEGIN
-    FOR load IN SELECT value FROM jsonb_array_elements(current_setting('ddb2pg.loads')::jsonb) WHERE value ->> 'rolled_back_at' IS NULL LOOP
+    FOR load IN SELECT value FROM jsonb_array_elements(current_setting('ddb2pg.loads')::jsonb)
+               WHERE value ->> 'rolled_back_at' IS NULL AND value ->> 'chain' IS NULL LOOP
         spot := NULL;
         IF to_regclass('pg_temp.ddb2pg_expected') IS NOT NULL THEN
             SELECT e.spot INTO spot FROM pg_temp.ddb2pg_expected e
@@ -179,18 +230,20 @@ BEGIN
                        LEFT JOIN %4$s t ON %5$s
                    $query$,
                    spot -> 'key' ->> 0,
-                   string_agg(format(CASE WHEN type IN ('text', 'character varying', 'character', 'json', 'xml')
+                   string_agg(format(CASE WHEN is_text OR type IN ('json', 'jsonb', 'xml')
                                           THEN 'CASE WHEN t.%1$I::text COLLATE "C" IS DISTINCT FROM e.%1$I::text COLLATE "C" THEN %2$L::jsonb END'
                                           ELSE 'CASE WHEN t.%1$I IS DISTINCT FROM e.%1$I THEN %2$L::jsonb END' END,
                                      name, jsonb_build_array(name, type)), ', ' ORDER BY place),
                    string_agg(format(CASE WHEN type = 'timestamp with time zone'
                                           THEN 'timestamptz ''1970-01-01 00:00:00+00'' + (one ->> %1$s)::bigint / 1000000 * interval ''1 second'' '
                                                '+ (one ->> %1$s)::bigint %% 1000000 * interval ''1 microsecond'' AS %3$I'
-                                          ELSE '(one ->> %1$s)::%2$s AS %3$I' END, place + 1, type, name), ', ' ORDER BY place),
+                                          ELSE '(one ->> %1$s)::%2$s AS %3$I' END, place + 1,
+                                     -- Of one character, without its length.
+                                     CASE type WHEN 'character' THEN 'bpchar' ELSE type END, name), ', ' ORDER BY place),
                    load ->> 'relation',
                    (SELECT string_agg(format('t.%1$I = e.%1$I', name), ' AND ') FROM jsonb_array_elements_text(spot -> 'key') AS key (name)))
             INTO query
-            FROM (SELECT value ->> 0 AS name, to_regtype(value ->> 1)::text AS type, place
+            FROM (SELECT value ->> 0 AS name, coalesce(to_regtype(value ->> 1)::text, value ->> 1) AS type, (value -> 2)::boolean AS is_text, place
                   FROM jsonb_array_elements(spot -> 'columns') WITH ORDINALITY AS listed (value, place)) columns;
             EXECUTE query INTO checked USING spot -> 'rows';
             FOR part IN SELECT * FROM (VALUES ('spot checks', NULL, ''), ('instants', 'timestamp with time zone', ' in a timestamp, to the microsecond'),
@@ -222,13 +275,13 @@ BEGIN
 END
 $block$;
 
--- What the mapping says of its three tables. The query of a check yields its verdict and detail.
--- timestamps    of a type that holds an instant, inside 2000-01-01 .. 2100-01-01 UTC, not NULL where ddb2pg fills in a missing one
--- JSON types    jsonb, and no component of a note NULL: a missing one is loaded as {}. A component that is no object is so in the export, so it
---               is only worth a look; that nothing in it was lost is for the spot checks
--- enumerations  what the mapping lists. Another event type is loaded with a notice, so there are no more of them than the ledger noted
--- references    the session of every note and event is there. A session that became a dead letter leaves its notes and events behind, so no
---               more sessions may be missing than there are dead letters
+-- The mapping's rules for its three tables. The query of a check returns its verdict and detail.
+-- timestamps    timestamptz, inside 2000-01-01 .. 2100-01-01 UTC, not NULL where ddb2pg fills in a missing one
+-- JSON types    jsonb, and no component of a note is NULL: a missing one is loaded as {}. A component that is not an object came so from the
+--               export, which is a WARN; whether its content is complete is a question for the spot checks
+-- enumerations  only values that the mapping lists. Another event type is loaded with a notice, so there may be as many as the ledger noted
+-- references    the session of every note and event is there. Where a session became a dead letter, its notes and events were loaded without
+--               it, so as many sessions may be missing as there are dead letters
 DO $block$
 DECLARE
     of_check record;
@@ -274,9 +327,11 @@ BEGIN
             ELSE
                 noted := 0;
                 IF of_check.name = 'enumerations' AND of_check.load_id IS NOT NULL THEN
-                    SELECT coalesce(sum((notice_codes ->> 'unknown_event_type')::bigint), 0) INTO noted FROM ddb2pg.chunk WHERE load_id = of_check.load_id;
+                    SELECT coalesce(sum((notice_codes ->> 'unknown_event_type')::bigint), 0) INTO noted FROM ddb2pg.chunk
+                    WHERE load_id IN (SELECT l.load_id FROM ddb2pg.load l WHERE coalesce(l.chain, l.load_id) = of_check.load_id);
                 ELSIF of_check.name = 'references' THEN
-                    SELECT coalesce(sum(dead_letters), 0) INTO noted FROM ddb2pg.chunk WHERE load_id = (sessions ->> 'load_id')::bigint;
+                    SELECT coalesce(sum(dead_letters), 0) INTO noted FROM ddb2pg.chunk
+                    WHERE load_id IN (SELECT l.load_id FROM ddb2pg.load l WHERE coalesce(l.chain, l.load_id) = (sessions ->> 'load_id')::bigint);
                 END IF;
                 query := CASE of_check.name
                     WHEN 'timestamps' THEN $query$
@@ -342,7 +397,7 @@ BEGIN
 END
 $block$;
 
--- Policies: row security is as it was when the load began. What was added to a table that had none is worth a look; anything else is a change.
+-- Policies: row security is as it was when the load began. Where it was off then, a change is a WARN; else a FAIL.
 DO $block$
 DECLARE
     load jsonb;
@@ -355,9 +410,9 @@ DECLARE
     verdicts jsonb := current_setting('ddb2pg.verdicts');
 BEGIN
     FOR load IN SELECT value FROM jsonb_array_elements(current_setting('ddb2pg.loads')::jsonb)
-               WHERE value ->> 'rolled_back_at' IS NULL AND value ->> 'oid' IS NOT NULL LOOP
+               WHERE value ->> 'rolled_back_at' IS NULL AND value ->> 'oid' IS NOT NULL AND value ->> 'chain' IS NULL LOOP
         before := load -> 'row_security';
-        -- The words of pg_get_expr depend on it; ddb2pg fixed it so, too.
+        -- The text of pg_get_expr depends on the search path; ddb2pg used this one when it recorded the policies.
         PERFORM set_config('search_path', 'pg_catalog', true);
         SELECT jsonb_build_object(
                    'enabled', c.relrowsecurity, 'forced', c.relforcerowsecurity,
@@ -381,7 +436,8 @@ BEGIN
                              CASE WHEN before -> 'forced' <> now -> 'forced' THEN CASE WHEN (now -> 'forced')::boolean THEN 'forced' ELSE 'not forced any more' END END);
         IF before = now THEN
             verdict := CASE WHEN (now -> 'enabled')::boolean THEN 'PASS' ELSE 'SKIP' END;
-            detail := CASE WHEN (now -> 'enabled')::boolean THEN format('%s policies, as when the load began', jsonb_array_length(now -> 'policies'))
+            detail := CASE WHEN (now -> 'enabled')::boolean THEN format('%s, as when the load began',
+                                CASE jsonb_array_length(now -> 'policies') WHEN 1 THEN '1 policy' ELSE jsonb_array_length(now -> 'policies') || ' policies' END)
                            ELSE 'row security is off, as when the load began: no policy applies' END;
         ELSE
             verdict := CASE WHEN (before -> 'enabled')::boolean THEN 'FAIL' ELSE 'WARN' END;
@@ -399,8 +455,8 @@ BEGIN
 END
 $block$;
 
--- Row security at work, as the API of a Supabase project comes: SET ROLE, and the claims of a token in request.jwt.claims. For each role that a
--- policy for SELECT names: the provider or patient of some row must see one, and somebody whom no row knows must see none.
+-- Row security in use, in the way of a Supabase project's API: SET ROLE, with the claims of a token in request.jwt.claims. For each role that
+-- a policy for SELECT names: the provider or patient of some row must see a row, and a user whom no row names must see none.
 DO $block$
 DECLARE
     load jsonb;
@@ -441,7 +497,7 @@ BEGIN
         FOR of_role IN
             SELECT role.rolname AS name, bool_or(0 = ANY (p.polroles)) AND NOT bool_or(role.oid = ANY (p.polroles)) AS is_of_public,
                    bool_or(pg_get_expr(p.polqual, p.polrelid) = 'true') AS is_unconditional,
-                   -- Whether the claims that are tried here are all that a condition can ask for.
+                   -- Whether the policies' conditions depend on nothing but the claims that are tried here.
                    bool_and(pg_get_expr(p.polqual, p.polrelid) ~* 'uid[(][)]|''sub''|request[.]jwt[.]claim[.]sub|^true$'
                             AND NOT EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_proc f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
                                             WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
@@ -478,7 +534,7 @@ BEGIN
                 END IF;
                 PERFORM set_config('role', own_role, true), set_config('row_security', 'off', true);
             EXCEPTION WHEN OTHERS THEN
-                -- The settings are back as they were: they went with the block.
+                -- The error has undone the block, and the settings with it.
                 detail := CASE step
                     WHEN 'role' THEN format('this role may not become it (SQLSTATE %s): GRANT it, or run this as a role that is a member', SQLSTATE)
                     ELSE format('its query ended with SQLSTATE %s%s', SQLSTATE, CASE SQLSTATE WHEN '42501' THEN ': it may not SELECT' ELSE '' END) END;

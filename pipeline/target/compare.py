@@ -1,23 +1,25 @@
 """Rows as the export makes them against those of the target: on the server, in one statement for thousands.
 
-Equality is PostgreSQL's own for the column's type: in jsonb the order of keys and white space do not matter, each digit does; a
-timestamptz is compared to the microsecond. Text is compared byte by byte, independent of the collation. NULL equals NULL.
+Equality is of what the value is (`PgType.is_distinct`): PostgreSQL's own where that tells all values apart, else that of their texts, whose
+form the session fixes. In jsonb the order of keys and white space do not matter, each digit does; a timestamptz is compared to the
+microsecond. Text of all kinds is compared byte by byte, independent of the collation. NULL equals NULL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from psycopg2 import sql
 
-from pipeline.target.rows import ITEM, Rows, Staging, stage_parsed
+from pipeline.target.rows import ITEM, STAGED_ROWS, RefusedRow, Rows, Staging, stage_parsed, stage_what_parses
 from pipeline.target.session import Cursor
 from pipeline.target.target import FurtherColumn, Target
+from transforms.rejects import ErrorCode
 from transforms.table import Column, Table
 
-STAGED_ROWS: Final = Staging("ddb2pg_compared")
 _STAGED_KEYS: Final = Staging("ddb2pg_compared_keys")
 _STAGED_VALUES: Final = Staging("ddb2pg_values")
 
@@ -35,12 +37,12 @@ class Comparison:
     different: Mapping[int, tuple[str, ...]]
     """The columns in which a row differs."""
     found_keys: str
-    """A salted hash (`key_hash`) of the primary key of each row that is there, equal or not, in no order: an array of bigint as PostgreSQL
+    """A salted hash (`key_hash`) of the key of each row that is there, equal or not, in no order: an array of bigint as PostgreSQL
     writes it, because all that becomes of it is that PostgreSQL reads it again."""
 
 
 def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
-    """Look for each row in the target by its primary key, and compare it. The rows must be such as PostgreSQL takes."""
+    """Look for each row in the target by its key, and compare it. The rows must be such as PostgreSQL takes."""
     if not rows:
         return Comparison(frozenset(), {}, NO_KEYS)
     stage_parsed(cursor, STAGED_ROWS, table, rows)
@@ -49,16 +51,14 @@ def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed:
 
 def compare_staged_rows(cursor: Cursor, target: Target, table: Table, seed: int, further: Sequence[FurtherColumn] = ()) -> Comparison:
     """The same for rows that are in `STAGED_ROWS` already."""
-    conditions = [(column.name, _is_distinct(column)) for column in table.columns]
-    conditions += [(column.name, column.is_written) for column in further]
     cursor.execute(
         # As literals: with parameters, psycopg2 would read a % in a column's name as a placeholder.
         sql.SQL(PLANNING + _COMPARE).format(
             item=ITEM,
-            is_found=sql.SQL("target.{} IS NOT NULL").format(sql.Identifier(target.primary_key[0])),
+            is_found=sql.SQL("target.{} IS NOT NULL").format(sql.Identifier(target.key[0])),
             differs=is_different(table, further),
             columns=sql.SQL(", ").join(
-                sql.SQL("CASE WHEN {} THEN {} END").format(condition, sql.Literal(name)) for name, condition in conditions
+                sql.SQL("CASE WHEN {} THEN {} END").format(condition, sql.Literal(name)) for name, condition in _conditions(table, further)
             ),
             hash=key_hash(target, seed),
             staging=STAGED_ROWS.identifier,
@@ -80,18 +80,37 @@ _COMPARE: Final = """
 
 
 def has_same_key(target: Target) -> sql.Composable:
-    """Whether a row of `target` has the primary key of one of `staged`."""
-    return sql.SQL(" AND ").join(sql.SQL("target.{0} = staged.{0}").format(sql.Identifier(name)) for name in target.primary_key)
+    """Whether a row of `target` has the key of one of `staged`."""
+    return sql.SQL(" AND ").join(sql.SQL("target.{0} = staged.{0}").format(sql.Identifier(name)) for name in target.key)
+
+
+# Types with a hash function of 64 bits; money, bits and others have none.
+_HASHED: Final = frozenset(
+    {
+        *("uuid", "boolean", "text", "character varying", "character", "bytea", "jsonb", "inet"),
+        *("smallint", "integer", "bigint", "numeric", "double precision", "real"),
+        *("timestamp with time zone", "timestamp without time zone", "date", "time without time zone", "interval"),
+    }
+)
 
 
 def is_different(table: Table, further: Sequence[FurtherColumn] = ()) -> sql.Composable:
     """Whether any column of a row of `target` differs from the row of `staged`; true where `target` has no such row."""
-    return sql.SQL("({})").format(sql.SQL(" OR ").join([*map(_is_distinct, table.columns), *(column.is_written for column in further)]))
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(condition for _, condition in _conditions(table, further)))
+
+
+def _conditions(table: Table, further: Sequence[FurtherColumn]) -> list[tuple[str, sql.Composable]]:
+    """Of each column its name, and whether it differs."""
+    return [*((column.name, _is_distinct(column)) for column in table.columns), *((column.name, column.is_written) for column in further)]
 
 
 def key_hash(target: Target, seed: int) -> sql.Composable:
-    """A 64-bit hash of the primary key of a row of `target`, salted by the seed: it can be kept where no key may be."""
-    key = sql.SQL(", ").join(sql.SQL("target.{}").format(sql.Identifier(name)) for name in target.primary_key)
+    """A 64-bit hash of the key of a row of `target`, salted by the seed: it can be kept where no key may be."""
+    hashed = {column.name for column in target.columns if column.is_enum or column.base_type in _HASHED}
+    # A row's own key alone is hashed, so its text will do, whatever else its type takes for equal.
+    key = sql.SQL(", ").join(
+        sql.SQL("target.{}" if name in hashed else "target.{}::text").format(sql.Identifier(name)) for name in target.key
+    )
     return sql.SQL("hash_record_extended(ROW({}), {})").format(key, sql.Literal(seed))
 
 
@@ -104,16 +123,24 @@ def _is_distinct(column: Column) -> sql.Composable:
 
 
 def find_keys(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int) -> dict[int, int]:
-    """Of rows that are primary keys alone, those that are in the target: item number -> `key_hash`. `keys` has their columns."""
+    """Of rows that are keys alone, those that are in the target: item number -> `key_hash`. `keys` has their columns.
+
+    They may be keys of dead letters, so PostgreSQL may refuse to read them.
+    """
     if not rows:
         return {}
-    stage_parsed(cursor, _STAGED_KEYS, keys, rows)
+    _find(cursor, target, keys, rows, [key_hash(target, seed)])
+    return dict(cursor.fetchall())
+
+
+def _find(cursor: Cursor, target: Target, keys: Table, rows: Rows, columns: Iterable[sql.Composable]) -> None:
+    """Select the number of each item whose row is in the target, and these columns."""
+    stage_what_parses(cursor, _STAGED_KEYS, keys, rows)
     cursor.execute(
-        sql.SQL(PLANNING + "SELECT {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
-            ITEM, key_hash(target, seed), _STAGED_KEYS.identifier, target.identifier, has_same_key(target)
+        sql.SQL(PLANNING + "SELECT {} FROM {} AS staged JOIN {} AS target ON {}").format(
+            sql.SQL(", ").join([ITEM, *columns]), _STAGED_KEYS.identifier, target.identifier, has_same_key(target)
         )
     )
-    return dict(cursor.fetchall())
 
 
 # -- rows identified by hashes: no key or value may be kept, and the row cannot be made from the export ------------------------------------
@@ -139,19 +166,11 @@ def hashed_rows(target: Target, seed: int) -> sql.Composable:
 
 
 def find_hashes(cursor: Cursor, target: Target, keys: Table, rows: Rows, seed: int) -> dict[int, RowHashes]:
-    """Of rows that are primary keys alone, those that are in the target, by item number. `keys` has their columns."""
-    stage_parsed(cursor, _STAGED_KEYS, keys, rows)
-    cursor.execute(
-        sql.SQL(PLANNING + "SELECT {}, {}, {} FROM {} AS staged JOIN {} AS target ON {}").format(
-            ITEM,
-            key_hash(target, seed),
-            row_hash(target, seed),
-            _STAGED_KEYS.identifier,
-            target.identifier,
-            has_same_key(target),
-        )
-    )
-    return {number: RowHashes(key, row) for number, key, row in cursor.fetchall()}
+    """Of rows that are keys alone, those that are in the target, by item number. `keys` has their columns."""
+    _find(cursor, target, keys, rows, [key_hash(target, seed), row_hash(target, seed)])
+    hashes = {number: RowHashes(key, row) for number, key, row in cursor.fetchall()}
+    cursor.execute(sql.SQL("DROP TABLE {}").format(_STAGED_KEYS.identifier))
+    return hashes
 
 
 # -- values --------------------------------------------------------------------------------------------------------------------------------
@@ -181,6 +200,19 @@ def values_of_different(cursor: Cursor, target: Target, different: Collection[tu
     return both_values
 
 
+def keys_of_staged(cursor: Cursor, target: Target, items: Collection[int]) -> dict[int, dict[str, str]]:
+    """Item number -> column -> text: the keys of some of the rows that were compared. After `compare_rows`, in its transaction."""
+    if not items:
+        return {}
+    key = sql.SQL(", ").join(sql.SQL("staged.{}::text").format(sql.Identifier(name)) for name in target.key)
+    cursor.execute(
+        sql.SQL("SELECT {item}, {key} FROM {staging} AS staged WHERE {item} = ANY ({items})").format(
+            item=ITEM, key=key, staging=STAGED_ROWS.identifier, items=sql.Literal(sorted(items))
+        )
+    )
+    return {item: dict(zip(target.key, texts, strict=True)) for item, *texts in cursor}
+
+
 SpotValue = str | int | None
 """NULL; a timestamptz as microseconds since 1970-01-01 UTC; any other value as its text."""
 
@@ -196,3 +228,78 @@ def read_values(cursor: Cursor, table: Table, rows: Rows) -> list[Sequence[SpotV
 
 def _value(column: Column) -> sql.Composable:
     return sql.SQL(column.pg_type.as_text).format(sql.SQL("staged.{}").format(sql.Identifier(column.name)))
+
+
+# -- what is said of one item: by its number and by names, never by a value ----------------------------------------------------------------
+
+
+class MismatchKind(StrEnum):
+    """How an item and its row do not agree."""
+
+    NOT_LOADED = "not_loaded"
+    """Its chunk was never committed."""
+    MISSING = "missing"
+    """It was loaded, but its row is not there."""
+    REPAIRED = "repaired"
+    """Its row was missing, and is there again, equal."""
+    DIFFERENT = "different"
+    """Its row has another value in some columns."""
+    DEAD_LETTER_IN_TARGET = "dead_letter_in_target"
+    """It is a dead letter, and there is a row with its key that no loaded item has."""
+    FILTERED_IN_TARGET = "filtered_in_target"
+    """It is not for this table, by the definition, and there is a row with its key that no loaded item has, and no dead letter either."""
+    DELETED_IN_TARGET = "deleted_in_target"
+    """Of a window: the item was deleted, or is not for this table any more, and its row is there."""
+    ROW_WITHOUT_ITEM = "row_without_item"
+    """A row whose key no item of the export has, as far as keys can be read."""
+
+    OUTDATED = "outdated"
+    """Of a chain: its row is older than it, because what came later is a dead letter."""
+    OUTDATED_WITHOUT_ITEM = "outdated_without_item"
+    """Of a chain: a row of an item that is gone, or has another key; the record that says so is a dead letter."""
+    CHANGED_BY_OTHERS = "changed_by_others"
+    """Of a chain: its row has another value, and somebody else wrote it."""
+    ROW_OF_OTHERS = "row_of_others"
+    """Of a chain: a row whose key no item has, and that somebody else wrote."""
+
+    REFERENCED = "referenced"
+    """Not deleted: deleting it would delete or change rows of others that refer to it."""
+    REFUSED = "refused"
+    """Not deleted: PostgreSQL refused."""
+    NOT_DELETED = "not_deleted"
+    """Not deleted, without an error: a trigger or a policy keeps it."""
+    NOT_SEEN = "not_seen"
+    """It is gone, or row security hides it from this role."""
+    NOT_KNOWN = "not_known"
+    """Of a window: no image has what was there before, so it cannot be put back."""
+
+
+TRIED_AGAIN: Final = frozenset([MismatchKind.REFERENCED, MismatchKind.REFUSED])
+"""What kept these rows from being deleted may be a row that goes later: of the same table, in another chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One item and what is to be said of it."""
+
+    item_number: int
+    kind: MismatchKind
+    columns: tuple[str, ...] = ()
+    refused: RefusedRow | None = None
+    """Why PostgreSQL refused to write the row again, or to delete it."""
+
+
+def mismatches_to_json(mismatches: Iterable[Mismatch]) -> list[Any]:
+    """As the ledger keeps them."""
+    return [
+        [item.item_number, item.kind, item.columns, item.refused and [item.refused.code, item.refused.sqlstate, item.refused.constraint]]
+        for item in mismatches
+    ]
+
+
+def mismatches_of_json(entries: Iterable[Any]) -> tuple[Mismatch, ...]:
+    """The inverse of `mismatches_to_json`."""
+    return tuple(
+        Mismatch(number, MismatchKind(kind), tuple(columns), refused and RefusedRow(number, ErrorCode(refused[0]), *refused[1:]))
+        for number, kind, columns, refused in entries
+    )

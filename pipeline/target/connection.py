@@ -122,9 +122,8 @@ class Link:
     """The protocol, as TLSv1.3; None without TLS."""
     sslmode: str
     pooling: Pooling
-    wanted: int
     opened: int
-    """How many of the wanted connections were open at once; tried only through a pooler in session mode."""
+    """How many of the connections that the load would take were open at once; tried only through a pooler in session mode."""
     processes: tuple[int, ...]
     """The server's processes that served us, where there is no pooler: the server counts them for a moment after we disconnect."""
 
@@ -150,7 +149,7 @@ def look_at_link(reference: DatabaseReference, wanted: int) -> Link:
         tls = str(info.ssl_attribute("protocol") or "TLS") if info.ssl_in_use else None
         place = (info.host or "", info.port, tls, info.dsn_parameters.get("sslmode", ""))
         pooling, opened = _look_behind(reference, connections, wanted, deadline)
-        return Link(*place, pooling, wanted, opened, processes)
+        return Link(*place, pooling, opened, processes)
     except psycopg2.Error as error:
         raise Refused([f"the database cannot be reached: {safe_words(error, reference.url())}"]) from None
     except TimeoutError:

@@ -153,11 +153,14 @@ _ENVIRONMENT: Final = {**_SAYS_SSLMODE, "host": "PGHOST", "hostaddr": "PGHOSTADD
 
 
 def is_local(host: str) -> bool:
-    """Whether a host, or a folder of a socket, is this machine."""
-    if not host or host.startswith(("/", "@")) or host == "localhost":
-        return True
+    """Whether a host of libpq's, or a folder of a socket, is this machine."""
+    return not host or host.startswith(("/", "@")) or is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host of a URL is this machine."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

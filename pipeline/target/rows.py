@@ -6,17 +6,18 @@ What follows the temp table are statements on sets; it is gone with the transact
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Final
 
 from psycopg2 import sql
 
 from pipeline.target.session import Cursor
+from pipeline.target.sqlstate import code_of
 from transforms.compile import EncodedRow
 from transforms.rejects import ErrorCode
-from transforms.table import Table
+from transforms.table import Column, Table
 from transforms.types import split_row
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
@@ -34,11 +35,37 @@ _WHOLE_ROWS: Final = sql.SQL("toast_tuple_target = 8160")
 
 
 @dataclass(frozen=True, slots=True)
+class ChildRows:
+    """Encoded rows of one child of a table, several an item, and the item numbers that they belong to; both in the file's order."""
+
+    owners: Sequence[int]
+    encoded: Sequence[EncodedRow]
+
+    @property
+    def numbered(self) -> Rows:
+        """The same by their own numbers, from 0: their places in `owners`."""
+        return Rows(range(len(self.encoded)), self.encoded)
+
+    def where(self, is_wanted: Callable[[int], bool]) -> ChildRows:
+        """Those of some items."""
+        pairs = [pair for pair in zip(self.owners, self.encoded, strict=True) if is_wanted(pair[0])]
+        return ChildRows([owner for owner, _ in pairs], [row for _, row in pairs])
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Encoded rows and the item numbers that they come from, in the file's order."""
 
     item_numbers: Sequence[int]
     encoded: Sequence[EncodedRow]
+    children: tuple[ChildRows, ...] = ()
+    """Of each child of the table the rows of these items."""
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[int, EncodedRow | None]]) -> Rows:
+        """Of item numbers and rows; None is no row."""
+        numbered = [(number, row) for number, row in pairs if row is not None]
+        return cls([number for number, _ in numbered], [row for _, row in numbered])
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -54,8 +81,8 @@ class Rows:
         return self._where(lambda number: number not in unwanted)
 
     def _where(self, is_wanted: Callable[[int], bool]) -> Rows:
-        pairs = [pair for pair in zip(self.item_numbers, self.encoded, strict=True) if is_wanted(pair[0])]
-        return Rows([number for number, _ in pairs], [row for _, row in pairs])
+        rows = Rows.of(pair for pair in zip(self.item_numbers, self.encoded, strict=True) if is_wanted(pair[0]))
+        return replace(rows, children=tuple(child.where(is_wanted) for child in self.children)) if self.children else rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +134,57 @@ class Staging:
         return sql.Identifier(self.name)
 
 
+STAGED_ROWS: Final = Staging("ddb2pg_compared")
+"""Of rows that are compared, or deleted."""
+STAGED_FOR_WRITING: Final = Staging("ddb2pg_staging")
+_REPORTED: Final = Staging("ddb2pg_reported")
+
+
+def stagings_of_child(child: int) -> tuple[Staging, Staging]:
+    """For the rows of one child by their own numbers, and for the items that they are of (`stage_owners`)."""
+    return Staging(f"ddb2pg_child_{child}"), Staging(f"ddb2pg_owners_{child}")
+
+
+def stage_owners(cursor: Cursor, owners: Staging, items: Sequence[int]) -> None:
+    """By the item the numbers of its child rows."""
+    cursor.execute(
+        sql.SQL(
+            "CREATE TEMP TABLE {own} ON COMMIT DROP AS SELECT item, ordinality - 1 AS number "
+            "FROM unnest({items}::bigint[]) WITH ORDINALITY AS owned (item, ordinality); "
+            "CREATE INDEX ON {table} (item); ANALYZE {table}"
+        ).format(own=owners.own_name, table=owners.identifier, items=sql.Literal(list(items)))
+    )
+
+
+def drop_staged(cursor: Cursor) -> None:
+    """Make room for the rows of another table in the same transaction."""
+    stagings = [Staging(f"{one.name}{ending}") for one in (STAGED_ROWS, STAGED_FOR_WRITING, _REPORTED) for ending in ("", "_unparsed")]
+    tables = sql.SQL(", ").join(staging.identifier for staging in stagings)
+    cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(tables))
+
+
 def stage_unparsed(cursor: Cursor, staging: Staging, table: Table, rows: Rows) -> None:
     """Stage rows that PostgreSQL may refuse.
 
     What the server's parser may refuse is staged as the bytes that it came as: it is parsed only where a row stands alone.
     """
-    types = [sql.SQL(column.pg_type.unparsed_type or column.pg_type.name) for column in table.columns]
-    _stage(cursor, staging, table, types, rows, item_is_key=True)
+    _stage(cursor, staging, table, _unparsed_types(table), rows, item_is_key=True)
     cursor.execute(sql.SQL("ANALYZE {}").format(staging.identifier))
 
 
 def stage_parsed(cursor: Cursor, staging: Staging, table: Table, rows: Rows) -> None:
     """Stage rows that PostgreSQL took before, each value as what it is."""
-    _stage(cursor, staging, table, [sql.SQL(column.pg_type.name) for column in table.columns], rows, item_is_key=False)
+    if all(column.pg_type.copies_directly for column in table.columns):
+        types = [sql.SQL(column.pg_type.staged_type) for column in table.columns]
+        _stage(cursor, staging, table, types, rows, item_is_key=False)
+        return
+    unparsed = Staging(f"{staging.name}_unparsed")
+    _stage(cursor, unparsed, table, _unparsed_types(table), rows, item_is_key=False)
+    cursor.execute(
+        sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {}, {} FROM {} AS staged").format(
+            staging.own_name, ITEM, parsed_columns(table), unparsed.identifier
+        )
+    )
 
 
 def _stage(cursor: Cursor, staging: Staging, table: Table, types: Iterable[sql.SQL], rows: Rows, *, item_is_key: bool) -> None:
@@ -137,11 +202,40 @@ def _stage(cursor: Cursor, staging: Staging, table: Table, types: Iterable[sql.S
     cursor.copy_expert(statement, numbered_copy_stream(rows, len(table.columns)), COPY_BLOCK)
 
 
+def stage_what_parses(cursor: Cursor, staging: Staging, table: Table, rows: Rows) -> list[RefusedRow]:
+    """Stage rows, each value as what it is, without those of which the server's parser refuses a value; returns these."""
+    if not any(column.pg_type.unparsed_type for column in table.columns):
+        stage_parsed(cursor, staging, table, rows)
+        return []
+    unparsed = Staging(f"{staging.name}_unparsed")
+    stage_unparsed(cursor, unparsed, table, rows)
+    parse = sql.SQL("SELECT {}, {} FROM {} AS staged").format(ITEM, parsed_columns(table), unparsed.identifier)
+    cursor.execute(sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS {} WITH NO DATA").format(staging.own_name, parse))
+    insert = sql.SQL("INSERT INTO {} {} WHERE staged.{} = ddb2pg_number").format(staging.identifier, parse, ITEM)
+    return [report.refused_row() for report in do_for_each(cursor, unparsed, insert, report_if=sql.SQL("= 0"))]
+
+
+def _unparsed_types(table: Table) -> list[sql.SQL]:
+    return [sql.SQL(column.pg_type.unparsed_type or column.pg_type.staged_type) for column in table.columns]
+
+
 def unparsed_values(table: Table) -> sql.Composed:
     """The columns of the target from those of rows that were staged unparsed, `staged` being their table."""
-    return sql.SQL(", ").join(
-        sql.SQL(column.pg_type.parse).format(sql.SQL("staged.{}").format(sql.Identifier(column.name))) for column in table.columns
-    )
+    return sql.SQL(", ").join(map(_parsed, table.columns))
+
+
+def parsed_columns(table: Table) -> sql.Composed:
+    """The same, each with its column's name."""
+    return sql.SQL(", ").join(sql.SQL("{} AS {}").format(_parsed(column), sql.Identifier(column.name)) for column in table.columns)
+
+
+def _parsed(column: Column) -> sql.Composable:
+    return sql.SQL(column.pg_type.parse).format(sql.SQL("staged.{}").format(sql.Identifier(column.name)))
+
+
+def numbers_in(items: Iterable[int]) -> sql.Composable:
+    """Numbers in their order, as an array of bigint. As one text: PostgreSQL reads that faster than an expression for each."""
+    return sql.SQL("{}::bigint[]").format(sql.Literal(f"{{{','.join(map(str, sorted(items)))}}}"))
 
 
 def names(columns: Iterable[str]) -> sql.Composed:
@@ -152,7 +246,12 @@ def names(columns: Iterable[str]) -> sql.Composed:
 # -- a loop on the server ------------------------------------------------------------------------------------------------------------------
 
 
-_REPORTED: Final = Staging("ddb2pg_reported")
+KEPT: Final = "DDBKP"
+"""What statements of our own raise where a row was kept out, or kept, without an error."""
+REFERENCED: Final = "DDBRF"
+"""The same where deleting a row would delete or change rows of others."""
+UNSEEN: Final = "DDBNS"
+"""The same where a row is gone, or row security hides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +262,69 @@ class Report:
     sqlstate: str | None
     violated: str | None
 
+    def refused_row(self, primary_key_names: Collection[str] = ()) -> RefusedRow:
+        """The names are those of the primary key's constraint, where a row can conflict with that."""
+        sqlstate = None if self.sqlstate == KEPT else self.sqlstate
+        return RefusedRow(self.item, code_of(sqlstate, self.violated, primary_key_names), sqlstate, self.violated)
 
-def do_for_each(cursor: Cursor, staging: Staging, statement: sql.Composable, report_if: sql.SQL) -> list[Report]:
+
+def do_for_each(
+    cursor: Cursor,
+    staging: Staging,
+    statement: sql.Composable,
+    report_if: sql.SQL,
+    *,
+    undo_reported: bool = False,
+    is_repeated: bool = False,
+) -> list[Report]:
     """Run the statement for each staged item in the file's order, each in a subtransaction, all in one statement.
 
     In the statement `ddb2pg_number` is the item. Reported are items whose own row PostgreSQL refused, and items for which `ddb2pg_rows`,
-    the number of rows written, fulfils `report_if`. Constraints must be immediate before.
+    the number of rows written, fulfils `report_if`; with `undo_reported`, what triggers did for these is undone, as it is for those that
+    were refused. Constraints must be immediate before.
+
+    Rows that a subtransaction wrote have its number for their `xmin`, which nobody keeps. So with `is_repeated` all of it is undone, and
+    the same is done again without subtransactions, and without the items that were reported.
     """
+    if is_repeated:
+        cursor.execute("SAVEPOINT ddb2pg_each")
+    reports = _do_for_each(cursor, staging, statement, report_if, undo_reported=undo_reported)
+    if is_repeated:
+        cursor.execute("ROLLBACK TO SAVEPOINT ddb2pg_each; RELEASE SAVEPOINT ddb2pg_each")
+        body = sql.SQL(_LOOP_AGAIN).format(
+            item=ITEM,
+            staging=staging.identifier,
+            reported=sql.Literal([report.item for report in reports]),
+            statement=statement,
+            report_if=report_if,
+            kept=sql.Literal(KEPT),
+        )
+        cursor.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(cursor))))
+    return reports
+
+
+def _do_for_each(cursor: Cursor, staging: Staging, statement: sql.Composable, report_if: sql.SQL, *, undo_reported: bool) -> list[Report]:
+    cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_REPORTED.identifier))
     cursor.execute(sql.SQL("CREATE TEMP TABLE {} (item bigint, sqlstate text, violated text) ON COMMIT DROP").format(_REPORTED.own_name))
     body = sql.SQL(_LOOP).format(
-        item=ITEM, staging=staging.identifier, statement=statement, report_if=report_if, reported=_REPORTED.identifier
+        item=ITEM,
+        staging=staging.identifier,
+        statement=statement,
+        report_if=report_if,
+        reported=_REPORTED.identifier,
+        report=sql.SQL(_UNDONE if undo_reported else _REPORT).format(reported=_REPORTED.identifier),
     )
     cursor.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(cursor))))
     cursor.execute(sql.SQL("SELECT item, sqlstate, nullif(violated, '') FROM {} ORDER BY item").format(_REPORTED.identifier))
-    return [Report(*report) for report in cursor.fetchall()]
+    reports = [Report(*report) for report in cursor.fetchall()]
+    cursor.execute(sql.SQL("DROP TABLE {}").format(_REPORTED.identifier))
+    return reports
 
 
-# The conditions are those of `sqlstate.py`; the first four stand for their whole class.
+_REPORT: Final = "INSERT INTO {reported} VALUES (ddb2pg_number, NULL, NULL)"
+_UNDONE: Final = f"RAISE SQLSTATE '{KEPT}'"  # caught below, and so in nobody's log
+
+# The conditions are those of `sqlstate.py`; the first four stand for their whole class, the last three are raised by statements of our own.
 _LOOP: Final = """
 DECLARE
     ddb2pg_number bigint;
@@ -192,13 +337,27 @@ BEGIN
             {statement};
             GET DIAGNOSTICS ddb2pg_rows = ROW_COUNT;
             IF ddb2pg_rows {report_if} THEN
-                INSERT INTO {reported} VALUES (ddb2pg_number, NULL, NULL);
+                {report};
             END IF;
         EXCEPTION WHEN data_exception OR integrity_constraint_violation OR with_check_option_violation
-                       OR program_limit_exceeded OR raise_exception THEN
+                       OR program_limit_exceeded OR raise_exception OR syntax_error OR SQLSTATE 'DDBKP'
+                       OR SQLSTATE 'DDBRF' OR SQLSTATE 'DDBNS' THEN
             GET STACKED DIAGNOSTICS ddb2pg_sqlstate = RETURNED_SQLSTATE, ddb2pg_violated = CONSTRAINT_NAME;
             INSERT INTO {reported} VALUES (ddb2pg_number, ddb2pg_sqlstate, ddb2pg_violated);
         END;
+    END LOOP;
+END
+"""
+# One that is refused now, though it was not before, ends the transaction: its error is that of a row, or one of our own.
+_LOOP_AGAIN: Final = """
+DECLARE
+    ddb2pg_number bigint;
+    ddb2pg_rows bigint;
+BEGIN
+    FOR ddb2pg_number IN SELECT {item} FROM {staging} WHERE {item} <> ALL ({reported}::bigint[]) ORDER BY {item} LOOP
+        {statement};
+        GET DIAGNOSTICS ddb2pg_rows = ROW_COUNT;
+        IF ddb2pg_rows {report_if} THEN RAISE SQLSTATE {kept}; END IF;
     END LOOP;
 END
 """

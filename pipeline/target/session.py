@@ -1,13 +1,12 @@
-"""One connection and its transactions: the one place where a failure of PostgreSQL is told apart, retried, or turned into a sentence.
+"""One connection and its transactions: the one place that decides what a failure of PostgreSQL means: retry, refused rows, or a sentence.
 
     with Session(reference) as session:
         session.transact(lambda cursor: ...)
 
-`transact` runs its work in a transaction of its own, and runs it again, on a new connection if need be, when the failure is transient. So
-the work must be such that doing it twice is doing it once: here that is the ledger's task.
+`transact` runs its work in one transaction, and runs it again after a transient failure, on a new connection if the old one broke. A commit
+may have succeeded although its answer was lost, so the work must be idempotent; the ledger's entries make it so.
 
-PostgreSQL's own messages can quote rows (`Key (id)=(...) already exists`). None of them leaves this file: what does is the SQLSTATE and our
-words.
+PostgreSQL's own messages can quote rows (`Key (id)=(...) already exists`). None of them leaves this file, only the SQLSTATE and our words.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg2
 
-from pipeline.errors import Refused, Stopped
+from pipeline.errors import Refused, Stopped, StoppedForNow
 from pipeline.logs import tell_waiting
-from pipeline.target.connection import connect, open_until, wait_until
+from pipeline.target.connection import APPLICATION_NAME, connect, open_until, wait_until
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.sqlstate import Fault, fault_of
 
@@ -46,6 +45,7 @@ _SETTINGS: Final = """
     SET LOCAL extra_float_digits = 1;
     SET LOCAL xmlbinary = 'base64';
     SET LOCAL xmloption = 'content';
+    SET LOCAL lc_monetary = 'C';
     SET LOCAL array_nulls = on;
     SET LOCAL transform_null_equals = off;
     SET LOCAL quote_all_identifiers = off;
@@ -68,28 +68,38 @@ _SETTINGS: Final = """
     END $$;
     SELECT pg_backend_pid();
 """
-"""What a server, a database or a role may have set otherwise, and must not change:
+"""A server, a database or a role may have other values of these, with which a load would behave differently:
 
 time limits             a load has its own
-how text looks          of values and of the catalogue: DateStyle to quote_all_identifiers
-row_security            off makes an error of each row that a policy hides
-search_path             stays, but for a pg_catalog that is not its first, before which somebody's functions would stand for PostgreSQL's:
-                        left out, it is searched first
-synchronous_commit      what is told is durable: a commit that returned is flushed, here and, where the server names synchronous
-                        standbys, there, as by PostgreSQL's own default. `local` would do for a crash, not for a failover; remote_apply
-                        does more
-log_...                 the server's log would quote a refused row, and the statement. A superuser may set these, or who was granted
-                        them. Supabase's `postgres` may set the third alone, by SET (not by set_config): no error of ours is in the log
-                        then. Who may set none of them is warned by preflight
+DateStyle and others    down to quote_all_identifiers: the form of values and of names of the catalogue as text
+row_security            where it is off, a query from which a policy hides rows fails
+search_path             is kept, without a pg_catalog that is not its first schema: functions of others could hide PostgreSQL's. Where it
+                        names no pg_catalog, that is searched first
+synchronous_commit      rows that are called committed must be durable: flushed by the server and by its synchronous standbys, which is
+                        PostgreSQL's default. `local` would survive a crash, but not a failover; remote_apply is stricter, and is kept
+log_...                 the server's log would quote a refused row and its statement. The first two need a superuser, or a grant.
+                        Supabase's `postgres` may set only the third, with SET (not set_config); then no error of ours is in the log.
+                        Preflight warns where a role may set none of them
 
-standard_conforming_strings is not set: psycopg2 looks at it once, when it connects, and no text of a statement here depends on it.
+standard_conforming_strings is not set: psycopg2 reads it once, when it connects, and no text of a statement here depends on it.
 """
+
+# PostgreSQL holds a COPY to no time limit while it waits for the client's bytes. So one of ours that is long past its own limit is of a
+# process that was stopped, or of a machine that sleeps: it would keep its chunk from everybody for ever. Its process, should it go on,
+# finds its connection lost and tries again.
+_LONGEST_COPY: Final = "6min"
+_END_STALLED: Final = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = %s AND usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
+      AND state = 'active' AND wait_event = 'ClientRead' AND query LIKE 'COPY%%' AND query_start < clock_timestamp() - %s::interval
+"""
+_LOCK_TIMED_OUT: Final = "55P03"
 
 # Before any query, so before that of the settings.
 _ONE_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
 
 
-_TELL_AFTER: Final = 1.0  # seconds: what passes sooner is not worth a word
+_TELL_AFTER: Final = 1.0  # seconds; a failure that passes sooner is not reported
 
 
 class RowsRefused(Exception):
@@ -109,7 +119,7 @@ class RetryLimit:
     longest_wait: float = 10.0
 
     def wait(self, failures: int) -> float:
-        """Seconds to wait after the `failures`-th failure: doubling, with jitter so that workers do not come back as one."""
+        """Seconds to wait after the `failures`-th failure: doubling, with jitter so that workers do not all come back at once."""
         longest = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 30))
         return longest * random.uniform(0.5, 1.0)
 
@@ -138,9 +148,9 @@ class Session:
             self._opened = None
 
     def transact(self, work: Callable[[Cursor], Result], *, of_one_snapshot: bool = False) -> Result:
-        """Run `work` in a transaction and commit it; `of_one_snapshot`, all of its statements see the same rows (REPEATABLE READ).
+        """Run `work` in a transaction and commit it; with `of_one_snapshot` all of its statements see the same rows (REPEATABLE READ).
 
-        Raises `RowsRefused` when PostgreSQL refused rows, and `Stopped` for everything that neither rows nor another try can fix.
+        Raises `RowsRefused` when PostgreSQL refused rows, and `Stopped` for any other failure that is not transient or outlasts the limit.
         """
         failures = 0
         began = first_failed = time.monotonic()
@@ -158,9 +168,11 @@ class Session:
                 first_failed = now if failures == 1 else first_failed
                 left = first_failed + self._limit.seconds - now
                 if fault is Fault.STOP or left <= 0:
-                    raise Stopped(_sentence(error, failures)) from None
+                    raise (Stopped if fault is Fault.STOP else StoppedForNow)(_sentence(error, failures)) from None
                 if now - began >= _TELL_AFTER:
                     tell_waiting(_reason(error))
+                if sqlstate == _LOCK_TIMED_OUT:
+                    self._end_stalled()
             except BaseException:
                 self._leave_transaction(is_broken=True)
                 raise
@@ -176,12 +188,23 @@ class Session:
             connection.commit()
         return result
 
+    def _end_stalled(self) -> None:
+        """End sessions of ours that wait for a stopped client in the middle of a COPY; they may have the lock that we wait for."""
+        try:
+            connection, watch = self._connect()
+            with watch:
+                with connection.cursor() as cursor:
+                    cursor.execute(_END_STALLED, [APPLICATION_NAME, _LONGEST_COPY])
+                connection.commit()
+        except psycopg2.Error:
+            self.close()
+
     def _connect(self) -> tuple[Any, SilenceWatch]:
         if self._opened is None:
             try:
                 connection = connect(self._reference)
             except Refused as refused:
-                # Not before anything was written: the load is under way.
+                # Rows may have been written before, so it is not a refusal.
                 raise Stopped(str(refused)) from None
             self._opened = connection, SilenceWatch(connection, self._reference)
         return self._opened
@@ -201,7 +224,7 @@ class Session:
 def _is_connection_failure(error: Exception) -> bool:
     """A connection that broke, or could not be made, has no SQLSTATE.
 
-    psycopg2 says a plain DatabaseError where libpq got something that is no answer, as from a server that is going down.
+    psycopg2 raises a plain DatabaseError where libpq did not understand the answer, as from a server that shuts down.
     """
     return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or type(error) is psycopg2.DatabaseError
 
@@ -237,27 +260,28 @@ _SILENT_LOOKS: Final = 3
 _LONGEST_LOOK: Final = 10.0  # seconds
 _IDLE: Final = 0.005  # seconds of CPU between two looks, for a thread that only waits
 
-# A server process that waits for its client has nothing to do for us: our question, or its answer, is lost.
+# A server process that waits for its client does no work: our statement, or its answer, is lost.
 _IS_AT_WORK: Final = """
     SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client')
 """
 
 
 class SilenceWatch:
-    """An end to waiting for an answer that got lost where nobody tells: in a pooler, a load balancer or a tunnel that itself lives on.
+    """Ends the wait for an answer that was lost without an error: in a pooler, a load balancer or a tunnel that stays connected itself.
 
-    TCP's own limits (`connection.py`) see that a peer is gone, not that it takes everything and says nothing. So of a transaction that
-    takes long the server is asked, on another connection, whether it still works for us. If it does not, at three looks in a row, and we
-    did nothing either in between, the connection is cut: one more transient failure. A statement that takes an hour is left to take it.
+    TCP's limits (`connection.py`) notice a peer that is gone, not one that accepts everything and answers nothing. So during a long
+    transaction the server is asked, on another connection, whether it still works on it. If it does not, at three looks in a row, and our
+    own thread did not work in between either, the connection is shut down, which is a transient failure like others. A statement that the
+    server does work on may take hours.
 
-    It watches one connection, until `close`, and is a context around each thing that is done on it.
+    It watches one connection until `close`, and is a context around each thing that is done on that.
 
-    One thread for all of them: a process that has no memory left would wait for ever for one that it starts. Raises
+    One thread serves all of these: in a process that has no memory left, starting a thread may wait for ever. Raises
     `psycopg2.InterfaceError` where the connection is gone already.
     """
 
     def __init__(self, connection: Any, reference: DatabaseReference) -> None:
-        # A descriptor of our own: the connection's may be closed, and its number be another's, when it comes to cutting.
+        # A descriptor of its own: the connection may have closed its descriptor by then, and another file may have got that number.
         try:
             self._line = socket.socket(fileno=os.dup(connection.fileno()))
         except OSError:
@@ -282,7 +306,7 @@ class SilenceWatch:
         self._is_busy = False
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._is_over.set()
         self._line.close()
 
@@ -294,7 +318,7 @@ class SilenceWatch:
             if turn != self._turn or not self._is_busy:
                 turn, silent = self._turn, 0
                 continue
-            # A server that waits while we make something of its rows, or rows for it, is not silent.
+            # The server waits, too, while our thread works on its rows, or makes rows for it.
             silent = 0 if worked - worked_before > _IDLE or self._is_at_work() else silent + 1
             if silent >= _SILENT_LOOKS and turn == self._turn:
                 with contextlib.suppress(OSError):
@@ -302,7 +326,7 @@ class SilenceWatch:
                 return
 
     def _work_of_ours(self) -> float:
-        """Seconds of CPU that the thread has taken that uses the connection; it takes none while it waits for an answer."""
+        """CPU seconds of the thread that uses the connection; it uses none while it waits for an answer."""
         try:
             return time.clock_gettime(self._clock)
         except OSError:  # it has ended

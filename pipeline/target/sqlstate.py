@@ -21,9 +21,10 @@ class Fault(Enum):
 
 
 # Besides data exceptions and violated constraints: a value too large for an index (54), a view's check option (44), and a trigger that
-# raises (P0001) refuse one row, not the load.
+# raises (P0001) refuse one row, not the load. So does a value that its type's parser calls a syntax error (42601): of tsvector,
+# jsonpath or ltree.
 _ROW_CLASSES: Final = ("22", "23", "44", "54")
-_ROW_STATES: Final = ("P0001",)
+_ROW_STATES: Final = ("P0001", "42601")
 
 _TRANSIENT_CLASSES: Final = ("08",)
 _TRANSIENT_STATES: Final = (

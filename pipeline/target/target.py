@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+import psycopg2
 from psycopg2 import sql
 
 from pipeline.target.session import Cursor
 from transforms.table import Table
+from transforms.types import PgType
 
 # As PostgreSQL writes a default that it would evaluate without calling a function of anybody: another may have effects (nextval), or
 # another value in each row (now).
@@ -36,14 +38,42 @@ def describe_database(cursor: Cursor) -> DatabaseFacts:
 # -- a table -------------------------------------------------------------------------------------------------------------------------------
 
 
+# What a type is limited to, as `format_type` has it: varchar(40), numeric(10,2), timestamp(3) with time zone, interval year to month.
+_LIMIT: Final = re.compile(r" ?\(([-0-9, ]+)\)")
+
+
 @dataclass(frozen=True, slots=True)
-class TargetColumn:
-    name: str
+class FoundType:
+    """A type of the database."""
+
     type: str
+    """As `format_type` spells it, with its length or precision."""
+    oid: int
     base_type: str
     """The type below a domain, without a length or precision."""
-    is_limited: bool
-    """Whether a length or precision was given: varchar(10), timestamp(3)."""
+    base_oid: int
+    limited_base: str
+    """The type below a domain, with its length or precision."""
+    is_enum: bool
+    """Whether the type below a domain is one."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a length or precision was given: varchar(10), timestamp(3)."""
+        return self.limited_base != self.base_type
+
+    @property
+    def modifier(self) -> tuple[int, ...] | None:
+        """The length, or precision and scale; none where none was given; None where it is something else (`interval year to month`)."""
+        limit = _LIMIT.search(self.limited_base)
+        if _LIMIT.sub("", self.limited_base) != self.base_type:
+            return None
+        return tuple(int(number) for number in limit[1].split(",")) if limit else ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn(FoundType):
+    name: str
     is_not_null: bool
     default: str | None
     """The expression that fills it in, of the column or of its domain; not of an identity or a generated column."""
@@ -51,6 +81,9 @@ class TargetColumn:
     """Whether it is an identity or generated."""
     is_generated: bool
     """Whether no value may be given for it."""
+    is_identity: bool
+    sequence: str | None
+    """Which its default takes numbers from, as `regclass` spells it: of an identity or a serial column."""
 
     @property
     def is_filled(self) -> bool:
@@ -79,12 +112,26 @@ class Target:
     """Whether the primary key may be: ON CONFLICT refuses such a key."""
     has_before_trigger: bool
     """Whether a trigger may change a row, or keep it out, before it is inserted."""
+    has_insert_trigger: bool
+    """Whether any trigger runs for what is inserted, in a partition, too."""
     has_row_security: bool
     """Whether row security applies to this role: COPY refuses such a table."""
     has_heirs: bool = False
     """Whether tables that are no partitions inherit from it: a query of it sees their rows, too."""
     privileges: frozenset[str] = frozenset()
     """Of SELECT, INSERT, UPDATE and DELETE those that this role has."""
+    key: tuple[str, ...] = ()
+    """The columns that tell of which item a row is: those of the primary key, or of a unique index where the definition does not fill all
+    of the primary key's (`find_target`); none where there is neither."""
+    key_name: str = ""
+    """The name of that constraint or index; a partition's own has another."""
+    children: tuple[Target, ...] = ()
+    """The targets of child rows, in the order of the definition's children."""
+
+    @property
+    def hides_rows(self) -> bool:
+        """Whether row security may hide rows of it, or of its children's tables, from this role."""
+        return any(one.has_row_security for one in (self, *self.children))
 
     @property
     def qualified(self) -> str:
@@ -101,6 +148,8 @@ _FIND: Final = """
            -- Bits of tgtype: for each row, before, insert.
            EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))
                    AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 7 = 7),
+           EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))
+                   AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 4 = 4),
            row_security_active(c.oid),
            EXISTS (SELECT 1 FROM pg_inherits JOIN pg_class heir ON heir.oid = inhrelid WHERE inhparent = c.oid AND NOT heir.relispartition),
            ARRAY(SELECT p.name FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p (name) WHERE has_table_privilege(c.oid, p.name))
@@ -115,24 +164,51 @@ _KIND: Final = """
     FROM pg_class WHERE oid = to_regclass(%s)
 """
 
-_COLUMNS: Final = """
-    SELECT a.attname, format_type(a.atttypid, a.atttypmod),
-           format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, NULL),
-           a.atttypmod <> -1 OR t.typtypmod <> -1,
-           a.attnotnull OR t.typnotnull,
+# Of a type and its limit what is below its domains, of which there may be several, one below the other: `below`.
+_BELOW_DOMAINS: Final = """
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE step AS (
+            SELECT {type} AS oid, {limit} AS limited, false AS is_not_null
+            UNION ALL
+            SELECT t.typbasetype, CASE WHEN step.limited = -1 THEN t.typtypmod ELSE step.limited END, step.is_not_null OR t.typnotnull
+            FROM step JOIN pg_type t ON t.oid = step.oid AND t.typtype = 'd'
+        )
+        SELECT step.oid, step.limited, t.typtype, (SELECT bool_or(is_not_null) FROM step) AS is_not_null
+        FROM step JOIN pg_type t ON t.oid = step.oid AND t.typtype <> 'd'
+    ) below
+"""
+
+_FOUND_TYPE: Final = """
+    format_type({type}, {limit}), {type}, format_type(below.oid, NULL), below.oid, format_type(below.oid, nullif(below.limited, -1)),
+    below.typtype = 'e'
+"""
+
+_COLUMNS: Final = f"""
+    SELECT {_FOUND_TYPE.format(type="a.atttypid", limit="a.atttypmod")}, a.attname,
+           a.attnotnull OR below.is_not_null,
            CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) END,
            a.attidentity <> '' OR a.attgenerated <> '',
-           a.attidentity = 'a' OR a.attgenerated <> ''
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+           a.attidentity = 'a' OR a.attgenerated <> '',
+           a.attidentity <> '',
+           (SELECT s.oid::regclass::text FROM pg_depend p JOIN pg_class s ON s.oid = p.objid AND s.relkind = 'S'
+            WHERE p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass AND p.deptype IN ('a', 'i')
+              AND (p.refobjid, p.refobjsubid) = (a.attrelid, a.attnum) LIMIT 1)
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid {_BELOW_DOMAINS.format(type="a.atttypid", limit="a.atttypmod")}
     LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
     WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
 """
 
+_TYPE: Final = f"""
+    SELECT {_FOUND_TYPE.format(type="named.oid", limit="-1")}
+    FROM (SELECT to_regtype(%s)::oid AS oid) named {_BELOW_DOMAINS.format(type="named.oid", limit="-1")}
+"""
+
 _PRIMARY_KEY: Final = """
     SELECT array_agg(a.attname ORDER BY k.place), con.condeferrable,
            (SELECT array_agg(p.conname) FROM pg_constraint p
-            WHERE p.contype = 'p' AND p.conrelid IN (SELECT con.conrelid UNION SELECT relid FROM pg_partition_tree(con.conrelid)))
+            WHERE p.contype = 'p' AND p.conrelid IN (SELECT con.conrelid UNION SELECT relid FROM pg_partition_tree(con.conrelid))),
+           con.conname
     FROM pg_constraint con
     CROSS JOIN LATERAL unnest(con.conkey) WITH ORDINALITY AS k (attnum, place)
     JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum
@@ -140,29 +216,83 @@ _PRIMARY_KEY: Final = """
     GROUP BY con.oid
 """
 
+# Not those of some rows or of expressions, nor those that are looked at when the transaction ends.
+_UNIQUE_KEYS: Final = """
+    SELECT array_agg(a.attname::text ORDER BY k.place), coalesce(array_agg(a.attname::text) FILTER (WHERE a.attnotnull), '{}'), c.relname
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND k.place <= i.indnkeyatts
+    GROUP BY c.oid, c.relname
+"""
 
-def find_target(cursor: Cursor, name: str) -> Target | None:
-    """The table of that name on the search path (or `schema.name`); None when there is none."""
+
+def find_target(cursor: Cursor, name: str, table: Table | None = None) -> Target | None:
+    """The table of that name on the search path (or `schema.name`); None when there is none.
+
+    Rows are identified by the primary key. With a definition whose columns do not fill all of that (an identity, a UUID by default), by a
+    unique index of columns that it fills and that are never NULL: of DynamoDB's key, if there is one, else of the fewest columns.
+    """
     cursor.execute(_FIND, [name])
     row = cursor.fetchone()
     if row is None:
         return None
-    oid, schema, name, has_before_trigger, has_row_security, has_heirs, privileges = row
+    oid, schema, name, has_before_trigger, has_insert_trigger, has_row_security, has_heirs, privileges = row
     cursor.execute(_PRIMARY_KEY, [oid])
-    key, is_deferrable, key_names = cursor.fetchone() or ((), False, ())
+    primary_key, is_deferrable, key_names, key_name = cursor.fetchone() or ((), False, (), "")
+    key = tuple(primary_key)
+    if table is not None and not (key and set(key) <= set(table.column_names)):
+        key, key_name = _find_unique_key(cursor, oid, table)
     return Target(
         oid,
         schema,
         name,
         _find_columns(cursor, oid),
-        tuple(key),
+        tuple(primary_key),
         tuple(key_names),
         is_deferrable,
         has_before_trigger,
+        has_insert_trigger,
         has_row_security,
         has_heirs,
         frozenset(privileges),
+        key,
+        key_name,
     )
+
+
+def find_target_of(cursor: Cursor, table: Table) -> Target | None:
+    """The target of a definition with those of its children; of children without a target, which preflight names, it has none."""
+    target = find_target(cursor, table.target, table)
+    if target is None or not table.children:
+        return target
+    children = [find_target(cursor, child.target, child) for child in table.child_tables]
+    return replace(target, children=tuple(child for child in children if child is not None))
+
+
+def _find_unique_key(cursor: Cursor, oid: int, table: Table) -> tuple[tuple[str, ...], str]:
+    """The columns and the name of the unique index that identifies rows of the definition; none where no index does."""
+    filled = {column.name for column in table.columns}
+    never_null = {column.name for column in table.columns if not column.is_nullable}
+    cursor.execute(_UNIQUE_KEYS, [oid])
+    usable = [
+        (tuple(columns), name)
+        for columns, not_null, name in cursor.fetchall()
+        if set(columns) <= filled and set(columns) <= never_null.union(not_null)
+    ]
+    return min(usable, key=lambda one: (set(one[0]) != set(table.key_columns), len(one[0]), one), default=((), ""))
+
+
+def has_key_of_items(target: Target, table: Table) -> bool:
+    """Whether rows can be matched with items: there is a primary key or a unique index, and the load fills its columns; so for children."""
+    of_all = zip((target, *target.children), (table, *table.child_tables), strict=True)
+    return all(is_key_filled(one, of_table) for one, of_table in of_all)
+
+
+def is_key_filled(target: Target, table: Table) -> bool:
+    """Whether it has a primary key or a unique index, and the load fills its columns."""
+    return bool(target.key) and set(target.key) <= set(table.column_names)
 
 
 def kind_of_relation(cursor: Cursor, name: str) -> str | None:
@@ -172,9 +302,60 @@ def kind_of_relation(cursor: Cursor, name: str) -> str | None:
     return None if row is None else row[0]
 
 
+def name_of_table(cursor: Cursor, oid: int) -> str | None:
+    """What a table is called now; None where it was dropped."""
+    cursor.execute(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s", [oid]
+    )
+    row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
 def _find_columns(cursor: Cursor, oid: int) -> tuple[TargetColumn, ...]:
     cursor.execute(_COLUMNS, [oid])
     return tuple(TargetColumn(*row) for row in cursor.fetchall())
+
+
+def find_type(cursor: Cursor, name: str) -> FoundType | None:
+    """The type of that name, spelled as SQL does; None where the database has none, or it is no name of one."""
+    cursor.execute("SAVEPOINT ddb2pg_type")
+    try:
+        cursor.execute(_TYPE, [name])
+        row = cursor.fetchone()
+    except psycopg2.ProgrammingError:
+        # Older servers refuse what is no name.
+        cursor.execute("ROLLBACK TO SAVEPOINT ddb2pg_type; RELEASE SAVEPOINT ddb2pg_type")
+        return None
+    cursor.execute("RELEASE SAVEPOINT ddb2pg_type")
+    return FoundType(*row) if row else None
+
+
+def enum_labels(cursor: Cursor, oid: int) -> list[str]:
+    """The labels of an enum, in their order."""
+    cursor.execute("SELECT enumlabel FROM pg_enum WHERE enumtypid = %s ORDER BY enumsortorder", [oid])
+    return [row[0] for row in cursor.fetchall()]
+
+
+def refuses_longer(cursor: Cursor, column: FoundType) -> bool:
+    """Whether a column with a limit refuses what is beyond it, and does not cut or round: bits, and the types of extensions."""
+    if column.base_type.removesuffix("[]") in ("bit", "bit varying"):
+        return True
+    cursor.execute("SELECT typnamespace <> 'pg_catalog'::regnamespace FROM pg_type WHERE oid = %s", [column.base_oid])
+    return bool(cursor.fetchone()[0])
+
+
+def is_constant(cursor: Cursor, default: str, content: str, pg_type: PgType) -> bool:
+    """Whether a constant default, an expression of SQL, is the value that this text is."""
+    forms = (sql.SQL(f"({default})"), sql.Literal(content))
+    both = [sql.SQL("CAST({} AS {})").format(form, sql.SQL(pg_type.staged_type)) for form in forms]
+    cursor.execute(sql.SQL("SELECT NOT ({})").format(sql.SQL(pg_type.is_distinct).format(*both)))
+    return bool(cursor.fetchone()[0])
+
+
+def quoted(cursor: Cursor, name: str) -> str:
+    """A name as SQL spells it, in quotes where it needs them."""
+    cursor.execute("SELECT quote_ident(%s)", [name])
+    return str(cursor.fetchone()[0])
 
 
 def has_rows(cursor: Cursor, target: Target) -> bool:

@@ -1,4 +1,4 @@
-"""Fixtures of the faults: one export for many of them, and a job inside this process."""
+"""Fixtures of the faults: one export for many of them, and what is concluded from one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from sample_export import write_sample_exports
 from tests.faults.conclusion import Conclude
-from tests.faults.jobs import Job
 
 AUDIT = "medzen-meeting-audit"
 
@@ -19,11 +18,6 @@ def audit_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("faults") / "export"
     write_sample_exports(root, items=450, seed=91, faulty=0.08, odd=0.1, items_per_file=150, tables=[AUDIT])
     return root
-
-
-@pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Job:
-    return Job(monkeypatch, capsys, tmp_path / "out")
 
 
 @pytest.fixture

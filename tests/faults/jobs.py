@@ -42,7 +42,7 @@ class Job:
         return max(self.output.iterdir())
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 60, every: float = 0.005) -> None:
+def wait_until(is_so: Callable[[], object], seconds: float = 300, every: float = 0.005) -> None:
     """Look again and again, for so long at most; `every` so often, for a look may cost more than what is waited for."""
     end = time.monotonic() + seconds
     while not is_so():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ import pytest
 from tests.command_line import CommandLine
 from tests.faults.conclusion import Conclude
 from tests.faults.conftest import AUDIT
+from tests.faults.gate import COMPARED, held_at, wait_until_held
 from tests.faults.jobs import Job, wait_until
 from tests.pipeline.planted import report_of
 from tests.postgres_server import Database, Server
+from tests.prepared_process import Running
 from tests.processes import group_of, kill_group
 from tests.truth import records
 from transforms.tables.medzen import MEETING_AUDIT
@@ -55,13 +56,11 @@ def test_a_validation_that_is_killed_is_done_again(twins: Twins, audit_export: P
     twins.execute(f"UPDATE {TARGET} SET event_type = 'X' WHERE id IN (SELECT id FROM {TARGET} ORDER BY id LIMIT 3)")
     twins.execute(f"DELETE FROM {TARGET} WHERE id IN (SELECT id FROM {TARGET} ORDER BY id DESC LIMIT 2)")
     database = twins.databases[0]
-    compared = "SELECT count(*) FROM ddb2pg.compared_chunk"
     for _ in range(2):
-        until = database.value(compared) + 5
-        process = twins.runs[0].start("validate", "--export", audit_export, "--output", twins.runs[0].output, "--direct_num_workers=1")
-        wait_until(lambda until=until, process=process: database.value(compared) >= until or process.poll() is not None, every=0.03)
-        assert process.poll() is None, "it was too fast to be killed"
-        kill_group(process)
+        with held_at(database, database.value(f"SELECT count(*) FROM {COMPARED}") + 5, COMPARED, COMPARED):
+            process = twins.runs[0].start("validate", "--export", audit_export, "--output", twins.runs[0].output, "--direct_num_workers=1")
+            wait_until_held(database, process)
+            kill_group(process)
 
     assert twins("validate", "--export", audit_export, "--direct_num_workers=1") == [3, 3]
 
@@ -88,7 +87,7 @@ def to_replay(twins: Twins, audit_export: Path) -> Twins:
     return twins
 
 
-def _start_replay(twins: Twins) -> subprocess.Popen[str]:
+def _start_replay(twins: Twins) -> Running:
     return twins.runs[0].start("dead-letters", "replay", twins.runs[0].run_folders[0], "--output", twins.runs[0].output)
 
 
@@ -142,7 +141,7 @@ def test_who_waits_for_postgresql_can_be_told_to_end(to_replay: Twins, conclude:
 
         process.send_signal(number)
         sent = time.monotonic()
-        _, stderr = process.communicate(timeout=100)
+        _, stderr = process.communicate()
         seconds = time.monotonic() - sent
 
         other.close()

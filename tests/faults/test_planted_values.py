@@ -11,7 +11,6 @@ import subprocess
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -19,7 +18,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipeline.job.graph import define_pipeline
 from pipeline.job.load import LoadChunks
-from pipeline.job.visit import record_folders
+from pipeline.job.visit import VisitedLoad, record_folders
 from pipeline.places.storage import OutputFolder
 from pipeline.target.database_url import DatabaseReference
 from tests.aws_server import AwsServer
@@ -68,7 +67,6 @@ class Run:
     database: Database
     secret: str
     environment: dict[str, str]
-    service: Any
 
     @property
     def output(self) -> Path:
@@ -81,7 +79,7 @@ class Run:
     def migrate(self, *arguments: str | Path) -> tuple[Finished, Seen]:
         secret = f"--database_secret=aws-secretsmanager:{self.secret}"
         command = ("migrate", "--export", self.folder / "export", "--output", self.output, secret, *arguments)
-        process = CommandLine("", self.folder).start(*command, **self.environment)
+        process = CommandLine("", self.folder).start_python(*command, **self.environment)
         try:
             with watched(process, self.temporary) as seen:
                 stdout, stderr = process.communicate(timeout=300)
@@ -112,7 +110,7 @@ def run(
         "AWS_EC2_METADATA_DISABLED": "true",
         "TMPDIR": str(tmp_path / "tmp"),
     }
-    return Run(tmp_path, database, name, environment, aws_server.client("secretsmanager"))
+    return Run(tmp_path, database, name, environment)
 
 
 def assert_nothing_leaked(run: Run, finished: Finished, seen: Seen, server: Server) -> None:
@@ -209,7 +207,8 @@ def test_the_graph_its_options_and_metrics_hold_nothing(run: Run, monkeypatch: p
     assert PASSWORD in reference.url()
     plan, splits = next(plans_of(run.folder / "export", reference))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, LoadChunks(plan), record_folders(OutputFolder(str(run.folder / "records")), LoadChunks(plan)))
+    folders = record_folders(OutputFolder(str(run.folder / "records")), LoadChunks(plan))
+    define_pipeline(root, splits, [VisitedLoad(LoadChunks(plan), folders)])
     graph = root.to_runner_api().SerializeToString()
     result = root.run()
     result.wait_until_finish()
@@ -227,10 +226,10 @@ def test_what_a_step_raises_holds_nothing(run: Run, monkeypatch: pytest.MonkeyPa
     for name, value in run.environment.items():
         monkeypatch.setenv(name, value)
     plan, splits = next(plans_of(run.folder / "export", DatabaseReference(f"aws-secretsmanager:{run.secret}")))
-    columns = [replace(column, conversion=_EXPLODING) if column.name == "meeting_id" else column for column in plan.table.columns]
+    columns = [replace(column, rule=_EXPLODING) if column.name == "meeting_id" else column for column in plan.table.columns]
     root = beam.Pipeline(runner=FnApiRunner())
     exploding = LoadChunks(replace(plan, table=replace(plan.table, columns=tuple(columns))))
-    define_pipeline(root, splits, exploding, record_folders(OutputFolder(str(run.folder / "records")), exploding))
+    define_pipeline(root, splits, [VisitedLoad(exploding, record_folders(OutputFolder(str(run.folder / "records")), exploding))])
 
     with pytest.raises(Exception, match="KeyError") as caught:
         root.run().wait_until_finish()

@@ -12,11 +12,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
+from tests.command_line import CommandLine
 from tests.faults.jobs import chunks
 from tests.flink.cluster import Cluster, wait_until
-from tests.flink.conftest import AUDIT, BUCKET, DATABASE_OF_WORKERS
+from tests.flink.conftest import AUDIT, BUCKET, CHUNKS, DATABASE_OF_WORKERS, LARGE
+from tests.handmade_export import write_export
+from tests.pipeline.made_readings import TARGETS, assert_one_reading, definitions, lines
+from tests.pipeline.order_lines import TARGETS as ORDER_TARGETS
+from tests.pipeline.order_lines import lines_in, planted_lines, write_definition
+from tests.pipeline.test_orders import app, assert_truth
 from tests.postgres_server import Database
-from tests.truth import assert_equals_truth
+from tests.truth import assert_equals_truth, records
 from transforms.tables.medzen import MEETING_AUDIT
 
 # The parts of the cluster may have to be fetched and built first.
@@ -47,17 +53,17 @@ def test_an_export_in_s3_is_loaded_by_both_task_managers(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """300,000 faulty items: equal to the truth, half of them by each TaskManager, and to be watched from elsewhere meanwhile."""
-    process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out")
+    """75,000 faulty items: equal to the truth, half of them by each TaskManager, and to be watched from elsewhere meanwhile."""
+    process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out", CHUNKS)
 
     wait_until(lambda: chunks(database) > 5 or process.poll() is not None)
     monkeypatch.setenv("DATABASE_URL", database.url)
     assert main(["status", "--json"]) == 0
-    [load] = json.loads(capsys.readouterr().out)
+    [load] = json.loads(capsys.readouterr().out)["tables"]
     exit_code, output = _finished(process)
 
     assert exit_code == 3, output
-    assert 0 < load["totals"]["items"] < 300_000
+    assert 0 < load["totals"]["items"] < LARGE
     assert f"{AUDIT}: " in output, "no progress was shown"
     assert_equals_truth(large_export, database, _last_run(tmp_path / "out"), [MEETING_AUDIT])
     items = _items_of_workers(database)
@@ -66,9 +72,41 @@ def test_an_export_in_s3_is_loaded_by_both_task_managers(
     assert min(items) > 0.8 * max(items)
 
 
+def test_tables_of_one_export_are_loaded_in_one_reading(flink: Cluster, database: Database, tmp_path: Path) -> None:
+    """Rows of each, and the records of each in its own folders."""
+    database.execute(TARGETS)
+    database.execute("ALTER TABLE customer ADD CHECK (id::text !~ '[13]$'); ALTER TABLE everything ADD CHECK (id::text !~ '[13]$')")
+    export = write_export(tmp_path / "export", "App", lines())
+    tables = definitions(tmp_path, "CUSTOMER, ORDER, EVERYTHING")
+
+    exit_code, output = _finished(flink.submit(database.url, "--export", export, "--output", tmp_path / "out", tables, "--chunk_items=10"))
+
+    assert exit_code == 3, output
+    assert_one_reading(database, chunks=8, loads=3)
+    folders = [(_last_run(tmp_path / "out") / "dead_letters" / f"App--{table}") for table in ("customer", "everything")]
+    assert [{record["target_table"] for record in records(folder)} for folder in folders] == [{"public.customer"}, {"public.everything"}]
+    assert [len(list(records(folder))) for folder in folders] == [10, 10]
+
+
+def test_orders_end_where_they_were_planted(flink: Cluster, database: Database, tmp_path: Path) -> None:
+    """A single-table design with faults, three targets and a child table: a definition of the user's own travels with the job."""
+    made = app(20_000, seed=7, files=8)
+    export = write_export(tmp_path / "export", "App", made.files)
+    tables = write_definition(tmp_path)
+    database.execute(ORDER_TARGETS)
+
+    exit_code, output = _finished(flink.submit(database.url, "--export", export, "--output", tmp_path / "out", "--chunk_items=500", tables))
+
+    assert exit_code == 3, output
+    assert_truth(made, database, _last_run(tmp_path / "out"))
+    assert lines_in(database) == planted_lines(made)
+    validated = CommandLine(database.url, tmp_path).validate(export, tables)
+    assert validated.exit_code == 0, validated.output
+
+
 def test_a_killed_task_manager_changes_nothing(flink: Cluster, large_export: Path, database: Database, tmp_path: Path) -> None:
     """Half-way one of the two is killed: the other does the rest, and up.sh brings the lost one back."""
-    process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out")
+    process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out", CHUNKS)
 
     wait_until(lambda: chunks(database) >= 20 or process.poll() is not None)
     flink.kill_task_manager(2)

@@ -8,6 +8,8 @@ import pytest
 
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
+from tests.handmade_export import write_export
+from tests.pipeline.made_readings import TARGETS, assert_one_reading, definitions, lines
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
 
@@ -24,3 +26,20 @@ def test_prism_gives_the_same(flink_parts: Path, tmp_path: Path, database: Datab
     assert finished.exit_code == 3, finished.output
     assert finished.stderr == ""
     assert_equals_truth(tmp_path / "export", database, run.run_folders[0])
+
+
+@pytest.mark.timeout(3600)
+def test_tables_of_one_export_are_loaded_in_one_reading(flink_parts: Path, tmp_path: Path, database: Database, run: CommandLine) -> None:
+    database.execute(TARGETS)
+    export = write_export(tmp_path / "export", "App", lines())
+
+    finished = run.migrate(
+        export,
+        definitions(tmp_path, "CUSTOMER, ORDER, EVERYTHING"),
+        "--chunk_items=10",
+        "--runner=PrismRunner",
+        f"--prism_location={flink_parts / 'bin' / 'prism'}",
+    )
+
+    assert finished.exit_code == 0, finished.output
+    assert_one_reading(database, chunks=8, loads=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from rich.console import Console
 from pipeline.commands.migrate import migrate
 from pipeline.errors import Refused
 from pipeline.options import LoadOptions, MigrateOptions
+from pipeline.outcome.outcome import Check
 from pipeline.preflight.check import check
-from pipeline.preflight.findings import Finding
 from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports
+from tests.aws_server import AwsServer, environment
+from tests.fault_proxy import FaultProxy
 from tests.made_options import made_options
 from tests.pipeline.target.made_loads import PLAIN, Lab
 from tests.postgres_server import Database, Server
@@ -93,7 +95,7 @@ class Look:
         tables: Sequence[Table] = TABLES,
         workers: int | None = 1,
         with_estimate: bool = False,
-    ) -> list[Finding]:
+    ) -> list[Check]:
         """Every finding; nothing may have been written."""
         os.environ["DDB2PG_TEST_URL"] = url or self._database.url
         database = DatabaseReference("env:DDB2PG_TEST_URL")
@@ -104,13 +106,14 @@ class Look:
         assert not self._output.exists()
         return list(findings)
 
-    def of(self, code: str, **changed: Any) -> list[Finding]:
+    def of(self, code: str, **changed: Any) -> list[Check]:
         """The findings of one code."""
-        return [finding for finding in self(**changed) if finding.code == code]
+        return [finding for finding in self(**changed) if finding.name == code]
 
     def beyond_facts(self, **changed: Any) -> list[tuple[str, str, str | None]]:
-        """Level, code and table of each problem and warning."""
-        return [(finding.level.value, finding.code.value, finding.table) for finding in self(**changed) if finding.level != "fact"]
+        """Level, code and table of each problem and warning, but of that which the tests' own server deserves."""
+        found = (finding for finding in self(**changed) if finding.verdict != "fact" and finding.name != "not_durable")
+        return [(finding.verdict.value, finding.name, finding.table) for finding in found]
 
 
 @pytest.fixture
@@ -126,12 +129,32 @@ def attempt(database: Database, exports: Path, tmp_path: Path) -> Iterator[Attem
 
 
 @pytest.fixture
-def bare(server: Server) -> Database:
+def bare(server: Server) -> Iterator[Database]:
     """A database without any table."""
-    return server.new_database(with_targets=False)
+    database = server.new_database(with_targets=False)
+    yield database
+    server.drop(database)
 
 
 @pytest.fixture
 def lab(bare: Database) -> Lab:
     """A ledger and the plainest target in a database of the test's own."""
     return Lab(bare, PLAIN)
+
+
+@pytest.fixture
+def role(database: Database) -> Iterator[str]:
+    """A role of its own, with all that a load needs."""
+    name = f"loader_of_{database.value('SELECT current_database()')}"
+    database.execute(f"CREATE ROLE {name} LOGIN; GRANT CREATE ON DATABASE {database.value('SELECT current_database()')} TO {name}")
+    database.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}")
+    yield name
+    database.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.fixture
+def proxy(aws_server: AwsServer, use_aws: Callable[[Mapping[str, str]], None]) -> Iterator[FaultProxy]:
+    """Before the tests' AWS; the environment says that it is AWS."""
+    with FaultProxy(aws_server.endpoint_url) as proxy:
+        use_aws(environment(proxy.endpoint_url))
+        yield proxy

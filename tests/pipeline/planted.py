@@ -101,6 +101,11 @@ def found_in(folder: Path) -> dict[str, Planted | dict[str, Any]]:
     return {"planted": found, "others": others}
 
 
+def versions(database: Database) -> list[object]:
+    """All rows of the three tables with their versions: unchanged when nothing was written."""
+    return [database.query(f"SELECT xmin::text, ctid::text, t::text FROM {table.target} t ORDER BY 2") for table in TABLES]
+
+
 def report_of(folder: Path) -> dict[str, Any]:
     """`report.json` of a run."""
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.command_line import CommandLine
 from tests.handmade_export import write_export
 from tests.postgres_server import Database
 from tests.truth import records
+
+pytestmark = pytest.mark.plain
 
 TABLE = "medzen-meeting-audit"
 

@@ -86,7 +86,7 @@ def test_what_was_put_into_dynamodb_is_in_postgresql(own_aws: AwsServer, databas
     exported = run("export", "--to", "s3://exports/tonight", "--json", **own_aws.environment)
 
     assert exported.exit_code == 0, exported.output
-    told = json.loads(exported.stdout)
+    told = json.loads(exported.stdout)["exports"]
     assert {one["source_table"]: one["items"] for one in told} == put
     assert "not exact" not in exported.stderr or any(one["items"] != one["table_items"] for one in told)
     arguments = [part for one in told for part in ("--export", one["uri"])]

@@ -1,20 +1,28 @@
-"""The Beam job against the plain loop, and the shape of its graph."""
+"""The Beam job against the plain loop, the shape of its graph, and Beam as tests run it against Beam."""
 
 from __future__ import annotations
 
+import copy
 import json
+import types
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 import apache_beam as beam
 import pytest
+from apache_beam.coders import StrUtf8Coder
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
 from apache_beam.portability import common_urns
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.transforms import core, userstate
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 
+from pipeline.job import graph
 from pipeline.job.graph import define_pipeline
 from pipeline.job.load import LoadChunks
-from pipeline.job.visit import record_folders, visit_plainly
+from pipeline.job.visit import VisitedLoad, record_folders, visit_plainly
 from pipeline.places.storage import OutputFolder
 from pipeline.records.kinds import RecordKind
 from pipeline.target.database_url import DatabaseReference
@@ -22,6 +30,7 @@ from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.plain_loads import plans_of
 from tests.postgres_server import Database, Server
+from tests.quick_beam import beams_own_options, beams_own_parameters, beams_own_specs, remember
 from tests.truth import records
 from tests.unpacked import unpacked
 from transforms.tables.medzen import TABLES
@@ -90,7 +99,7 @@ def test_reading_converting_and_writing_are_one_stage(
     monkeypatch.setenv("STAGES_DATABASE", database.url)
     plan, splits = next(plans_of(export, DatabaseReference("env:STAGES_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))
+    define_pipeline(root, splits, [VisitedLoad(LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))])
 
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
 
@@ -110,7 +119,7 @@ def test_what_travels_with_the_job_holds_no_secret(
     monkeypatch.setenv("SECRET_DATABASE", database.url + " password=planted-secret")
     plan, splits = next(plans_of(export, DatabaseReference("env:SECRET_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))
+    define_pipeline(root, splits, [VisitedLoad(LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))])
 
     graph = root.to_runner_api()
 
@@ -131,3 +140,62 @@ def test_migration_time_is_one_for_all_runs(export: Path, database: Database, ru
     assert len(times) == 1
     assert before <= times[0][0]
     assert database.value("SELECT count(*) FROM clinical_notes WHERE created_at = %s OR updated_at = %s", times[0][0], times[0][0]) > 0
+
+
+def test_the_parameters_that_tests_let_beam_remember_are_those_it_finds() -> None:
+    """Of every method of every step, asked twice; who changes what was given changes nothing for the next."""
+    remember()
+    steps = [step for step in vars(graph).values() if isinstance(step, type) and issubclass(step, beam.DoFn)]
+    assert len(steps) >= 5
+    for step in steps:
+        made = object.__new__(step)
+        methods = [method for name in dir(step) if isinstance(method := getattr(made, name), types.MethodType)]
+        assert len(methods) > 10
+        for method in methods:
+            own = beams_own_parameters(method)
+            names, defaults = core.get_function_args_defaults(method)
+            assert (names, defaults) == own
+            names.append("another")
+            defaults.append("another")
+            assert core.get_function_args_defaults(method) == own
+
+
+class _Stateful(beam.DoFn):
+    STATE = BagStateSpec("bag", StrUtf8Coder())
+    TIMER = TimerSpec("timer", TimeDomain.WATERMARK)
+
+    def process(self, element: tuple[str, str], bag: object = beam.DoFn.StateParam(STATE)) -> None: ...
+
+    @on_timer(TIMER)
+    def ring(self, timer: object = beam.DoFn.TimerParam(TIMER)) -> None: ...
+
+    def ask(self, element: str) -> str: ...
+
+
+def test_the_state_that_tests_let_beam_remember_is_what_it_finds() -> None:
+    """Of our steps, of Beam's that call a function or a method, and of one that has state and a timer; asked twice, as above."""
+    remember()
+    ours = [object.__new__(step) for step in vars(graph).values() if isinstance(step, type) and issubclass(step, beam.DoFn)]
+    steps = [*ours, _Stateful(), beam.Map(str).fn, beam.Map(_Stateful().ask).fn]
+    for step in [*steps, *steps]:
+        own = beams_own_specs(step)
+        specs = userstate.get_dofn_specs(step)
+        assert specs == own
+        specs[0].add("another")
+    assert [len(specs) for specs in userstate.get_dofn_specs(_Stateful())] == [1, 1]
+
+
+@pytest.mark.parametrize("flags", [[], ["--direct_num_workers=2", "--experiments=one", "--experiments=two", "--unknown=3"]])
+def test_the_options_that_tests_let_beam_remember_are_those_it_reads(monkeypatch: pytest.MonkeyPatch, flags: list[str]) -> None:
+    """Of every class of options; those of one view change no other's."""
+    remember()
+    classes = PipelineOptions.__subclasses__()
+    assert len(classes) > 20
+    for _ in range(2):
+        remembered = PipelineOptions(list(flags))
+        views = copy.deepcopy([remembered.view_as(of).get_all_options() for of in classes])
+        remembered.view_as(DebugOptions).add_experiment("three")
+        with monkeypatch.context() as patched:
+            patched.setattr(PipelineOptions, "__init__", beams_own_options)
+            own = PipelineOptions(list(flags))
+            assert [own.view_as(of).get_all_options() for of in classes] == views

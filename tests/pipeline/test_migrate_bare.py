@@ -7,12 +7,16 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.pipeline.source.made_exports import gzip_of_items, make_export
+from tests.pipeline.source.made_exports import OF_A_WINDOW, gzip_of_items, make_export
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
 from transforms.tables.medzen import VIDEO_SESSIONS
+
+pytestmark = pytest.mark.plain
 
 TABLE = VIDEO_SESSIONS.source
 SIZES = ("--split_items=100", "--most_splits=4", "--chunk_items=30", "--direct_num_workers=1")
@@ -93,7 +97,7 @@ def test_every_refusal_is_told_at_once_and_nothing_is_written(tmp_path: Path, da
         for file, bytes_ in files.items():
             (folders[name] / file).write_bytes(bytes_)
     started = make_export(tmp_path / "given" / "started", 3).folder
-    incremental = make_export(tmp_path / "given" / "incremental", 3).seal(exportType="INCREMENTAL_EXPORT")
+    make_export(tmp_path / "given" / "incremental", 3).seal(**OF_A_WINDOW)
     in_ion = make_export(tmp_path / "given" / "in_ion", 3).seal(outputFormat="ION")
     wrong_side_file = make_export(tmp_path / "given" / "side", 3).seal()
     (wrong_side_file / "manifest-files.md5").write_text("AAAAAAAAAAAAAAAAAAAAAA==")
@@ -114,7 +118,7 @@ def test_every_refusal_is_told_at_once_and_nothing_is_written(tmp_path: Path, da
         f"{folders['several/two']}",
         f"{folders['empty']}",
         f"{started}: the export is not finished",
-        f"{incremental}: is an incremental export",
+        "no load of a full export into it was begun, and windows follow one",
         f"{in_ion}: is in Amazon Ion",
         f"{wrong_side_file}/manifest-files.md5",
     ):

@@ -6,10 +6,7 @@ import gzip
 import json
 import os
 import random
-import signal
-import time
 from collections import Counter
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,8 +14,10 @@ import pytest
 
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
+from tests.faults.jobs import chunks, wait_until
 from tests.pipeline.source.made_exports import EXPORT_ID, MadeExport
 from tests.postgres_server import Database
+from tests.processes import kill_group
 from tests.truth import assert_equals_truth, records, records_in
 from transforms.tables.medzen import SOAP_NOTES, VIDEO_SESSIONS
 
@@ -35,19 +34,6 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tables = [table.source for table in TABLES]
     write_sample_exports(root, items=ITEMS, seed=11, faulty=0.15, odd=0.15, items_per_file=PER_FILE, tables=tables)
     return root
-
-
-def _chunks(database: Database) -> int:
-    if database.value("SELECT to_regclass('ddb2pg.chunk') IS NULL"):
-        return 0
-    return int(database.value("SELECT count(*) FROM ddb2pg.chunk"))
-
-
-def _wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.005)  # between two looks, not for a state
 
 
 def _expected_chunks(export: Path, source: str, per_chunk: int) -> list[tuple[str, int, int]]:
@@ -104,11 +90,10 @@ def test_killed_and_resumed_with_other_sizes_it_keeps_its_own(export: Path, data
     kills = 0
     for options in tries[:-1]:
         process = run.start_migrate(export, *options)
-        until = _chunks(database) + chance.randint(3, 12)
-        _wait_until(lambda until=until, process=process: _chunks(database) >= until or process.poll() is not None)
+        until = chunks(database) + chance.randint(3, 12)
+        wait_until(lambda until=until, process=process: chunks(database) >= until or process.poll() is not None)
         kills += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        kill_group(process)
     assert kills >= 1
 
     last = run.migrate(export, *tries[-1])

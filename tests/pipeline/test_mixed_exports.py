@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.command_line import CommandLine
 from tests.handmade_export import write_export
 from tests.postgres_server import Database
+
+pytestmark = pytest.mark.plain
 
 TABLE = "medzen-meeting-audit"
 

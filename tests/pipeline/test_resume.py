@@ -54,7 +54,7 @@ def test_a_finished_clean_load_is_told_without_importing_beam(tmp_path: Path, ru
     write_sample_exports(tmp_path / "export", items=100, seed=9, faulty=0, odd=0)
     assert run.migrate(tmp_path / "export").exit_code == 0
 
-    again = run.start_migrate(tmp_path / "export", PYTHONPROFILEIMPORTTIME="1")
+    again = run.start_python("migrate", "--export", tmp_path / "export", "--output", run.output, PYTHONPROFILEIMPORTTIME="1")
     stdout, imports = again.communicate(timeout=300)
 
     assert again.returncode == 0, imports

@@ -23,6 +23,8 @@ from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
 from transforms.tables.medzen import TABLES
 
+pytestmark = pytest.mark.plain
+
 SESSIONS, NOTES, AUDIT = TARGETS = [table.target for table in TABLES]
 ROLES = ["anon", "authenticated", "service_role", "authenticator", "project_owner", "importer"]
 APPLIES = "row security applies to this role"
@@ -158,7 +160,7 @@ def test_whoever_loads_each_provider_sees_the_own_rows_and_no_others(
 
     assert validated.exit_code == 0, validated.output
     assert validated.stdout.count(APPLIES) == (3 if is_subject else 0)
-    assert ("Every row is as the export makes it" in validated.stdout) is not is_subject
+    assert ("Every row equals its item" in validated.stdout) is not is_subject
     assert {bool(table["warnings"]) for table in report_of(run.run_folders[-1])["tables"]} == {is_subject}
 
 
@@ -175,7 +177,7 @@ def test_rows_that_are_hidden_are_not_called_equal(project: Project, export: Pat
     seen = CommandLine(project.database.url, project.folder).validate(export)
 
     assert hidden.stdout.count(APPLIES) == 3
-    assert "Every row is as the export makes it" not in hidden.stdout
+    assert "Every row equals its item" not in hidden.stdout
     assert "as far as this role sees" in hidden.stdout
     assert seen.exit_code == 3, seen.output
     assert seen.stdout.count("2 rows that no item accounts for") == 3

@@ -32,11 +32,6 @@ def _item(number: int, **changes: object) -> bytes:
 
 
 @pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Job:
-    return Job(monkeypatch, capsys, tmp_path / "out")
-
-
-@pytest.fixture
 def export(tmp_path: Path) -> Path:
     """Sound items; one whose key another has, one that a check refuses, one that a unique index refuses, one that is none."""
     lines = [_item(number) for number in range(20)]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.pipeline.planted import report_of
 from tests.postgres_server import Database
 from tests.truth import records
+
+pytestmark = pytest.mark.plain
 
 SOURCE = "medzen-video-sessions"
 DEFINITIONS = """

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli import main
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
 
@@ -40,3 +42,39 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, command: str, run: Com
 
     assert finished.exit_code == 2
     assert f"  - --output {output}: {tmp_path}/file is no folder that we may write to\n" in finished.stderr
+
+
+@pytest.fixture
+def read_only_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working directory of somebody who may read it and no more: root is another user for so long, for nothing is read-only to root."""
+    folder = Path(tempfile.mkdtemp(prefix="ddb2pg-test-"))
+    folder.chmod(0o555)
+    monkeypatch.chdir(folder)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.setresuid(65534, 65534, 0)
+    yield folder
+    if is_root:
+        os.setresuid(0, 0, 0)
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("command", ["migrate", "validate", "rollback"])
+def test_a_working_directory_that_is_read_only(
+    command: str,
+    database: Database,
+    exports: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    read_only_folder: Path,
+) -> None:
+    """Without --output the runs' folders would be in it."""
+    monkeypatch.setenv("DATABASE_URL", database.url)
+
+    exit_code = main([command, "--export", str(exports)])
+
+    stderr = capsys.readouterr().err
+    assert exit_code == 2, stderr
+    [sentence] = [line for line in stderr.splitlines() if "--output" in line]
+    assert sentence.endswith(f"{read_only_folder} is no folder that we may write to")
+    assert list(read_only_folder.iterdir()) == []

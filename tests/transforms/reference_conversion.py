@@ -5,7 +5,7 @@ A refusal is `None` here, whatever its codes; other tests have those.
 
 import json
 import re
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -81,7 +81,11 @@ _FIRST, _LAST = 946_684_800_000_000, 4_102_444_800_000_000  # 2000-01-01 and 210
 def number(text: str) -> Decimal:
     if _NUMBER.fullmatch(text) is None:
         raise Refused
-    found = Decimal(text)
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        # An exponent of more digits than Decimal has.
+        raise Refused from None
     if found and not -130 <= found.adjusted() < 126:
         raise Refused
     return found

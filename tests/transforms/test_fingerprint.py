@@ -4,15 +4,48 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from transforms.rejects import NoticeCode
-from transforms.rules import Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
-from transforms.table import EMPTY_OBJECT, RULE_FILES, Column, LaterOf, Missing, Otherwise, Table, hash_of_code
+from transforms.rules import (
+    Array,
+    BigInt,
+    Boolean,
+    Bytes,
+    Cast,
+    Char,
+    Citext,
+    Date,
+    Domain,
+    Double,
+    Enum,
+    Inet,
+    Integer,
+    Interval,
+    Json,
+    Jsonb,
+    LocalTimestamp,
+    Numeric,
+    OneOf,
+    Real,
+    SmallInt,
+    Text,
+    Time,
+    Timestamp,
+    UpperCased,
+    Uuid,
+    UuidV5,
+    Varchar,
+)
+from transforms.rules.text import is_uuid
+from transforms.sources import LaterOf
+from transforms.table import EMPTY_OBJECT, RULE_FILES, Column, Missing, Otherwise, Table, hash_of_code
 from transforms.tables.medzen import TABLES
 from transforms.values import is_number
+from transforms.where import Equals, Ignore
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "from transforms.tables.medzen import TABLES; print(*(table.fingerprint for table in TABLES))"
@@ -32,51 +65,73 @@ def definition(*columns: Column, **changes) -> Table:
 
 
 TEXT = Column("a", "b", Text())
+OF_TYPES = [
+    *(UuidV5("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), UuidV5("6ba7b811-9dad-11d1-80b4-00c04fd430c8"), Citext(), Inet(), Time()),
+    *(Varchar(3), Varchar(4), Char(3), Enum("mood"), Enum("mood", ("a",)), Enum("other"), Cast("mood"), Domain("mood", Text())),
+    *(SmallInt(), Integer(), BigInt(), BigInt(least=0), BigInt(most=0), BigInt(tags=("N", "S")), BigInt(tags=("N", "S"), zero_padded=True)),
+    *(Numeric(), Numeric(5), Numeric(5, 2), Numeric(least=0), Numeric(least=Decimal("0.5")), Double(), Double(rounded=True), Real()),
+    *(Boolean(("a",), ("b",), ("S",)), Boolean(("b",), ("a",), ("S",)), Bytes(), Bytes(tags=("B", "S")), Json(), Json(typed=True)),
+    *(Timestamp("s"), Timestamp("us"), Timestamp("epoch"), Timestamp("iso"), Timestamp("iso", zone="UTC"), LocalTimestamp(), Date()),
+    *(Date("s"), LocalTimestamp("ms"), Interval(), Interval("ms"), Interval("iso"), Jsonb(typed=True)),
+    *(
+        Array(Text()),
+        Array(Text(), tags=("L",)),
+        Array(Varchar(3)),
+        Array(BigInt()),
+        Domain("mood", Array(Text())),
+        Array(Domain("mood", Text())),
+    ),
+]
 VARIANTS = [
     definition(TEXT),
     definition(TEXT, source="other"),
     definition(TEXT, target="other"),
     definition(),
     definition(TEXT, TEXT),
-    definition(replace(TEXT, attribute="c")),
-    definition(replace(TEXT, attribute=None)),
-    definition(replace(TEXT, attribute="None")),
-    definition(replace(TEXT, attribute="a.b")),
-    definition(replace(TEXT, attribute=LaterOf("a", "b"))),
-    definition(replace(TEXT, attribute=LaterOf("b", "a"))),
+    definition(replace(TEXT, source="c")),
+    definition(replace(TEXT, source=None)),
+    definition(replace(TEXT, source="None")),
+    definition(replace(TEXT, source="a.b")),
+    definition(replace(TEXT, source=LaterOf("a", "b"))),
+    definition(replace(TEXT, source=LaterOf("b", "a"))),
     definition(replace(TEXT, name="c")),
     *(definition(replace(TEXT, missing=missing)) for missing in Missing if missing is not Missing.NULL),
     *(definition(replace(TEXT, missing=Otherwise(content))) for content in ("", "False", "null", False, True)),
-    definition(replace(TEXT, conversion=Jsonb())),
-    definition(replace(TEXT, conversion=Jsonb(), missing=EMPTY_OBJECT)),
-    definition(replace(TEXT, conversion=Jsonb(), missing=Otherwise({"L": []}))),
-    definition(replace(TEXT, conversion=Jsonb(), missing=Otherwise({"M": {"a": {"N": "1"}}}))),
-    definition(replace(TEXT, conversion=Text(tags=("S", "N")))),
-    definition(replace(TEXT, conversion=Text(tags=("S,N",)))),
-    definition(replace(TEXT, conversion=Text(expected=is_uuid, otherwise=NoticeCode.MALFORMED_MEETING_ID))),
-    definition(replace(TEXT, conversion=Text(expected=is_uuid, otherwise=NoticeCode.UNKNOWN_EVENT_TYPE))),
-    definition(replace(TEXT, conversion=Text(expected=is_number, otherwise=NoticeCode.MALFORMED_MEETING_ID))),
-    definition(replace(TEXT, conversion=Text(expected=str.isupper, otherwise=NoticeCode.MALFORMED_MEETING_ID))),
-    definition(replace(TEXT, conversion=Uuid())),
-    definition(replace(TEXT, conversion=Uuid(empty_as_null=True))),
-    definition(replace(TEXT, conversion=Uuid(tags=("S", "B")))),
-    definition(replace(TEXT, conversion=OneOf(()))),
-    definition(replace(TEXT, conversion=OneOf(("A",)))),
-    definition(replace(TEXT, conversion=OneOf(("A", "B")))),
-    definition(replace(TEXT, conversion=OneOf(("A, B",)))),
-    definition(replace(TEXT, conversion=OneOf(("A', 'B",)))),
-    definition(replace(TEXT, conversion=UpperCased((), NoticeCode.UNKNOWN_EVENT_TYPE))),
-    definition(replace(TEXT, conversion=UpperCased(("A",), NoticeCode.UNKNOWN_EVENT_TYPE))),
-    definition(replace(TEXT, conversion=UpperCased(("A",), NoticeCode.MALFORMED_MEETING_ID))),
-    definition(replace(TEXT, conversion=Boolean())),
-    definition(replace(TEXT, conversion=Boolean(tags=("BOOL", "S")))),
-    definition(replace(TEXT, conversion=Timestamp())),
-    definition(replace(TEXT, conversion=Timestamp(earliest=0))),
-    definition(replace(TEXT, conversion=Timestamp(latest=4_102_444_800_001))),
-    definition(replace(TEXT, conversion=Timestamp(tags=("N", "S")))),
+    definition(replace(TEXT, rule=Jsonb())),
+    definition(replace(TEXT, rule=Jsonb(), missing=EMPTY_OBJECT)),
+    definition(replace(TEXT, rule=Jsonb(), missing=Otherwise({"L": []}))),
+    definition(replace(TEXT, rule=Jsonb(), missing=Otherwise({"M": {"a": {"N": "1"}}}))),
+    definition(replace(TEXT, rule=Text(tags=("S", "N")))),
+    definition(replace(TEXT, rule=Text(tags=("S,N",)))),
+    definition(replace(TEXT, rule=Text(expected=is_uuid, otherwise=NoticeCode.MALFORMED_MEETING_ID))),
+    definition(replace(TEXT, rule=Text(expected=is_uuid, otherwise=NoticeCode.UNKNOWN_EVENT_TYPE))),
+    definition(replace(TEXT, rule=Text(expected=is_number, otherwise=NoticeCode.MALFORMED_MEETING_ID))),
+    definition(replace(TEXT, rule=Text(expected=str.isupper, otherwise=NoticeCode.MALFORMED_MEETING_ID))),
+    definition(replace(TEXT, rule=Uuid())),
+    definition(replace(TEXT, rule=Uuid(empty_as_null=True))),
+    definition(replace(TEXT, rule=Uuid(tags=("S", "B")))),
+    definition(replace(TEXT, rule=OneOf(()))),
+    definition(replace(TEXT, rule=OneOf(("A",)))),
+    definition(replace(TEXT, rule=OneOf(("A", "B")))),
+    definition(replace(TEXT, rule=OneOf(("A, B",)))),
+    definition(replace(TEXT, rule=OneOf(("A', 'B",)))),
+    definition(replace(TEXT, rule=UpperCased((), NoticeCode.UNKNOWN_EVENT_TYPE))),
+    definition(replace(TEXT, rule=UpperCased(("A",), NoticeCode.UNKNOWN_EVENT_TYPE))),
+    definition(replace(TEXT, rule=UpperCased(("A",), NoticeCode.MALFORMED_MEETING_ID))),
+    definition(replace(TEXT, rule=Boolean())),
+    definition(replace(TEXT, rule=Boolean(tags=("BOOL", "S")))),
+    definition(replace(TEXT, rule=Timestamp())),
+    definition(replace(TEXT, rule=Timestamp(earliest=0))),
+    definition(replace(TEXT, rule=Timestamp(latest=4_102_444_800_001))),
+    definition(replace(TEXT, rule=Timestamp(tags=("N", "S")))),
+    *(definition(replace(TEXT, rule=rule)) for rule in OF_TYPES),
     definition(TEXT, Column("c", "d", Text())),
     definition(Column("c", "d", Text()), TEXT),
     definition(TEXT, key=("id", "timestamp")),
+    definition(TEXT, where=Equals("kind", "a")),
+    # An item that none of them takes is a dead letter, and was filtered before.
+    definition(TEXT, where=Equals("kind", "a"), others=(Equals("kind", "b"),)),
+    definition(TEXT, where=Equals("kind", "a"), others=(Ignore("source", Equals("kind", "b")),)),
 ]
 
 
@@ -103,7 +158,7 @@ def test_every_column_of_a_real_table_counts(table):
     for index, column in enumerate(table.columns):
         rest = (*table.columns[:index], *table.columns[index + 1 :])
         found.add(replace(table, columns=rest).fingerprint)
-        for other in (replace(column, name="other"), replace(column, attribute="other"), replace(column, missing=Otherwise("other"))):
+        for other in (replace(column, name="other"), replace(column, source="other"), replace(column, missing=Otherwise("other"))):
             found.add(replace(table, columns=(*table.columns[:index], other, *table.columns[index + 1 :])).fingerprint)
     assert len(found) == 1 + 4 * len(table.columns)
 

@@ -29,6 +29,8 @@ IMPURE = {
     *("socket", "threading", "multiprocessing", "asyncio", "importlib", "ctypes", "sqlite3", "pickle", "gzip", "urllib", "http"),
 }
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "compile", "float", "id", "hash", "globals"}
+# What some modules may all the same: a definition may name a time zone, and a column may be of floats.
+ALLOWED = {"rules/times.py": {"zoneinfo"}, "rules/numbers.py": {"float"}, "types.py": {"float"}}
 # A calendar is pure; asking it for the time is not.
 IMPURE_METHODS = {"now", "utcnow", "today"}
 
@@ -45,6 +47,10 @@ def imported(tree: ast.AST) -> set[str]:
     return names
 
 
+def allowed(path: Path) -> set[str]:
+    return ALLOWED.get(path.relative_to(ROOT / "transforms").as_posix(), set())
+
+
 def test_there_are_modules():
     """The tests below look at the whole package."""
     assert len(MODULES) >= 9
@@ -56,7 +62,7 @@ def test_no_impure_import(path):
 
     The row depends on the line, the definition and migration_time alone.
     """
-    assert not imported(ast.parse(path.read_text("utf-8"))) & IMPURE
+    assert not imported(ast.parse(path.read_text("utf-8"))) & (IMPURE - allowed(path))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -67,7 +73,7 @@ def test_no_impure_call(path):
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    assert not called & IMPURE_CALLS
+    assert not called & (IMPURE_CALLS - allowed(path))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -5,7 +5,7 @@ from both_ways import compile_in_python
 from sound_items import AUDIT, line_of
 
 from transforms.compile import compile_key, compile_table
-from transforms.lines import Put, read_full_export_line
+from transforms.lines import Put, item_of_line, read_change_line, read_full_export_line, reverse_change_line
 from transforms.rejects import ErrorCode, ReadRefused
 from transforms.tables.medzen import MEETING_AUDIT
 
@@ -47,3 +47,38 @@ def test_another_format_is_one_more_reader(compiler):
     to_key = compile_key(MEETING_AUDIT, ["id"], read_prefixed)
     assert to_key(b"put " + line) == compile_key(MEETING_AUDIT, ["id"])(line)
     assert to_key(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "item"),
+    [
+        (b'{"Item":{"a":{"S":"x"}}}', {"a": {"S": "x"}}),
+        (b'{"Metadata":7,"Keys":{},"OldImage":{"a":1},"NewImage":{"a":2}}', {"a": 2}),
+        (b'{"Keys":{},"OldImage":{"a":1}}', {"a": 1}),
+        (b'{"Keys":{},"OldImage":{"a":1},"NewImage":7}', {"a": 1}),
+        *((line, None) for line in (b"", b"[]", b"{}", b'{"Keys":{"a":1}}', b'{"Item":{},"x":1}', b'{"NewImage":{}}', b'{"Item":7}')),
+        (b'{"Keys":{},"NewImage":{"a":1,"a":2}}', None),
+        (b'{"Keys":{},"Keys":{},"NewImage":{"a":1}}', None),
+    ],
+)
+def test_the_item_that_a_line_of_any_export_is_about(line, item):
+    """Which is what is shown of a dead letter."""
+    assert item_of_line(line) == item
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"Metadata":{"WriteTimestampMicros":{"N":"5"}},"Keys":{"a":{"S":"k"}},"OldImage":{"a":{"S":"k"},"b":{"S":"NewImage"}},'
+        b'"NewImage":{"a":{"S":"k"},"b":{"S":"}\\",\\"OldImage\\":{"}}}',
+        b' { "NewImage" : {"a": {"S": "k"}} , "Keys":{"a":{"S":"k"}},"Metadata":{"WriteTimestampMicros":{"N":"5"}} } ',
+        b'{"Metadata":{"WriteTimestampMicros":{"N":"5"}},"Keys":{"a":{"S":"k"}},"Old\\u0049mage":{"a":{"S":"k"},"n":{"N":"1.50"}}}',
+    ],
+)
+def test_a_change_reversed_has_its_images_swapped(line):
+    """As they are written, whatever is in them; and reversed again it is the change."""
+    change = read_change_line(line, ("a",))
+    assert change.old != change.new
+    reversed_line = reverse_change_line(line)
+    assert read_change_line(reversed_line, ("a",)) == change._replace(old=change.new, new=change.old)
+    assert read_change_line(reverse_change_line(reversed_line), ("a",)) == change

@@ -3,6 +3,8 @@
 import contextlib
 import gzip
 import hashlib
+import random
+import struct
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,14 +17,16 @@ from sound_items import ABSENT, NULL, SESSION, SOUND, T1, T2, changed, line_of, 
 from sample_export import write_sample_exports
 from transforms import types as wire
 from transforms.columns import compile_column, maps_of
-from transforms.compile import compile_table
+from transforms.compile import compile_table, compile_whole_table
 from transforms.native import plan as native
 from transforms.native import sound_rows
 from transforms.native.plan import Step, compile_sound_rows
 from transforms.native.sound_rows import SoundRows
 from transforms.rejects import ItemRefused, Notice, NoticeCode
-from transforms.rules import Encoder, Text, Timestamp
-from transforms.table import Column, LaterOf, Missing, Otherwise, Table, Unmapped
+from transforms.rules import Interval, Text, Timestamp
+from transforms.rules.base import Encoder
+from transforms.sources import LaterOf
+from transforms.table import Column, Missing, Otherwise, Table, Unmapped
 from transforms.tables.medzen import EVENT_TYPE, SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
 BY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.source)
@@ -30,7 +34,7 @@ BY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.sour
 
 def quick(columns: Sequence[Column]) -> Callable[[Any, list[Notice]], tuple[bytes, list[tuple[int, str]] | None] | None]:
     """The compiled way alone, of an item."""
-    encode = compile_sound_rows([compile_column(column, 0) for column in columns], maps_of(columns))
+    encode = compile_sound_rows([compile_column(column, 0) for column in columns], maps_of(columns)).encode
     return lambda item, notices: encode(line_of(item), notices)
 
 
@@ -57,7 +61,7 @@ def test_nearly_all_items_of_an_export_do(tmp_path: Path) -> None:
     """Odd ones among them; the faulty ones do not, and of the odd ones those do not whose timestamps are spelled in rare ways."""
     write_sample_exports(tmp_path, items=3_000, seed=11, faulty=0, odd=0.02, items_per_file=3_000, processes=1)
     for table in TABLES:
-        encode = compile_sound_rows([compile_column(column, 0) for column in table.columns], maps_of(table.columns))
+        encode = compile_sound_rows([compile_column(column, 0) for column in table.columns], maps_of(table.columns)).encode
         files = tmp_path.glob(f"{table.source}/AWSDynamoDB/*/data/*.gz")
         lines = [line for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
         sure = sum(encode(line, []) is not None for line in lines)
@@ -168,6 +172,41 @@ class Shouted(Text):
         return shout
 
 
+@pytest.mark.parametrize(
+    ("text", "parts", "is_quick"),
+    [
+        ("P1Y-14M", (-2, 0, 0), True),
+        ("P2147483646D", (0, 2147483646, 0), False),
+        ("P214748364D", (0, 214748364, 0), True),
+        ("P2147483647D", None, False),
+        ("P178956970Y6M", (2147483646, 0, 0), True),
+        ("P178956970Y7M", None, False),
+        ("P-306783378W-1D", None, False),
+        ("P-306783378W", (0, -2147483646, 0), True),
+        ("PT2562047788H", (0, 0, 2562047788 * 3_600_000_000), False),
+        ("PT2562047789H", None, False),
+        ("PT999999999H999999999M999999999.999999S", (0, 0, 999_999_999 * 3_661_000_000 + 999_999), True),
+        ("PT-0.5S", (0, 0, -500_000), True),
+        ("PT-1M0.000001S", (0, 0, -59_999_999), True),
+        ("PT1.1200000S", (0, 0, 1_120_000), False),
+        ("PT1.1200001S", None, False),
+        ("P9999999999D", None, False),
+    ],
+)
+def test_spans_to_the_limits_of_postgresql(text: str, parts: tuple[int, int, int] | None, is_quick: bool) -> None:
+    """Both ways; months, days and microseconds as an interval has them."""
+    column = Column("v", "v", Interval(unit="iso"))
+    to_row = compile_both_ways(table_of(column), migration_time=0)
+    line = line_of({"v": {"S": text}})
+    if parts is None:
+        with pytest.raises(ItemRefused):
+            to_row(line)
+    else:
+        months, days, microseconds = parts
+        assert to_row(line)[0] == struct.pack(">iqii", 16, microseconds, days, months)
+    assert (quick([column])({"v": {"S": text}}, []) is not None) == is_quick
+
+
 def test_a_conversion_of_one_s_own_is_called() -> None:
     """In the same place of the row, with what it notes, and for missing attributes and maps, too."""
     columns = [Column("a", "a", Text()), Column("in.b", "b", Shouted(), Otherwise("none")), Column("c", "c", Text())]
@@ -208,7 +247,7 @@ def test_a_conversion_may_convert_others_while_it_is_called() -> None:
 
 def test_an_attribute_may_feed_two_columns_and_be_a_map_besides() -> None:
     """It is looked up once, and known once."""
-    columns = (Column("m", "whole", SOAP_NOTES.columns[6].conversion), Column("m.a", "a", Text()), Column("m.a", "again", Text()))
+    columns = (Column("m", "whole", SOAP_NOTES.columns[6].rule), Column("m.a", "a", Text()), Column("m.a", "again", Text()))
     to_row = compile_both_ways(table_of(*columns), migration_time=0)
     document = wire.jsonb_field(b'{"a":"x"}')
     assert to_row(line_of({"m": {"M": {"a": {"S": "x"}}}})) == (document + wire.text_field(b"x") * 2, [])
@@ -259,6 +298,22 @@ def test_what_it_reads_is_given_back() -> None:
         Step("CALL", attribute=0, other=-2),
         Step("NUMERIC", attribute=0),
         Step("", attribute=0),
+        Step("INTEGER", attribute=0, options=(3, 0, 1, 0)),
+        Step("INTEGER", attribute=0, options=(4, 0, 1)),
+        Step("NUMERIC", attribute=0, options=(5, 6, 0, 0, 0, 0)),
+        Step("NUMERIC", attribute=0, options=(1001, 0, 0, 0, 0, 0)),
+        Step("EPOCH", attribute=0, options=(7, 0, 1)),
+        Step("DAY", attribute=0, options=(-1,)),
+        Step("SPELLED", attribute=0, texts=(b"a",), options=(2,)),
+        Step("SPELLED", attribute=0, options=(0,), texts=("a",)),  # type: ignore[arg-type]
+        Step("ARRAY", attribute=0, options=(25,)),
+        Step("ARRAY", attribute=0, options=(25,), element=Step("ARRAY", options=(25,), element=Step("TEXT"))),
+        Step("ARRAY", attribute=0, options=(25,), element=Step("CALL")),
+        Step("ARRAY", attribute=0, options=(25,), element=Step("ONE_OF", texts=("a",))),  # type: ignore[arg-type]
+        Step("ARRAY", attribute=0, options=(25,), element=("TEXT",)[0]),  # type: ignore[arg-type]
+        Step("TEXT", attribute=0, element=Step("TEXT")),
+        Step("LATER_OF", attribute=0, other=0, element=Step("DATE")),
+        Step("UUID_V5", attribute=0, texts=(b"x",)),
     ],
 )
 def test_steps_that_cannot_be_are_refused(step: Step) -> None:
@@ -335,7 +390,7 @@ def test_attributes_that_no_column_takes_are_named(item: dict[str, Any], names: 
 @pytest.mark.parametrize("line", NOT_SURE)
 def test_what_no_column_takes_is_read_strictly(line: bytes) -> None:
     """The line may be no item, or a name may come twice, so Python decides."""
-    encode = compile_sound_rows([compile_column(column, 0) for column in OF_TWO_MAPS], maps_of(OF_TWO_MAPS))
+    encode = compile_sound_rows([compile_column(column, 0) for column in OF_TWO_MAPS], maps_of(OF_TWO_MAPS)).encode
     assert encode(line, []) is None
     for unmapped in Unmapped:
         with contextlib.suppress(ItemRefused):
@@ -393,3 +448,48 @@ def test_one_that_was_built_of_other_files_is_not_used() -> None:
     assert not native._is_built_of_these(f"{name}:{digest[:-1]}x")
     assert native._is_built_of_these(f"absent.h:{digest}")
     assert native._is_built_of_these("")
+
+
+# -- attributes that no item has -----------------------------------------------------------------------------------------------------------
+
+
+@BY_TABLE
+@pytest.mark.parametrize("is_built", [True, False], ids=["compiled", "in Python"])
+def test_what_no_item_has_is_told_the_same_both_ways(table: Table, is_built: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any items, sound ones, refused ones and no items at all; then anew. The oracle looks for each path in the items."""
+    monkeypatch.setattr(native, "IS_BUILT", is_built)
+    compiled = compile_whole_table(table, migration_time=0)
+    chance = random.Random(table.source)
+    for _ in range(150):
+        items = [_thinned(chance, SOUND[table.source]) for _ in range(chance.randint(0, 3))]
+        for item in items:
+            with contextlib.suppress(ItemRefused):
+                compiled.to_row(line_of(item))
+        with contextlib.suppress(ItemRefused):
+            compiled.to_row(b'{"Item":{"startTime":')
+        expected = [path for path in table.paths if not any(_has(item, path.split(".")) for item in items)]
+        assert compiled.take_absent() == expected
+    assert compiled.take_absent() == list(table.paths)
+
+
+def _thinned(chance: random.Random, item: dict[str, Any]) -> dict[str, Any]:
+    """Without some of its attributes, others NULL or of a wrong type; also inside its map."""
+    thinned: dict[str, Any] = {}
+    for name, value in item.items():
+        fate = chance.random()
+        if fate < 0.4:
+            inside = value.get("M")
+            thinned[name] = {"M": _thinned(chance, inside)} if inside is not None else value
+        elif fate < 0.5:
+            thinned[name] = chance.choice([NULL, {"SS": ["x"]}])
+    return thinned
+
+
+def _has(item: dict[str, Any], names: list[str]) -> bool:
+    first, *rest = names
+    return first in item and (not rest or _has(item[first].get("M", {}), rest))
+
+
+def test_what_was_never_initialised_has_nothing_to_tell() -> None:
+    with pytest.raises(TypeError, match="never initialised"):
+        SoundRows.__new__(SoundRows).take_unseen()

@@ -2,14 +2,46 @@
 
 import copy
 import pickle
+from decimal import Decimal
 
 import pytest
 from sound_items import AUDIT, NOTE, SESSION, SOUND, changed, line_of
 
 from transforms.compile import compile_table
 from transforms.rejects import ErrorCode, ItemError, ItemRefused, Notice, NoticeCode, ReadRefused, Stage, TransformRefused, ValueRefused
-from transforms.rules import Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
-from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Unmapped
+from transforms.rules import (
+    Array,
+    BigInt,
+    Boolean,
+    Bytes,
+    Cast,
+    Char,
+    Citext,
+    Date,
+    Domain,
+    Double,
+    Enum,
+    Inet,
+    Integer,
+    Interval,
+    Json,
+    Jsonb,
+    LocalTimestamp,
+    Numeric,
+    OneOf,
+    Real,
+    SmallInt,
+    Text,
+    Time,
+    Timestamp,
+    UpperCased,
+    Uuid,
+    UuidV5,
+    Varchar,
+)
+from transforms.rules.text import is_uuid
+from transforms.sources import LaterOf
+from transforms.table import EMPTY_OBJECT, Column, Missing, Otherwise, Unmapped
 from transforms.tables.medzen import TABLES
 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
@@ -24,6 +56,10 @@ VALUES = [
     Timestamp(),
     Timestamp(earliest=0, latest=1, tags=("N", "S")),
     Jsonb(),
+    *(UuidV5("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), Varchar(3), Char(3), Citext(), Enum("mood", ("a",)), Cast("ltree"), Inet()),
+    *(SmallInt(), Integer(least=0), BigInt(), Numeric(10, 2, most=Decimal("9.5")), Double(), Real(), Boolean(("y",), ("n",), ("S",))),
+    *(Timestamp("iso", zone="Europe/Berlin"), LocalTimestamp("ms"), Date("s"), Time(), Interval("iso"), Bytes(), Json(typed=True)),
+    *(Array(Numeric(5, 2)), Domain("positive", Integer()), Array(Domain("positive", Integer()))),
     *Missing,
     *Unmapped,
     *Stage,

@@ -15,7 +15,8 @@ from sound_items import AUDIT, SESSION, UUID_1, changed, note, row_of
 from strategies import MODERATE, decimals, json_numbers, structures, texts, to_typed_json
 
 from transforms.rejects import ItemRefused, ValueRefused
-from transforms.rules import Uuid, is_uuid
+from transforms.rules import Uuid
+from transforms.rules.text import is_uuid
 from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, VIDEO_SESSIONS
 from transforms.values import attribute_value_to_json, is_number
 

@@ -1,4 +1,4 @@
-"""`transforms/rules.py`: conversions as a table definition uses them, with other settings than our three tables have."""
+"""`transforms/rules/`: conversions as a table definition uses them, with other settings than our three tables have."""
 
 import uuid
 
@@ -8,7 +8,38 @@ from both_ways import compile_both_ways
 from sound_items import UUID_1, line_of
 
 from transforms.rejects import ItemRefused, NoticeCode, ValueRefused
-from transforms.rules import Boolean, Conversion, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
+from transforms.rules import (
+    Array,
+    BigInt,
+    Boolean,
+    Bytes,
+    Cast,
+    Char,
+    Citext,
+    Conversion,
+    Date,
+    Domain,
+    Double,
+    Enum,
+    Inet,
+    Integer,
+    Interval,
+    Json,
+    Jsonb,
+    LocalTimestamp,
+    Numeric,
+    OneOf,
+    Real,
+    SmallInt,
+    Text,
+    Time,
+    Timestamp,
+    UpperCased,
+    Uuid,
+    UuidV5,
+    Varchar,
+)
+from transforms.rules.text import is_uuid
 from transforms.table import Column, Missing, Table
 
 CONVERSIONS = {
@@ -19,6 +50,38 @@ CONVERSIONS = {
     Boolean(): ("boolean", ("BOOL",)),
     Timestamp(): ("timestamp with time zone", ("N",)),
     Jsonb(): ("jsonb", ()),
+    UuidV5("6ba7b810-9dad-11d1-80b4-00c04fd430c8"): ("uuid", ("S",)),
+    Varchar(40): ("character varying(40)", ("S",)),
+    Char(3): ("character(3)", ("S",)),
+    Citext(): ("citext", ("S",)),
+    Enum("mood"): ("mood", ("S",)),
+    Cast("varbit(3)"): ("varbit(3)", ("S",)),
+    Inet(): ("inet", ("S",)),
+    SmallInt(): ("smallint", ("N",)),
+    Integer(): ("integer", ("N",)),
+    BigInt(): ("bigint", ("N",)),
+    Numeric(): ("numeric", ("N",)),
+    Numeric(10, 2): ("numeric(10,2)", ("N",)),
+    Numeric(10): ("numeric(10,0)", ("N",)),
+    Double(): ("double precision", ("N",)),
+    Real(): ("real", ("N",)),
+    Timestamp("iso"): ("timestamp with time zone", ("S",)),
+    Timestamp("epoch"): ("timestamp with time zone", ("N",)),
+    LocalTimestamp(): ("timestamp without time zone", ("S",)),
+    Date(): ("date", ("S",)),
+    Date("s"): ("date", ("N",)),
+    Time(): ("time without time zone", ("S",)),
+    Interval(): ("interval", ("N",)),
+    Interval("iso"): ("interval", ("S",)),
+    Bytes(): ("bytea", ("B",)),
+    Json(): ("json", ()),
+    Array(Text()): ("text[]", ("L", "SS")),
+    Array(Numeric(10, 2)): ("numeric(10,2)[]", ("L", "NS")),
+    Array(Bytes()): ("bytea[]", ("L", "BS")),
+    Array(Jsonb()): ("jsonb[]", ("L",)),
+    Array(Timestamp("iso")): ("timestamp with time zone[]", ("L", "SS")),
+    Domain("positive", Integer()): ("positive", ("N",)),
+    Array(Domain("positive", Integer())): ("positive[]", ("L", "NS")),
 }
 
 
@@ -36,7 +99,7 @@ def converted(conversion: Conversion, value: object, missing: Missing = Missing.
 @pytest.mark.parametrize(("conversion", "expected"), CONVERSIONS.items(), ids=repr)
 def test_types_and_tags(conversion, expected):
     """Each conversion names its column's type as `format_type` spells it, and by default takes one tag: "no coercion by default"."""
-    assert (conversion.pg_type.name, conversion.tags) == expected
+    assert (str(conversion.pg_type), conversion.tags) == expected
 
 
 def test_bounds_can_be_changed():

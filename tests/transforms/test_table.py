@@ -7,7 +7,8 @@ from sound_items import NULL, line_of
 
 from transforms.rejects import ItemRefused
 from transforms.rules import Boolean, Jsonb, Text, Timestamp, Uuid
-from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table, Unmapped, names_of, path_of
+from transforms.sources import LaterOf, names_of, path_of
+from transforms.table import EMPTY_OBJECT, Column, Missing, Otherwise, Table, Unmapped
 from transforms.tables.medzen import MEETING_AUDIT
 
 NOW = 1_764_000_123_456_789

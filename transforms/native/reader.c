@@ -25,6 +25,20 @@ static size_t sequence_at(const unsigned char *at, size_t left) {
     return size;
 }
 
+Outcome read_rest_of_name(Reader *reader, Text *text) {
+    for (;;) {
+        if (reader->at == reader->end) return NOT_SURE;
+        if (*reader->at < 0x80) break;
+        size_t sequence = sequence_at(reader->at, (size_t)(reader->end - reader->at));
+        if (sequence == 0) return NOT_SURE;
+        reader->at += sequence;
+        reader->at += plain_run(reader->at, (size_t)(reader->end - reader->at));
+    }
+    if (*reader->at != '"') return NOT_SURE;
+    text->size = (size_t)(reader->at++ - text->bytes);
+    return DONE;
+}
+
 static Outcome read_hexadecimal(Reader *reader, uint32_t *number) {
     if (reader->end - reader->at < 4) return NOT_SURE;
     *number = 0;
@@ -118,10 +132,13 @@ Outcome skip_value(Reader *reader) {
         } else if (byte == '}' || byte == ']') {
             if (depth-- == 0) return NOT_SURE;
         } else if (byte == '"') {
-            for (; reader->at < reader->end && *reader->at != '"'; reader->at++) {
+            for (;; reader->at++) {
+                reader->at += plain_run(reader->at, (size_t)(reader->end - reader->at));
+                if (reader->at == reader->end) return NOT_SURE;
+                if (*reader->at == '"') break;
                 if (*reader->at == '\\' && ++reader->at == reader->end) return NOT_SURE;
             }
-            if (reader->at++ == reader->end) return NOT_SURE;
+            reader->at++;
         }
     } while (depth > 0);
     return DONE;

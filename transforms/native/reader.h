@@ -78,6 +78,19 @@ static inline Outcome read_plain(Reader *reader, Text *text) {
     return DONE;
 }
 
+/* As `read_name`, from where a string is no longer plain ASCII. */
+Outcome read_rest_of_name(Reader *reader, Text *text);
+
+/* A string without escapes, as it stands: names of attributes in any script. */
+static inline Outcome read_name(Reader *reader, Text *text) {
+    TRY(expect(reader, '"'));
+    text->bytes = reader->at;
+    reader->at += plain_run(reader->at, (size_t)(reader->end - reader->at));
+    if (reader->at == reader->end || *reader->at != '"') return read_rest_of_name(reader, text);
+    text->size = (size_t)(reader->at++ - text->bytes);
+    return DONE;
+}
+
 /* By character: the value of a hexadecimal ASCII digit and one more, else 0. */
 extern const unsigned char DIGITS[256];
 

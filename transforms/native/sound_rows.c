@@ -10,35 +10,34 @@
    It relies on the interpreter's lock: `spare` is shared by all who encode with one SoundRows. The module does not claim otherwise
    (no Py_mod_gil, no Py_mod_multiple_interpreters), so a free-threaded Python turns its lock on for it. */
 
-#include "steps.h"
+#include "changes.h"
+#include "plan.h"
 
 /* The files that it was built of, as `name:hash name:hash`, which setup.py says; `plan.py` compares them with those beside it. */
 #ifndef SOURCES
 #define SOURCES ""
 #endif
 
-typedef struct {
-    Py_ssize_t map, opens; /* the map that it is in; the map that it is, or -1 */
-    Text name;
-    const Py_ssize_t *uses; /* the numbers of the steps that use it */
-    Py_ssize_t use_count;
-    Py_ssize_t next; /* of those whose names fall together, or -1 */
-} Attribute;
-
-#define BUCKETS 64
 /* Items with more of them go the way in Python: each name is compared with those before it. */
 #define MOST_UNMAPPED 64
 
-/* An attribute that no column takes. */
+/* An attribute that no column takes; without bytes in its name the elements of a list. */
 typedef struct {
     Py_ssize_t map;
     Text name;
     bool is_null;
 } Unmapped;
 
+/* What becomes of that which no column takes: it is told; it is put into the rest; or it is in a text that is looked at whole. */
+typedef enum { TOLD, IN_REST, WITHIN } Fate;
+
 /* What one item needs, kept for the next. */
 typedef struct {
     Row row; /* fields in the order of the item's attributes */
+    Row rest; /* the content of a map, in typed JSON */
+    Row text;
+    Text item; /* from bracket to bracket */
+    Text *values; /* of the sources of several attributes, and of columns of a user's own */
     Made *made;
     bool *is_seen; /* by attribute */
     Unmapped *unmapped;
@@ -47,23 +46,74 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *plan; /* holds what steps and attributes point to */
-    Step *steps;
-    Attribute *attributes;
-    Py_ssize_t *uses;
-    Py_ssize_t buckets[BUCKETS]; /* the first attribute of each, or -1 */
-    Py_ssize_t step_count, attribute_count, map_count;
+    Plan plan;
+    Py_ssize_t *unseen; /* the numbers of the attributes that no item had of which a row was made, since `take_unseen` */
+    Py_ssize_t unseen_count;
     bool is_ready;
     Work spare; /* while nobody uses it; `made` is NULL while somebody does */
 } SoundRows;
 
 /* -- the line -------------------------------------------------------------------------------------------------------------------------- */
 
-static Outcome read_members(const SoundRows *self, Work *work, Reader *reader, Py_ssize_t map);
+static Outcome read_inside(const Plan *plan, Work *work, Reader *reader, const Attribute *opened, Fate fate);
 
-/* The value of an attribute that has a use, for each step that uses it. */
-static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader, Py_ssize_t number) {
-    const Attribute *attribute = &self->attributes[number];
+/* The field of a column, of a text that was made for it. */
+static Outcome do_text_step(Work *work, const Step *step, Made *made, const Source *source) {
+    Reader reader = {work->text.bytes, work->text.bytes + work->text.size};
+    if (!is_clean(reader, source->clean)) return NOT_SURE;
+    return do_step(&work->row, step, made, &reader, (Text){(const unsigned char *)"S", 1});
+}
+
+/* What a step makes of the content of one value. */
+static Outcome use_value(Work *work, const Step *step, Made *made, const Source *source, Reader *reader, Text tag) {
+    size_t begin = work->row.size;
+    if (source->is_simple) {
+        TRY(do_step(&work->row, step, made, reader, tag));
+        made->is_made = true;
+        return DONE;
+    }
+    if (step->kind == CALL) return skip_value(reader);
+    if (source->kind == FROM_JOINED) {
+        if (!is(tag, "S") && !is(tag, "N")) return NOT_SURE;
+        TRY(put_content(&work->row, reader, tag, 0));
+        work->row.size = begin;
+        return DONE;
+    }
+    if (source->kind == FROM_PART) {
+        if (!is(tag, "S")) return NOT_SURE;
+        work->text.size = 0;
+        TRY(put_part(&work->text, reader, source));
+        TRY(do_text_step(work, step, made, source));
+    } else {
+        if (is(tag, "S") && !is_clean(*reader, source->clean)) return NOT_SURE;
+        TRY(do_step(&work->row, step, made, reader, tag));
+    }
+    made->is_made = true;
+    return DONE;
+}
+
+/* The value of an attribute that one step takes as it is, as most are: the same as `read_attribute`, without what that does for others. */
+static inline Outcome read_simple(const Plan *plan, Work *work, Reader *reader, Py_ssize_t number) {
+    const Py_ssize_t index = plan->attributes[number].uses[0];
+    Made *made = &work->made[index];
+    Text tag;
+    if (work->is_seen[number]) return NOT_SURE;
+    work->is_seen[number] = true;
+    TRY(open_value(reader, &tag));
+    if (is(tag, "NULL")) {
+        TRY(expect_word(reader, "true"));
+        return close_value(reader);
+    }
+    made->begin = work->row.size;
+    TRY(do_step(&work->row, &plan->steps[index], made, reader, tag));
+    made->size = work->row.size - made->begin;
+    made->is_made = true;
+    return close_value(reader);
+}
+
+/* The value of an attribute that has a use, for each step that uses it; `*is_map` tells whether it was one that was opened. */
+static Outcome read_attribute(const Plan *plan, Work *work, Reader *reader, Py_ssize_t number, Fate fate, bool *is_map) {
+    const Attribute *attribute = &plan->attributes[number];
     Text tag;
     skip_space(reader);
     const unsigned char *value = reader->at;
@@ -74,84 +124,162 @@ static Outcome read_attribute(const SoundRows *self, Work *work, Reader *reader,
     }
     const Reader content = *reader;
     for (Py_ssize_t use = 0; use < attribute->use_count; use++) {
-        Made *made = &work->made[attribute->uses[use]];
-        made->begin = work->row.size;
+        Py_ssize_t index = attribute->uses[use];
+        Made *made = &work->made[index];
+        size_t begin = work->row.size;
+        if (!made->is_made) made->begin = begin;
         *reader = content;
-        TRY(do_step(&work->row, &self->steps[attribute->uses[use]], made, reader, tag));
-        made->size = work->row.size - made->begin;
-        made->is_made = true;
+        TRY(use_value(work, &plan->steps[index], made, &plan->sources[index], reader, tag));
+        made->size = work->row.size - begin;
     }
     if (attribute->opens >= 0) {
-        if (!is(tag, "M")) return NOT_SURE;
+        if (!is(tag, attribute->is_list ? "L" : "M")) return NOT_SURE;
+        *is_map = !attribute->is_list;
         *reader = content;
-        TRY(read_members(self, work, reader, attribute->opens));
+        TRY(read_inside(plan, work, reader, attribute, fate));
+    } else if (attribute->use_count == 0) {
+        size_t size = work->row.size;
+        TRY(put_content(&work->row, reader, tag, 0));
+        work->row.size = size;
     }
     TRY(close_value(reader));
+    if (!attribute->is_kept) return DONE;
     const Text json = {value, (size_t)(reader->at - value)};
     for (Py_ssize_t use = 0; use < attribute->use_count; use++) {
-        Made *made = &work->made[attribute->uses[use]];
-        if (self->steps[attribute->uses[use]].attribute == number) made->json = json;
-        else made->other = json;
+        const Source *source = &plan->sources[attribute->uses[use]];
+        if (!source->keeps_values) continue;
+        for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(source->attributes); index++) {
+            if (PyLong_AsSsize_t(PyTuple_GET_ITEM(source->attributes, index)) == number) work->values[source->first + index] = json;
+        }
     }
     return DONE;
 }
 
-/* The value of an attribute that no column takes: written to see that it is sound, and not kept. */
+/* The value of an attribute that no column takes: written to see that it is sound, and not kept. Of a list it is an element. */
 static Outcome read_unmapped(Work *work, Reader *reader, Py_ssize_t map, Text name) {
     Text tag;
-    if (work->unmapped_count == MOST_UNMAPPED) return NOT_SURE;
+    bool is_told = false;
     for (size_t index = 0; index < work->unmapped_count; index++) {
         const Unmapped *other = &work->unmapped[index];
-        if (other->map == map && other->name.size == name.size && memcmp(other->name.bytes, name.bytes, name.size) == 0) return NOT_SURE;
+        if (other->map != map) continue;
+        if (name.bytes == NULL) is_told = true;
+        else if (other->name.size == name.size && memcmp(other->name.bytes, name.bytes, name.size) == 0) return NOT_SURE;
     }
     size_t size = work->row.size;
     TRY(open_value(reader, &tag));
     TRY(put_content(&work->row, reader, tag, 0));
     TRY(close_value(reader));
     work->row.size = size;
-    work->unmapped[work->unmapped_count++] = (Unmapped){map, name, is(tag, "NULL")};
+    bool is_null = is(tag, "NULL");
+    if (is_told || (is_null && name.bytes == NULL)) return DONE;
+    if (work->unmapped_count == MOST_UNMAPPED) return NOT_SURE;
+    work->unmapped[work->unmapped_count++] = (Unmapped){map, name, is_null};
     return DONE;
 }
 
-static size_t bucket_of(Text name) {
-    return name.size == 0 ? 0 : (name.size * 5 + name.bytes[0] * 3u + name.bytes[name.size - 1]) % BUCKETS;
+/* Of `{"M":{}}`, with whatever space. */
+static bool is_empty_map(const unsigned char *begin, const unsigned char *end) {
+    Reader reader = {begin, end};
+    Text tag;
+    return open_value(&reader, &tag) == DONE && take(&reader, '{') && take(&reader, '}');
 }
 
-static Py_ssize_t find_attribute(const SoundRows *self, Py_ssize_t map, Text name) {
-    for (Py_ssize_t number = self->buckets[bucket_of(name)]; number >= 0; number = self->attributes[number].next) {
-        const Attribute *attribute = &self->attributes[number];
+static Py_ssize_t find_attribute(const Plan *plan, Py_ssize_t map, Text name) {
+    for (Py_ssize_t number = plan->buckets[bucket_of(name)]; number >= 0; number = plan->attributes[number].next) {
+        const Attribute *attribute = &plan->attributes[number];
         if (attribute->name.size == name.size && attribute->map == map && memcmp(attribute->name.bytes, name.bytes, name.size) == 0) return number;
     }
     return -1;
 }
 
+/* The beginning of a member of the rest. */
+static Outcome begin_rest(Row *rest, Text name) {
+    if (rest->size > 0 && rest->bytes[rest->size - 1] != '{') TRY(put_byte(rest, ','));
+    TRY(put_byte(rest, '"'));
+    TRY(put(rest, name.bytes, name.size));
+    return put(rest, "\":", 2);
+}
+
+/* A member that a path goes through. In the rest is what is left of a map, or the whole where it is none. */
+static Outcome read_known(const Plan *plan, Work *work, Reader *reader, Py_ssize_t number, Fate fate) {
+    const Attribute *attribute = &plan->attributes[number];
+    size_t size = work->rest.size;
+    bool is_map = false;
+    if (work->is_seen[number]) return NOT_SURE;
+    work->is_seen[number] = true;
+    if (fate != IN_REST || attribute->is_taken) return read_attribute(plan, work, reader, number, fate == WITHIN ? WITHIN : TOLD, &is_map);
+    TRY(begin_rest(&work->rest, attribute->name));
+    skip_space(reader);
+    const unsigned char *value = reader->at;
+    TRY(put(&work->rest, "{\"M\":{", 6));
+    size_t inside = work->rest.size;
+    TRY(read_attribute(plan, work, reader, number, attribute->is_list ? WITHIN : IN_REST, &is_map));
+    if (!is_map) {
+        work->rest.size = inside - 6;
+        return put(&work->rest, value, (size_t)(reader->at - value));
+    }
+    /* All of it is taken, unless it is empty in the item. */
+    if (work->rest.size == inside && !is_empty_map(value, reader->at)) {
+        work->rest.size = size;
+        return DONE;
+    }
+    return put(&work->rest, "}}", 2);
+}
+
+static Outcome read_unknown(Work *work, Reader *reader, Py_ssize_t map, Text name, Fate fate) {
+    if (fate == TOLD) return read_unmapped(work, reader, map, name);
+    skip_space(reader);
+    const unsigned char *value = reader->at;
+    TRY(skip_value(reader));
+    if (fate == WITHIN) return DONE;
+    TRY(begin_rest(&work->rest, name));
+    return put(&work->rest, value, (size_t)(reader->at - value));
+}
+
 /* The members of the item, or of a map inside it. Of a name that comes twice the last one counts, which is for Python to see to. */
-static Outcome read_members(const SoundRows *self, Work *work, Reader *reader, Py_ssize_t map) {
+static Outcome read_members(const Plan *plan, Work *work, Reader *reader, Py_ssize_t map, Fate fate) {
     Text name;
     TRY(expect(reader, '{'));
     if (take(reader, '}')) return DONE;
     do {
-        TRY(read_plain(reader, &name));
+        TRY(read_name(reader, &name));
         TRY(expect(reader, ':'));
-        Py_ssize_t number = find_attribute(self, map, name);
-        if (number < 0) {
-            TRY(read_unmapped(work, reader, map, name));
-            continue;
-        }
-        if (work->is_seen[number]) return NOT_SURE;
-        work->is_seen[number] = true;
-        TRY(read_attribute(self, work, reader, number));
+        Py_ssize_t number = find_attribute(plan, map, name);
+        if (number >= 0 && plan->attributes[number].is_simple) TRY(read_simple(plan, work, reader, number));
+        else TRY(number < 0 ? read_unknown(work, reader, map, name, fate) : read_known(plan, work, reader, number, fate));
     } while (take(reader, ','));
     return expect(reader, '}');
 }
 
-static Outcome read_line(const SoundRows *self, Work *work, Reader reader) {
+/* The elements of a list inside the item; of those that no column takes it is told that there are some. */
+static Outcome read_elements(const Plan *plan, Work *work, Reader *reader, Py_ssize_t list, Fate fate) {
+    TRY(expect(reader, '['));
+    if (take(reader, ']')) return DONE;
+    for (Py_ssize_t index = 0;; index++) {
+        char digits[24];
+        Text name = {(const unsigned char *)digits, (size_t)PyOS_snprintf(digits, sizeof digits, "%zd", index)};
+        Py_ssize_t number = find_attribute(plan, list, name);
+        TRY(number < 0 ? read_unknown(work, reader, list, (Text){0}, fate) : read_known(plan, work, reader, number, fate));
+        if (!take(reader, ',')) return expect(reader, ']');
+    }
+}
+
+static Outcome read_inside(const Plan *plan, Work *work, Reader *reader, const Attribute *opened, Fate fate) {
+    return opened->is_list ? read_elements(plan, work, reader, opened->opens, fate) : read_members(plan, work, reader, opened->opens, fate);
+}
+
+static Outcome read_line(const Plan *plan, Work *work, Reader reader) {
     Text name;
     TRY(expect(&reader, '{'));
     TRY(read_plain(&reader, &name));
     if (!is(name, "Item")) return NOT_SURE;
     TRY(expect(&reader, ':'));
-    TRY(read_members(self, work, &reader, 0));
+    skip_space(&reader);
+    work->item.bytes = reader.at;
+    if (plan->has_rest) TRY(put_byte(&work->rest, '{'));
+    TRY(read_members(plan, work, &reader, 0, plan->has_rest ? IN_REST : plan->has_item ? WITHIN : TOLD));
+    work->item.size = (size_t)(reader.at - work->item.bytes);
+    if (plan->has_rest) TRY(put_byte(&work->rest, '}'));
     TRY(expect(&reader, '}'));
     skip_space(&reader);
     return reader.at == reader.end ? DONE : NOT_SURE;
@@ -159,50 +287,102 @@ static Outcome read_line(const SoundRows *self, Work *work, Reader reader) {
 
 /* -- the row --------------------------------------------------------------------------------------------------------------------------- */
 
+static Text whole_of(const Work *work, const Source *source) {
+    return source->kind == FROM_ITEM ? work->item : (Text){work->rest.bytes, work->rest.size};
+}
+
 static PyObject *bytes_or_none(Text text) {
     return text.bytes ? PyBytes_FromStringAndSize((const char *)text.bytes, (Py_ssize_t)text.size) : Py_NewRef(Py_None);
 }
 
-static Outcome call_column(Row *row, const Step *step, const Made *made, PyObject *notices) {
-    PyObject *json = bytes_or_none(made->json), *other = bytes_or_none(made->other);
-    PyObject *field = json && other ? PyObject_CallFunctionObjArgs(step->to_field, json, other, notices, NULL) : NULL;
-    Py_XDECREF(json);
-    Py_XDECREF(other);
+/* The item, or its rest, as an attribute value. */
+static PyObject *bytes_of_map(Text content) {
+    static const char BEGIN[] = "{\"M\":";
+    PyObject *value = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(content.size + sizeof BEGIN));
+    if (value == NULL) return NULL;
+    char *at = PyBytes_AS_STRING(value);
+    memcpy(at, BEGIN, sizeof BEGIN - 1);
+    memcpy(at + sizeof BEGIN - 1, content.bytes, content.size);
+    at[sizeof BEGIN - 1 + content.size] = '}';
+    return value;
+}
+
+static PyObject *values_of(const Work *work, const Source *source) {
+    bool is_whole = source->kind == FROM_ITEM || source->kind == FROM_REST;
+    Py_ssize_t count = is_whole ? 1 : PyTuple_GET_SIZE(source->attributes);
+    PyObject *values = PyTuple_New(count);
+    for (Py_ssize_t index = 0; values != NULL && index < count; index++) {
+        PyObject *value = is_whole ? bytes_of_map(whole_of(work, source)) : bytes_or_none(work->values[source->first + index]);
+        if (value == NULL) Py_CLEAR(values);
+        else PyTuple_SET_ITEM(values, index, value);
+    }
+    return values;
+}
+
+static Outcome call_column(Work *work, const Step *step, const Source *source, PyObject *notices) {
+    PyObject *values = values_of(work, source);
+    PyObject *field = values ? PyObject_CallFunctionObjArgs(step->to_field, values, notices, NULL) : NULL;
+    Py_XDECREF(values);
     if (field == NULL) return FAILED;
-    Outcome outcome = PyBytes_CheckExact(field) ? put_field(row, field) : NOT_SURE;
+    Outcome outcome = PyBytes_CheckExact(field) ? put_field(&work->row, field) : NOT_SURE;
     Py_DECREF(field);
     return outcome;
 }
 
-/* What the item itself did not give: constants, missing attributes, the later of two times, columns of a user's own. */
-static Outcome finish_step(Row *row, const Step *step, Made *made, PyObject *notices) {
-    bool is_left = !made->is_made || step->kind == CALL || step->kind == LATER_OF;
+/* What is made of the whole item, of its rest, or of several values. */
+static Outcome make_of_whole(Work *work, const Step *step, Made *made, const Source *source) {
+    if (source->kind == FROM_JOINED) {
+        for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(source->attributes); index++) {
+            if (work->values[source->first + index].bytes == NULL) return DONE;
+        }
+        work->text.size = 0;
+        TRY(put_joined(&work->text, work->values + source->first, source));
+        TRY(do_text_step(work, step, made, source));
+    } else {
+        Text whole = whole_of(work, source);
+        Reader reader = {whole.bytes, whole.bytes + whole.size};
+        TRY(do_step(&work->row, step, made, &reader, (Text){(const unsigned char *)"M", 1}));
+    }
+    made->is_made = true;
+    return DONE;
+}
+
+/* What the item itself did not give: constants, missing attributes, what is made of several or of all, columns of a user's own. */
+static Outcome finish_step(Work *work, const Step *step, Made *made, const Source *source, PyObject *notices) {
+    Row *row = &work->row;
+    if (source->is_simple && made->is_made && made->notice == NULL) return DONE;
+    bool is_of_whole = source->kind == FROM_JOINED || source->kind == FROM_ITEM || source->kind == FROM_REST;
+    bool is_later = step->kind == LATER_OF;
+    bool is_left = !made->is_made || step->kind == CALL || is_later;
     if (is_left) made->begin = row->size;
     if (step->kind == CALL) {
-        TRY(call_column(row, step, made, notices));
-    } else if (!made->is_made) {
-        if (step->if_missing == Py_None) return NOT_SURE;
-        TRY(put_field(row, step->if_missing));
-        made->notice = step->missing_notice;
-    } else if (step->kind == LATER_OF) {
-        TRY(put_timestamptz(row, made->microseconds));
+        TRY(call_column(work, step, source, notices));
+    } else {
+        if (is_of_whole) TRY(make_of_whole(work, step, made, source));
+        if (!made->is_made) {
+            if (step->if_missing == Py_None) return NOT_SURE;
+            TRY(put_field(row, step->if_missing));
+            made->notice = step->missing_notice;
+        } else if (is_later) {
+            TRY(put_timestamptz(row, made->microseconds));
+        }
     }
     if (is_left) made->size = row->size - made->begin;
     bool is_noted = made->notice != NULL && made->notice != Py_None;
     return is_noted && PyList_Append(notices, made->notice) ? FAILED : DONE;
 }
 
-static Outcome make_row(const SoundRows *self, Work *work, Reader reader, PyObject *notices, PyObject **fields) {
+static Outcome make_row(const Plan *plan, Work *work, Reader reader, PyObject *notices, PyObject **fields) {
     size_t size = 0;
-    TRY(read_line(self, work, reader));
-    for (Py_ssize_t index = 0; index < self->step_count; index++) {
-        TRY(finish_step(&work->row, &self->steps[index], &work->made[index], notices));
+    TRY(read_line(plan, work, reader));
+    for (Py_ssize_t index = 0; index < plan->step_count; index++) {
+        TRY(finish_step(work, &plan->steps[index], &work->made[index], &plan->sources[index], notices));
         size += work->made[index].size;
     }
     *fields = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     if (*fields == NULL) return FAILED;
     char *at = PyBytes_AS_STRING(*fields);
-    for (Py_ssize_t index = 0; index < self->step_count; index++) {
+    for (Py_ssize_t index = 0; index < plan->step_count; index++) {
         const Made *made = &work->made[index];
         if (made->size > 0) memcpy(at, work->row.bytes + made->begin, made->size);
         at += made->size;
@@ -216,7 +396,8 @@ static PyObject *unmapped_names(const Work *work) {
     for (size_t index = 0; names != NULL && index < work->unmapped_count; index++) {
         const Unmapped *unmapped = &work->unmapped[index];
         if (unmapped->is_null) continue;
-        PyObject *name = Py_BuildValue("ns#", unmapped->map, unmapped->name.bytes, (Py_ssize_t)unmapped->name.size);
+        const char *bytes = unmapped->name.bytes ? (const char *)unmapped->name.bytes : "";
+        PyObject *name = Py_BuildValue("ns#", unmapped->map, bytes, (Py_ssize_t)unmapped->name.size);
         if (name == NULL || PyList_Append(names, name)) Py_CLEAR(names);
         Py_XDECREF(name);
     }
@@ -225,6 +406,9 @@ static PyObject *unmapped_names(const Work *work) {
 
 static void free_work(Work *work) {
     PyMem_Free(work->row.bytes);
+    PyMem_Free(work->rest.bytes);
+    PyMem_Free(work->text.bytes);
+    PyMem_Free(work->values);
     PyMem_Free(work->made);
     PyMem_Free(work->is_seen);
     PyMem_Free(work->unmapped);
@@ -235,21 +419,57 @@ static void free_work(Work *work) {
 static Outcome take_work(SoundRows *self, Work *work) {
     *work = self->spare;
     self->spare = (Work){0};
-    size_t steps = (size_t)self->step_count + 1, attributes = (size_t)self->attribute_count + 1;
+    const Plan *plan = &self->plan;
+    size_t steps = (size_t)plan->step_count + 1, attributes = (size_t)plan->attribute_count + 1, values = (size_t)plan->value_count + 1;
     if (work->made == NULL) {
+        work->values = PyMem_New(Text, values);
         work->made = PyMem_New(Made, steps);
         work->is_seen = PyMem_New(bool, attributes);
         work->unmapped = PyMem_New(Unmapped, MOST_UNMAPPED);
     }
-    if (work->made == NULL || work->is_seen == NULL || work->unmapped == NULL) {
+    if (work->made == NULL || work->is_seen == NULL || work->unmapped == NULL || work->values == NULL) {
         PyErr_NoMemory();
         return FAILED;
     }
     memset(work->made, 0, steps * sizeof(Made));
     memset(work->is_seen, 0, attributes * sizeof(bool));
-    work->row.size = 0;
+    memset(work->values, 0, values * sizeof(Text));
+    work->row.size = work->rest.size = work->text.size = 0;
     work->unmapped_count = 0;
     return DONE;
+}
+
+/* Whether the item is for the table: `*reason` is why not, or -1. One that is not is sound as JSON, and for another table. */
+static Outcome check_where(const Plan *plan, Work *work, Reader line, Py_ssize_t *reason) {
+    Text name;
+    Reader item = line;
+    *reason = -1;
+    if (plan->condition_count == 0) return DONE;
+    TRY(expect(&item, '{'));
+    TRY(read_plain(&item, &name));
+    if (!is(name, "Item")) return NOT_SURE;
+    TRY(expect(&item, ':'));
+    TRY(check_condition(&plan->conditions[0], item, &work->text, reason));
+    if (*reason < 0) return DONE;
+    TRY(check_line(line, &work->text));
+    Py_ssize_t others = plan->condition_count - 1, why_not = 0;
+    for (Py_ssize_t other = 0; other < others; other++) {
+        TRY(check_condition(&plan->conditions[1 + other], item, &work->text, &why_not));
+        if (why_not >= 0) continue;
+        Py_ssize_t answer = PyLong_AsSsize_t(PyTuple_GET_ITEM(plan->answers, 1 + other));
+        if (answer >= 0) *reason = answer;
+        return DONE;
+    }
+    return others == 0 ? DONE : NOT_SURE;
+}
+
+/* Takes out of `unseen` what this item had: after the first items that is nearly nothing, and there is nearly nothing to look at. */
+static void note_seen(SoundRows *self, const bool *is_seen) {
+    for (Py_ssize_t number = 0; number < self->unseen_count;) {
+        Py_ssize_t attribute = self->unseen[number];
+        if (!is_seen[attribute]) number++;
+        else self->unseen[number] = self->unseen[--self->unseen_count];
+    }
 }
 
 static PyObject *encode(PyObject *object, PyObject *const *arguments, Py_ssize_t count) {
@@ -266,119 +486,78 @@ static PyObject *encode(PyObject *object, PyObject *const *arguments, Py_ssize_t
     Reader reader = {line, line + PyBytes_GET_SIZE(arguments[0])};
     PyObject *fields = NULL, *unmapped = Py_None, *result = NULL;
     Work work;
+    Py_ssize_t reason = -1;
     Outcome outcome = take_work(self, &work);
-    if (outcome == DONE) outcome = make_row(self, &work, reader, arguments[1], &fields);
-    if (outcome == DONE && work.unmapped_count > 0) {
+    if (outcome == DONE) outcome = check_where(&self->plan, &work, reader, &reason);
+    if (outcome == DONE && reason < 0) outcome = make_row(&self->plan, &work, reader, arguments[1], &fields);
+    if (outcome == DONE && reason < 0) note_seen(self, work.is_seen);
+    if (outcome == DONE && reason < 0 && work.unmapped_count > 0) {
         unmapped = unmapped_names(&work);
         if (unmapped == NULL) outcome = FAILED;
     }
-    if (outcome == DONE) result = PyTuple_Pack(2, fields, unmapped);
+    if (outcome == DONE) result = reason < 0 ? PyTuple_Pack(2, fields, unmapped) : PyLong_FromSsize_t(reason);
     else if (outcome == NOT_SURE) result = Py_NewRef(Py_None);
     Py_XDECREF(fields);
     if (unmapped != Py_None) Py_XDECREF(unmapped);
-    if (self->spare.made == NULL && work.made != NULL && work.is_seen != NULL && work.unmapped != NULL) self->spare = work;
+    if (self->spare.made == NULL && work.made != NULL && work.is_seen != NULL && work.unmapped != NULL && work.values != NULL) self->spare = work;
     else free_work(&work);
     return result;
 }
 
+static void look_anew(SoundRows *self) {
+    for (self->unseen_count = 0; self->unseen_count < self->plan.attribute_count; self->unseen_count++) {
+        self->unseen[self->unseen_count] = self->unseen_count;
+    }
+}
+
+/* The numbers of the attributes that no item had; from here on they are looked for anew. */
+static PyObject *take_unseen(PyObject *object, PyObject *nothing) {
+    SoundRows *self = (SoundRows *)object;
+    (void)nothing;
+    if (!self->is_ready) {
+        PyErr_SetString(PyExc_TypeError, "this SoundRows was never initialised");
+        return NULL;
+    }
+    PyObject *unseen = PyList_New(self->unseen_count);
+    for (Py_ssize_t index = 0; unseen != NULL && index < self->unseen_count; index++) {
+        PyObject *number = PyLong_FromSsize_t(self->unseen[index]);
+        if (number == NULL) Py_CLEAR(unseen);
+        else PyList_SET_ITEM(unseen, index, number);
+    }
+    if (unseen != NULL) look_anew(self);
+    return unseen;
+}
+
 /* -- the Python type ------------------------------------------------------------------------------------------------------------------- */
-
-static bool is_bytes_or_none(PyObject *object) { return object == Py_None || PyBytes_CheckExact(object); }
-
-static bool is_tuple_of_bytes(PyObject *object) {
-    if (!PyTuple_CheckExact(object)) return false;
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(object); index++) {
-        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(object, index))) return false;
-    }
-    return true;
-}
-
-static Kind kind_named(const char *name) {
-    int kind = 0;
-    while (kind < KINDS && strcmp(KIND_NAMES[kind], name) != 0) kind++;
-    return (Kind)kind;
-}
-
-static int take_step(PyObject *tuple, Step *step, const SoundRows *self) {
-    const char *kind;
-    if (!PyArg_ParseTuple(tuple, "snnOOOOOLL:step", &kind, &step->attribute, &step->other, &step->if_missing, &step->missing_notice,
-                          &step->notice, &step->texts, &step->to_field, &step->earliest, &step->latest)) return -1;
-    step->kind = kind_named(kind);
-    bool is_sound = step->kind < KINDS && is_bytes_or_none(step->if_missing);
-    if (step->kind == CONSTANT) is_sound = is_sound && step->if_missing != Py_None && step->attribute == -1;
-    else is_sound = is_sound && step->attribute >= 0 && step->attribute < self->attribute_count;
-    if (step->kind == LATER_OF) is_sound = is_sound && step->other >= 0;
-    else if (step->kind != CALL) is_sound = is_sound && step->other == -1;
-    is_sound = is_sound && step->other >= -1 && step->other < self->attribute_count;
-    is_sound = is_sound && step->earliest >= 0 && step->latest <= MOST_MILLISECONDS;
-    if (step->kind == ONE_OF || step->kind == UPPER_CASED) is_sound = is_sound && is_tuple_of_bytes(step->texts);
-    if (!is_sound) PyErr_SetString(PyExc_ValueError, "no such step");
-    return is_sound ? 0 : -1;
-}
-
-static int take_attribute(PyObject *tuple, Attribute *attribute, const SoundRows *self) {
-    Py_ssize_t size;
-    const char *name;
-    if (!PyArg_ParseTuple(tuple, "ns#n:attribute", &attribute->map, &name, &size, &attribute->opens)) return -1;
-    attribute->name = (Text){(const unsigned char *)name, (size_t)size};
-    if (attribute->map >= 0 && attribute->map < self->map_count && attribute->opens >= -1 && attribute->opens < self->map_count) return 0;
-    PyErr_SetString(PyExc_ValueError, "no such map");
-    return -1;
-}
-
-/* What is looked up for every line: attributes by their names, steps by their attributes. */
-static void prepare(SoundRows *self) {
-    Py_ssize_t *use = self->uses;
-    for (size_t bucket = 0; bucket < BUCKETS; bucket++) self->buckets[bucket] = -1;
-    for (Py_ssize_t number = 0; number < self->attribute_count; number++) {
-        Attribute *attribute = &self->attributes[number];
-        Py_ssize_t *bucket = &self->buckets[bucket_of(attribute->name)];
-        attribute->next = *bucket;
-        *bucket = number;
-        attribute->uses = use;
-        for (Py_ssize_t index = 0; index < self->step_count; index++) {
-            if (self->steps[index].attribute == number || self->steps[index].other == number) *use++ = index;
-        }
-        attribute->use_count = use - attribute->uses;
-    }
-}
 
 static int initialise(PyObject *object, PyObject *arguments, PyObject *names) {
     SoundRows *self = (SoundRows *)object;
-    PyObject *attributes, *steps;
-    if (self->steps != NULL || (names != NULL && PyDict_GET_SIZE(names))) {
+    if (self->plan.steps != NULL || (names != NULL && PyDict_GET_SIZE(names))) {
         PyErr_SetString(PyExc_TypeError, "SoundRows is made once, of positional arguments");
         return -1;
     }
-    if (!PyArg_ParseTuple(arguments, "nO!O!:SoundRows", &self->map_count, &PyTuple_Type, &attributes, &PyTuple_Type, &steps)) return -1;
-    self->plan = Py_NewRef(arguments);
-    self->attributes = PyMem_New(Attribute, (size_t)PyTuple_GET_SIZE(attributes) + 1);
-    self->steps = PyMem_New(Step, (size_t)PyTuple_GET_SIZE(steps) + 1);
-    self->uses = PyMem_New(Py_ssize_t, 2 * (size_t)PyTuple_GET_SIZE(steps) + 1); /* no step has more than two attributes */
-    if (self->attributes == NULL || self->steps == NULL || self->uses == NULL) {
+    if (take_plan(&self->plan, arguments)) return -1;
+    self->unseen = PyMem_New(Py_ssize_t, (size_t)self->plan.attribute_count + 1);
+    if (self->unseen == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    for (; self->attribute_count < PyTuple_GET_SIZE(attributes); self->attribute_count++) {
-        if (take_attribute(PyTuple_GET_ITEM(attributes, self->attribute_count), &self->attributes[self->attribute_count], self)) return -1;
-    }
-    for (; self->step_count < PyTuple_GET_SIZE(steps); self->step_count++) {
-        if (take_step(PyTuple_GET_ITEM(steps, self->step_count), &self->steps[self->step_count], self)) return -1;
-    }
-    prepare(self);
+    look_anew(self);
     self->is_ready = true;
     return 0;
 }
 
 static int traverse(PyObject *object, visitproc visit, void *arg) {
-    Py_VISIT(((SoundRows *)object)->plan);
+    Py_VISIT(((SoundRows *)object)->plan.arguments);
+    Py_VISIT(((SoundRows *)object)->plan.kept);
     return 0;
 }
 
 static int clear(PyObject *object) {
     SoundRows *self = (SoundRows *)object;
     self->is_ready = false;
-    Py_CLEAR(self->plan);
+    Py_CLEAR(self->plan.arguments);
+    Py_CLEAR(self->plan.kept);
     return 0;
 }
 
@@ -386,15 +565,15 @@ static void deallocate(PyObject *object) {
     SoundRows *self = (SoundRows *)object;
     PyObject_GC_UnTrack(object);
     clear(object);
-    PyMem_Free(self->steps);
-    PyMem_Free(self->attributes);
-    PyMem_Free(self->uses);
+    free_plan(&self->plan);
+    PyMem_Free(self->unseen);
     free_work(&self->spare);
     Py_TYPE(object)->tp_free(object);
 }
 
 static PyMethodDef methods[] = {
     {"encode", (PyCFunction)(void (*)(void))encode, METH_FASTCALL, "The fields of a line's row, and the attributes that no column takes."},
+    {"take_unseen", take_unseen, METH_NOARGS, "Which attributes no item had."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -412,11 +591,17 @@ static PyTypeObject SoundRowsType = {
     .tp_methods = methods,
 };
 
+static PyMethodDef functions[] = {
+    {"read_change", (PyCFunction)(void (*)(void))read_change, METH_FASTCALL, "What a line of an incremental export says."},
+    {NULL, NULL, 0, NULL},
+};
+
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "transforms.native.sound_rows",
     .m_doc = "Rows of sound items, the quick way; see sound_rows.pyi.",
     .m_size = -1,
+    .m_methods = functions,
 };
 
 PyMODINIT_FUNC PyInit_sound_rows(void) {

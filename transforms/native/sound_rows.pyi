@@ -7,13 +7,36 @@ from transforms.rejects import Notice
 SOURCES: str
 """The files that it was built of and their hashes: `name:hash name:hash`; empty where nobody said so."""
 
-class SoundRows:
-    """The rows of one table's sound items. `attributes` and `steps` are the tuples that `plan.py` describes."""
+def read_change(line: bytes, key: tuple[str, ...], /) -> tuple[int, bytes, bytes | None, bytes | None] | None:
+    """The fields of a `transforms.lines.Change`; None where the way in Python must decide.
 
-    def __init__(self, maps: int, attributes: tuple[Sequence[object], ...], steps: tuple[Sequence[object], ...], /) -> None: ...
-    def encode(self, line: bytes, notices: list[Notice], /) -> tuple[bytes, list[tuple[int, str]] | None] | None:
+    `key` are the attributes of the table's key. Of the images it is known only that their brackets match, and that they have the key.
+    """
+
+class SoundRows:
+    """The rows of one table's sound items. The arguments are the tuples that `plan.py` describes.
+
+    Without `sources` each step takes its own attributes as they are.
+    """
+
+    def __init__(
+        self,
+        maps: int,
+        attributes: tuple[Sequence[object], ...],
+        steps: tuple[Sequence[object], ...],
+        sources: tuple[Sequence[object], ...] = ...,
+        conditions: tuple[Sequence[object], ...] = ...,
+        answers: tuple[int, ...] = ...,
+        /,
+    ) -> None: ...
+    def encode(self, line: bytes, notices: list[Notice], /) -> tuple[bytes, list[tuple[int, str]] | None] | int | None:
         """The fields of the row of a line's item, and the attributes that no column takes; None where the way in Python must decide.
 
-        Such an attribute is (number of its map, name), in the order of the line; None where there is none. Notices are
+        Such an attribute is (number of its map, name), in the order of the line; None where there is none. Of a list there is one at
+        most, without a name. A number is that of the reason why the item is not for the table: the first condition does not hold. Notices
+        are
         added to the list, and mean nothing where the result is None. Raises what a column's own function raises.
         """
+
+    def take_unseen(self) -> list[int]:
+        """The numbers of the attributes that no item had, NULL or not, of which a row was made since this was last called."""

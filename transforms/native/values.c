@@ -1,7 +1,7 @@
 #include "values.h"
 
-/* Microseconds from 1970-01-01 to 2000-01-01. */
-#define POSTGRES_EPOCH 946684800000000LL
+#include <arpa/inet.h>
+
 /* A number of at most so many characters cannot leave DynamoDB's range: without an exponent, with one of two digits. */
 #define SURELY_IN_RANGE 120
 #define SURELY_IN_RANGE_WITH_EXPONENT 25
@@ -11,16 +11,18 @@
 #define MOST_MEMBERS 256
 
 bool read_uuid(Text text, unsigned char uuid[16]) {
-    if (text.size != 36) return false;
+    /* Where the two digits of each byte are. A text of this length nearly always is one, so nothing ends the loop early. */
+    static const unsigned char PLACES[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
     const unsigned char *at = text.bytes;
+    if (text.size != 36 || at[8] != '-' || at[13] != '-' || at[18] != '-' || at[23] != '-') return false;
+    unsigned wrong = 0;
     for (int byte = 0; byte < 16; byte++) {
-        if ((byte == 4 || byte == 6 || byte == 8 || byte == 10) && *at++ != '-') return false;
-        unsigned char high = DIGITS[at[0]], low = DIGITS[at[1]];
-        if (high == 0 || low == 0) return false;
-        uuid[byte] = (unsigned char)((high - 1) << 4 | (low - 1));
-        at += 2;
+        /* What is no digit has only ones. */
+        unsigned high = DIGITS[at[PLACES[byte]]] - 1u, low = DIGITS[at[PLACES[byte] + 1]] - 1u;
+        wrong |= high | low;
+        uuid[byte] = (unsigned char)(high << 4 | low);
     }
-    return true;
+    return wrong <= 0xF;
 }
 
 static size_t digits_at(Text text, size_t at) {
@@ -29,27 +31,71 @@ static size_t digits_at(Text text, size_t at) {
     return digits;
 }
 
-Outcome read_microseconds(Reader *reader, int64_t earliest, int64_t latest, int64_t *microseconds) {
-    Text text;
-    TRY(read_plain(reader, &text));
-    size_t fraction = text.size > 14 && text.bytes[13] == '.' ? text.size - 14 : 0;
-    bool is_usual = digits_at(text, 0) == 13 && text.bytes[0] != '0' && fraction <= 3 && text.size == (fraction ? 14 + fraction : 13);
-    if (!is_usual || (fraction && digits_at(text, 14) != fraction)) return NOT_SURE;
-    int64_t number = 0;
-    for (size_t at = 0; at < 17; at++) {
-        if (at != 13) number = number * 10 + (at < text.size ? text.bytes[at] - '0' : 0);
+/* By character: six bits and one more, else 0. */
+static const unsigned char SIX_BITS[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11,
+    ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22,
+    ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33,
+    ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44,
+    ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55,
+    ['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+};
+
+Outcome put_base64(Row *row, Text text) {
+    size_t padding = 0;
+    if (text.size % 4 != 0) return NOT_SURE;
+    while (padding < 2 && padding < text.size && text.bytes[text.size - 1 - padding] == '=') padding++;
+    size_t size = text.size / 4 * 3 - padding;
+    if (size > INT32_MAX) return NOT_SURE;
+    TRY(make_room(row, 4 + size + 3)); /* three bytes are written at a time */
+    set_length(row->bytes + row->size, (uint32_t)size);
+    unsigned char *to = row->bytes + row->size + 4;
+    for (size_t at = 0; at < text.size; at += 4, to += 3) {
+        uint32_t bits = 0;
+        for (size_t index = at; index < at + 4; index++) {
+            bool is_padding = index >= text.size - padding;
+            unsigned char six = is_padding ? 1 : SIX_BITS[text.bytes[index]];
+            if (six == 0) return NOT_SURE;
+            bits = bits << 6 | (uint32_t)(six - 1);
+        }
+        /* What the padding stands for must be zero: there is one way to write each content. */
+        if (at + 4 == text.size && padding > 0 && (bits & (padding == 1 ? 0xFF : 0xFFFF))) return NOT_SURE;
+        to[0] = (unsigned char)(bits >> 16);
+        to[1] = (unsigned char)(bits >> 8);
+        to[2] = (unsigned char)bits;
     }
-    *microseconds = number;
-    return number >= earliest * 1000 && number <= latest * 1000 ? DONE : NOT_SURE;
+    row->size += 4 + size;
+    return DONE;
 }
 
-Outcome put_timestamptz(Row *row, int64_t microseconds) {
-    uint64_t since = (uint64_t)(microseconds - POSTGRES_EPOCH);
-    unsigned char field[12];
-    set_length(field, 8);
-    set_length(field + 4, (uint32_t)(since >> 32));
-    set_length(field + 8, (uint32_t)since);
-    return put(row, field, sizeof field);
+Outcome put_inet(Row *row, Text text) {
+    unsigned char field[8 + 16];
+    char address[48];
+    size_t size = 0;
+    bool is_v6 = false;
+    for (; size < text.size && text.bytes[size] != '/'; size++) {
+        unsigned char byte = text.bytes[size];
+        if (size + 1 == sizeof address || (byte != ':' && byte != '.' && DIGITS[byte] == 0)) return NOT_SURE;
+        address[size] = (char)byte;
+        is_v6 = is_v6 || byte == ':';
+    }
+    address[size] = '\0';
+    unsigned length = is_v6 ? 16 : 4, bits = 8 * length;
+    if (size < text.size) {
+        size_t at = size + 1, digits = digits_at(text, at);
+        if (digits == 0 || digits > 3 || at + digits != text.size || (digits > 1 && text.bytes[at] == '0')) return NOT_SURE;
+        unsigned number = 0;
+        for (; at < text.size; at++) number = number * 10 + text.bytes[at] - '0';
+        if (number > bits) return NOT_SURE;
+        bits = number;
+    }
+    if (inet_pton(is_v6 ? AF_INET6 : AF_INET, address, field + 8) != 1) return NOT_SURE;
+    set_length(field, 4 + length);
+    field[4] = is_v6 ? 3 : 2; /* PostgreSQL's own numbers of the families */
+    field[5] = (unsigned char)bits;
+    field[6] = 0;
+    field[7] = (unsigned char)length;
+    return put(row, field, 8 + length);
 }
 
 /* A JSON number, digit by digit as it is. */
@@ -84,10 +130,12 @@ static Outcome put_json_string(Row *row, Reader *reader) {
     return put_byte(row, '"');
 }
 
+typedef Outcome PutMember(Row *, Reader *, int nesting);
+
 static Outcome put_json(Row *row, Reader *reader, int nesting);
 
 /* Of a name that comes twice the last one counts, which is for Python to see to. Names are compared as they stand in the row. */
-static Outcome put_map(Row *row, Reader *reader, int nesting) {
+static Outcome put_map(Row *row, Reader *reader, int nesting, PutMember *put_member) {
     struct { size_t begin, size; } names[MOST_MEMBERS];
     size_t members = 0;
     TRY(expect(reader, '{'));
@@ -106,14 +154,12 @@ static Outcome put_map(Row *row, Reader *reader, int nesting) {
             names[members++].size = size;
             TRY(expect(reader, ':'));
             TRY(put_byte(row, ':'));
-            TRY(put_json(row, reader, nesting + 1));
+            TRY(put_member(row, reader, nesting + 1));
         } while (take(reader, ','));
         TRY(expect(reader, '}'));
     }
     return put_byte(row, '}');
 }
-
-typedef Outcome PutMember(Row *, Reader *, int nesting);
 
 static Outcome put_list(Row *row, Reader *reader, int nesting, PutMember *put_member) {
     TRY(expect(reader, '['));
@@ -153,7 +199,7 @@ static Outcome put_null(Row *row, Reader *reader) {
 Outcome put_content(Row *row, Reader *reader, Text tag, int nesting) {
     if (is(tag, "S") || is(tag, "B")) return put_json_string(row, reader);
     if (is(tag, "N")) return put_number(row, reader);
-    if (is(tag, "M")) return put_map(row, reader, nesting);
+    if (is(tag, "M")) return put_map(row, reader, nesting, put_json);
     if (is(tag, "L")) return put_list(row, reader, nesting, put_json);
     if (is(tag, "BOOL")) return put_boolean(row, reader);
     if (is(tag, "NULL")) return put_null(row, reader);
@@ -169,4 +215,39 @@ static Outcome put_json(Row *row, Reader *reader, int nesting) {
     TRY(open_value(reader, &tag));
     TRY(put_content(row, reader, tag, nesting));
     return close_value(reader);
+}
+
+/* -- typed JSON ------------------------------------------------------------------------------------------------------------------------ */
+
+static Outcome put_typed_value(Row *row, Reader *reader, int nesting) {
+    Text tag;
+    if (nesting > MOST_NESTING) return NOT_SURE;
+    TRY(open_value(reader, &tag));
+    TRY(put_typed(row, reader, tag, nesting));
+    return close_value(reader);
+}
+
+static Outcome put_typed_number(Row *row, Reader *reader, int nesting) {
+    (void)nesting;
+    TRY(put_byte(row, '"'));
+    TRY(put_number(row, reader));
+    return put_byte(row, '"');
+}
+
+static Outcome put_typed_null(Row *row, Reader *reader) {
+    TRY(expect_word(reader, "true"));
+    return put(row, "true", 4);
+}
+
+Outcome put_typed(Row *row, Reader *reader, Text tag, int nesting) {
+    TRY(put(row, "{\"", 2));
+    TRY(put(row, tag.bytes, tag.size));
+    TRY(put(row, "\":", 2));
+    if (is(tag, "N")) TRY(put_typed_number(row, reader, nesting));
+    else if (is(tag, "M")) TRY(put_map(row, reader, nesting, put_typed_value));
+    else if (is(tag, "L")) TRY(put_list(row, reader, nesting, put_typed_value));
+    else if (is(tag, "NS")) TRY(put_list(row, reader, nesting, put_typed_number));
+    else if (is(tag, "NULL")) TRY(put_typed_null(row, reader));
+    else TRY(put_content(row, reader, tag, nesting)); /* the same with and without tags */
+    return put_byte(row, '}');
 }

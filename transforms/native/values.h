@@ -1,19 +1,22 @@
-/* Attribute values to fields: UUIDs, timestamps, and JSONB text that is the same to the byte as orjson writes it for `values.py`. */
+/* Attribute values to fields: UUIDs, bytes, and JSON that is the same to the byte as orjson writes it for `values.py`. */
 
 #pragma once
 #include "reader.h"
 
-/* Of 13 digits. */
-#define MOST_MILLISECONDS 9999999999999LL
-
 /* 8-4-4-4-12 hexadecimal ASCII digits, either case. */
 bool read_uuid(Text text, unsigned char uuid[16]);
 
-/* Milliseconds as nearly all are written: 13 digits, the first no zero, and perhaps up to three of a fraction. */
-Outcome read_microseconds(Reader *reader, int64_t earliest, int64_t latest, int64_t *microseconds);
+/* The UUID of version 5 of a text in a namespace (RFC 9562, section 5.5). */
+void hash_uuid(const unsigned char namespace[16], Text text, unsigned char uuid[16]);
 
-/* The field of an instant. */
-Outcome put_timestamptz(Row *row, int64_t microseconds);
+/* The field of an IPv4 or IPv6 address, perhaps with the bits of its network. */
+Outcome put_inet(Row *row, Text text);
+
+/* The bytes of base64 with its padding and nothing else (RFC 4648, section 4). */
+Outcome put_base64(Row *row, Text text);
 
 /* JSON of the content of an attribute value with this tag, `nesting` containers deep. */
 Outcome put_content(Row *row, Reader *reader, Text tag, int nesting);
+
+/* The same with the type tags, as DynamoDB writes it: of the whole attribute value whose content this is. */
+Outcome put_typed(Row *row, Reader *reader, Text tag, int nesting);

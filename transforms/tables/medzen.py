@@ -1,8 +1,10 @@
 """The three tables of MedZen, in the order in which they are moved (`docs/tables.md`)."""
 
 from transforms.rejects import NoticeCode
-from transforms.rules import Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid, is_uuid
-from transforms.table import EMPTY_OBJECT, Column, LaterOf, Missing, Otherwise, Table
+from transforms.rules import Boolean, Jsonb, OneOf, Text, Timestamp, UpperCased, Uuid
+from transforms.rules.text import is_uuid
+from transforms.sources import LaterOf
+from transforms.table import EMPTY_OBJECT, Column, Missing, Otherwise, Table
 
 SESSION_STATUS = OneOf(("INITIATED", "ACTIVE", "COMPLETED", "FAILED"))
 # Chime's meeting ids are UUIDs; others are kept for investigation (`docs/tables.md`).

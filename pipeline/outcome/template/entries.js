@@ -1,4 +1,4 @@
-// The entries, unpacked: columns of numbers for all blocks (pipeline/report/records/packing.py), so that a hundred thousand take little.
+// The entries, unpacked: columns of numbers for all blocks (pipeline/records/gather.py), so that a hundred thousand take little.
 
 async function unpack(text) {
   if (typeof DecompressionStream === "undefined") throw new Error("this browser cannot unpack it; a newer one can");
@@ -22,7 +22,6 @@ class Entries {
       this.errors.set(block.errors, start);
       start += block.item.length;
     });
-    this.hasText = this.blocks.some((block) => block.text.length > 0);
   }
 
   string(number) {

@@ -56,6 +56,7 @@ class List {
     this.rows.replaceChildren(...Array.from(here, (index) => this.row(index)));
     const shown = here.length ? `; ${NUMBER.format(first + 1)} to ${NUMBER.format(first + here.length)} are shown` : "";
     byId("count").textContent = `${NUMBER.format(indexes.length)} of ${NUMBER.format(this.entries.count)} entries${shown}`;
+    byId("no-match").hidden = here.length > 0;
     byId("page-count").textContent = NUMBER.format(this.pages);
     byId("page-number").value = this.page + 1;
     byId("page-number").max = this.pages;

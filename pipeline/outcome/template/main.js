@@ -11,19 +11,53 @@ function fillChoices(select, choices, every) {
   select.replaceChildren(all, ...options);
 }
 
+// Filters in the address, after `#list?`, so that a filtered list can be sent as a link. Not where the page has values: an address is kept
+// in the browser's history, and names of attributes may be data there.
+const MAY_KEEP = !document.body.classList.contains("has-values");
+
+function keepInAddress(values) {
+  if (!MAY_KEEP) return;
+  const given = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
+  history.replaceState(null, "", String(given) ? `#list?${given}` : "#list");
+}
+
+function filtersInAddress() {
+  const [part, given] = location.hash.split("?", 2);
+  return MAY_KEEP && part === "#list" && given ? Object.fromEntries(new URLSearchParams(given)) : null;
+}
+
 function connect(list) {
   const { selection } = list;
   const filters = { table: byId("filter-table"), code: byId("filter-code"), about: byId("filter-attribute"), text: byId("filter-text") };
   fillChoices(filters.table, selection.choices("table"), "all tables");
   fillChoices(filters.code, selection.choices("code"), "all codes");
   fillChoices(filters.about, selection.choices("about"), "all");
-  for (const [key, control] of Object.entries(filters)) control.addEventListener("input", () => list.setFilter({ [key]: control.value }));
-
-  const setFilters = (values) => {
-    for (const [key, control] of Object.entries(filters)) control.value = values[key] ?? "";
-    list.setFilter(Object.fromEntries(Object.entries(filters).map(([key, control]) => [key, control.value])));
+  const current = () => Object.fromEntries(Object.entries(filters).map(([key, control]) => [key, control.value]));
+  const apply = () => {
+    list.setFilter(current());
+    keepInAddress(current());
   };
-  byId("reset").addEventListener("click", () => setFilters({}));
+  for (const control of Object.values(filters)) control.addEventListener("input", apply);
+
+  const fill = (values) => {
+    for (const [key, control] of Object.entries(filters)) control.value = values[key] ?? "";
+    // A value that the list does not have, as of an address that was typed, is no choice.
+    for (const select of [filters.table, filters.code, filters.about]) if (select.selectedIndex < 0) select.value = "";
+  };
+  const setFilters = (values) => {
+    fill(values);
+    apply();
+  };
+  const readAddress = () => {
+    const given = filtersInAddress();
+    if (!given) return;
+    fill(given);
+    list.setFilter(current());
+    byId("list").scrollIntoView();
+  };
+  readAddress();
+  addEventListener("hashchange", readAddress);
+  for (const button of [byId("reset"), byId("no-match-reset")]) button.addEventListener("click", () => setFilters({}));
   for (const link of document.querySelectorAll("a[data-code]")) {
     link.addEventListener("click", (event) => {
       event.preventDefault(); // It would take the focus along, to nowhere.
@@ -51,7 +85,7 @@ function connect(list) {
 // Paper has no summary to click on; of the charts, the most frequent will do.
 let openedForPrint = [];
 addEventListener("beforeprint", () => {
-  openedForPrint = [...document.querySelectorAll("#checks details:not([open])")];
+  openedForPrint = [...document.querySelectorAll("#checks details:not([open]), #columns details:not([open])")];
   for (const details of openedForPrint) details.open = true;
 });
 addEventListener("afterprint", () => {
@@ -64,8 +98,9 @@ async function start() {
   try {
     const entries = new Entries(await unpack(packed.textContent));
     packed.remove();
-    connect(new List(entries));
+    const list = new List(entries);
     byId("list-body").hidden = false;
+    connect(list);
   } catch (error) {
     byId("list-failed").textContent = `The list cannot be shown: ${visible(error.message)}. The same entries are in the files named below.`;
     byId("list-failed").hidden = false;

@@ -1,4 +1,4 @@
-"""The gate of migrate: a table that is not as its export has it keeps the next one from being begun."""
+"""The gate of migrate: a table that differs from its export keeps the next one from being begun."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.pipeline.planted import report_of
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
 from transforms.tables.medzen import TABLES, VIDEO_SESSIONS
+
+pytestmark = pytest.mark.plain
 
 SHIFTED = """
     CREATE FUNCTION shift() RETURNS trigger LANGUAGE plpgsql AS

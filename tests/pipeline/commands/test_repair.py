@@ -12,6 +12,8 @@ from tests.pipeline.planted import found_in, plant, report_of
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, records
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:

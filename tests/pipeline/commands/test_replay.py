@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.command_line import CommandLine, Finished
+from tests.command_line import CommandLine, Finished, LoadedOnce
 from tests.handmade_export import write_export
 from tests.pipeline.planted import parts_of, report_of
-from tests.postgres_server import Database
+from tests.postgres_server import Database, Server
 from tests.truth import records
+
+pytestmark = pytest.mark.plain
 
 TABLE = "medzen-meeting-audit"
 EXPORT_ID = "01794632786093-0de7e107"
@@ -36,14 +38,26 @@ def line(content: dict[str, Any]) -> bytes:
     return json.dumps({"Item": content}).encode()
 
 
-@pytest.fixture
-def loaded(tmp_path: Path, run: CommandLine) -> Path:
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of each ten of the items of two data files two have no session: they are dead letters."""
     numbers = range(ITEMS)
     lines = [line(item(number, session="not a UUID" if number % 5 == 0 else None)) for number in numbers]
-    export = write_export(tmp_path / "export", TABLE, [lines[:25], lines[25:]], EXPORT_ID)
-    finished = run.migrate(export, "--chunk_items=10")
-    assert finished.exit_code == 3, finished.output
+    return write_export(tmp_path_factory.mktemp("replay") / "export", TABLE, [lines[:25], lines[25:]], EXPORT_ID)
+
+
+@pytest.fixture(scope="module")
+def load(export: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> LoadedOnce:
+    def migrate(run: CommandLine) -> None:
+        finished = run.migrate(export, "--chunk_items=10")
+        assert finished.exit_code == 3, finished.output
+
+    return LoadedOnce(server, tmp_path_factory.mktemp("loaded"), migrate, is_plain=True)
+
+
+@pytest.fixture
+def loaded(export: Path, load: LoadedOnce, run: CommandLine, database: Database) -> Path:
+    load.copy_to(run, database)
     return export
 
 
@@ -123,7 +137,7 @@ def test_a_mended_definition_takes_them_as_they_are(loaded: Path, tmp_path: Path
         "from dataclasses import replace\n"
         "from transforms.rules import Text\n"
         "from transforms.tables.medzen import MEETING_AUDIT\n"
-        "columns = [replace(c, conversion=Text()) if c.name == 'session_id' else c for c in MEETING_AUDIT.columns]\n"
+        "columns = [replace(c, rule=Text()) if c.name == 'session_id' else c for c in MEETING_AUDIT.columns]\n"
         "TABLES = [replace(MEETING_AUDIT, columns=tuple(columns))]\n"
     )
     arguments = ("dead-letters", "replay", run.run_folders[0].name, "--output", run.output, "--tables", definition)
@@ -254,6 +268,7 @@ WRONG: list[tuple[Mend, str]] = [
     (lambda one: {**one, "source_table": "another"}, "there is no definition of this table"),
     (lambda one: {**one, "target_table": "private.thing"}, "is not the table"),
     (lambda one: {**one, "errors": [{"code": "made_up"}]}, "is no dead letter as ddb2pg writes them"),
+    (lambda one: {**one, "errors": [{"code": ["invalid_uuid"]}]}, "is no dead letter as ddb2pg writes them"),
     (lambda one: {**one, "item_number": -1}, "is no dead letter"),
     (lambda one: {name: value for name, value in one.items() if name != "item"}, "no dead letters"),
 ]
@@ -286,6 +301,21 @@ def test_more_than_were_refused_are_refused(tmp_path: Path, run: CommandLine, da
     assert finished.exit_code == 2, finished.output
     assert "were refused, but" in finished.stderr
     assert database.value("SELECT count(*) FROM video_call_audit_log") == ITEMS - FAULTY
+
+
+@pytest.mark.usefixtures("loaded")
+def test_dead_letters_of_several_loads_are_refused_with_the_folders_to_give(run: CommandLine, tmp_path: Path) -> None:
+    """In which each is brought in alone."""
+    mended_copy(run.run_folders[0], tmp_path / "both" / "first", with_session)
+    mended_copy(run.run_folders[0], tmp_path / "both" / "second", lambda record: {**record, "target_table": "public.other"})
+
+    refused = replay(run, tmp_path / "both")
+
+    assert refused.exit_code == 2, refused.output
+    shown = " ".join(refused.stderr.split())
+    assert "dead letters of 2 loads are given" in shown
+    assert f"give {tmp_path}/both/first/{TABLE} (public.video_call_audit_log), then {tmp_path}/both/second/{TABLE} (public.other)" in shown
+    assert replay(run, tmp_path / "both" / "first" / TABLE).exit_code == 0
 
 
 def test_a_folder_of_several_runs_is_refused(loaded: Path, run: CommandLine) -> None:
@@ -332,6 +362,6 @@ def test_the_way_of_the_docs_from_a_faulty_export_to_equal_rows(tmp_path: Path, 
     finished = run.migrate(export)
     assert finished.exit_code == 0, finished.output
     equal = run.validate(export)
-    assert "Every row is as the export makes it" in equal.stdout, equal.output
+    assert "Every row equals its item" in equal.stdout, equal.output
     sessions_of_report = report_of(run.run_folders[-1])["tables"][0]
     assert (parts_of(sessions_of_report), sessions_of_report["mismatches"]) == ({"equal": 30, "dead_letters": 0, "different": 0}, {})

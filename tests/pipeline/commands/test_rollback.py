@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sample_export import write_sample_exports
-from tests.command_line import CommandLine
-from tests.pipeline.planted import add_rows, parts_of, report_of
-from tests.postgres_server import Database
+from tests.command_line import CommandLine, LoadedOnce
+from tests.faults.gate import COMMITTED, TAKEN_BACK, held_at, wait_until_held
+from tests.faults.jobs import wait_until
+from tests.pipeline.planted import add_rows, parts_of, report_of, versions
+from tests.postgres_server import Database, Server
+from tests.processes import kill_group
 from tests.truth import assert_equals_truth, records, text_of
 from transforms.tables.medzen import TABLES
+
+pytestmark = pytest.mark.plain
 
 TARGETS = [table.target for table in TABLES]
 MARK = "PATIENT-SECRET"
@@ -30,19 +31,23 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def load(export: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> LoadedOnce:
+    def migrate(run: CommandLine) -> None:
+        finished = run.migrate(export, "--chunk_items=50", "--split_items=110")
+        assert finished.exit_code == 3, finished.output
+
+    return LoadedOnce(server, tmp_path_factory.mktemp("loaded"), migrate, is_plain=True)
+
+
 @pytest.fixture
-def loaded(export: Path, run: CommandLine) -> Path:
-    finished = run.migrate(export, "--chunk_items=50", "--split_items=110")
-    assert finished.exit_code == 3, finished.output
+def loaded(export: Path, load: LoadedOnce, run: CommandLine, database: Database) -> Path:
+    load.copy_to(run, database)
     return export
 
 
 def ids(database: Database, target: str) -> set[str]:
     return {row[0] for row in database.query(f"SELECT id::text FROM {target}")}
-
-
-def versions(database: Database) -> list[object]:
-    return [database.query(f"SELECT xmin::text, ctid::text, t::text FROM {target} t ORDER BY 2") for target in TARGETS]
 
 
 def change(database: Database) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
@@ -142,25 +147,15 @@ def assert_equals_truth_of_open_load(export: Path, database: Database, run: Comm
     database.execute("DROP TABLE aside")
 
 
-def _wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.01)  # between two looks, not for a state
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_in_the_middle_it_goes_on(loaded: Path, run: CommandLine, database: Database, workers: int) -> None:
     """SIGKILL to all its processes, twice: migrate is refused in between; run again it ends as if nothing had been."""
     changed, added = change(database)
-    closed = "SELECT count(*) FROM ddb2pg.chunk WHERE rolled_back_at IS NOT NULL"
     for more in (7, 20):
-        until = database.value(closed) + more
-        process = run.start("rollback", "--export", loaded, "--output", run.output, "--yes", f"--direct_num_workers={workers}")
-        _wait_until(lambda until=until, process=process: database.value(closed) >= until or process.poll() is not None)
-        assert process.poll() is None, "it was too fast to be killed"
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with held_at(database, database.value(f"SELECT count(*) FROM {TAKEN_BACK}") + more, TAKEN_BACK, "ddb2pg.chunk"):
+            process = run.start("rollback", "--export", loaded, "--output", run.output, "--yes", f"--direct_num_workers={workers}")
+            wait_until_held(database, process)
+            kill_group(process)
         refused = run.migrate(loaded)
         assert refused.exit_code == 2
         assert refused.stderr.count("a rollback of its load was begun") == 3
@@ -182,20 +177,18 @@ def test_killed_in_the_middle_it_goes_on(loaded: Path, run: CommandLine, databas
 
 def test_a_load_that_is_running_is_ended_and_leaves_nothing(export: Path, run: CommandLine, database: Database) -> None:
     """The rollback begins in the middle of it: the load stops with a sentence, and no row of it is in the table afterwards."""
-    database.execute(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END'; "
-        "CREATE TRIGGER slow BEFORE INSERT ON video_call_sessions FOR EACH STATEMENT EXECUTE FUNCTION slow()"
-    )
-    process = run.start_migrate(export, "--chunk_items=10", "--direct_num_workers=2")
-    _wait_until(lambda: database.value("SELECT to_regclass('ddb2pg.chunk') IS NOT NULL"))
-    _wait_until(lambda: database.value("SELECT count(*) FROM ddb2pg.chunk") > 5)
+    with held_at(database, 6, COMMITTED, TARGETS[0]):
+        process = run.start_migrate(export, "--chunk_items=10", "--direct_num_workers=2")
+        wait_until_held(database, process)
+        rollback = run.start("rollback", "--export", export / TABLES[0].source, "--output", run.output, "--yes")
+        # It waits for the chunks that are on their way.
+        wait_until(lambda: database.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objsubid = 2"))
 
-    finished = run.roll_back(export / TABLES[0].source, "--yes")
-
-    _, stderr = process.communicate(timeout=60)
+    finished = rollback.communicate()
+    _, stderr = process.communicate()
     assert process.returncode == 1
     assert "a rollback of this load was begun" in stderr
-    assert finished.exit_code == 0, finished.output
+    assert rollback.returncode == 0, finished
     assert ids(database, TARGETS[0]) == set()
     assert database.query("SELECT rolled_back_at IS NOT NULL FROM ddb2pg.load WHERE source_table = %s", TABLES[0].source) == [(True,)]
 

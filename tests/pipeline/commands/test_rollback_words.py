@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from rich.console import Console
 
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict
-from pipeline.outcome.terminal import print_outcome, print_run
-from pipeline.target.target import DatabaseFacts
+from pipeline.outcome.report import end_run
+from pipeline.outcome.terminal import print_outcome
 
 LOOK = Outcome(
     source_table="things",
@@ -41,8 +40,7 @@ def words_of(outcome: Outcome, *, is_dry: bool = True) -> str:
 
 def end_of(outcomes: Sequence[Outcome], *, is_dry: bool) -> str:
     out = io.StringIO()
-    database = DatabaseFacts("localhost", 5432, "things", "loader", "18")
-    print_run(Console(file=out, width=1_000), Run("rollback", "1", datetime.now(UTC), database, {}, {}, tuple(outcomes), is_dry=is_dry))
+    end_run(Run("rollback", tuple(outcomes), is_dry=is_dry), Console(file=out, width=1_000))
     return out.getvalue()
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from sample_export import write_sample_exports
-from tests.command_line import CommandLine
+from tests.command_line import CommandLine, LoadedOnce
 from tests.handmade_export import write_export
-from tests.pipeline.planted import NEW_ID, add_rows, found_in, parts_of, plant, report_of
-from tests.postgres_server import Database
+from tests.pipeline.planted import NEW_ID, add_rows, found_in, parts_of, plant, report_of, versions
+from tests.postgres_server import Database, Server
 from tests.truth import records, text_of
 from transforms.tables.medzen import TABLES
+
+pytestmark = pytest.mark.plain
 
 
 @pytest.fixture(scope="module")
@@ -25,28 +27,31 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def load(export: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> LoadedOnce:
+    def migrate(run: CommandLine) -> None:
+        finished = run.migrate(export, "--chunk_items=100", "--split_items=110")
+        assert finished.exit_code == 3, finished.output
+
+    return LoadedOnce(server, tmp_path_factory.mktemp("loaded"), migrate, is_plain=True)
+
+
 @pytest.fixture
-def loaded(export: Path, run: CommandLine) -> Path:
-    finished = run.migrate(export, "--chunk_items=100", "--split_items=110")
-    assert finished.exit_code == 3, finished.output
+def loaded(export: Path, load: LoadedOnce, run: CommandLine, database: Database) -> Path:
+    load.copy_to(run, database)
     return export
 
 
-def everything(database: Database) -> list[object]:
-    """All rows with their versions: unchanged when nothing was written."""
-    return [database.query(f"SELECT xmin::text, ctid::text, t::text FROM {table.target} t ORDER BY 2") for table in TABLES]
-
-
-@pytest.mark.parametrize("seed", [31, 32, 33, 34])
+@pytest.mark.parametrize("seed", [31, 32])
 def test_right_after_a_load_all_is_equal(tmp_path: Path, run: CommandLine, database: Database, seed: int) -> None:
     """Whatever was faulty, unusual or in conflict: dead letters are no differences. The ledger keeps nothing of the run."""
-    write_sample_exports(tmp_path / "export", items=600, seed=seed, faulty=0.3, odd=0.5, items_per_file=150)
-    run.migrate(tmp_path / "export", "--chunk_items=50")
+    write_sample_exports(tmp_path / "export", items=1_200, seed=seed, faulty=0.3, odd=0.5, items_per_file=300)
+    run.migrate(tmp_path / "export", "--chunk_items=100")
 
     finished = run.validate(tmp_path / "export")
 
     assert finished.exit_code == 0, finished.output
-    assert "Every row is as the export makes it" in finished.stdout
+    assert "Every row equals its item" in finished.stdout
     assert not (run.run_folders[-1] / "mismatches").exists()
     assert [table["mismatches"] for table in report_of(run.run_folders[-1])["tables"]] == [{}, {}, {}]
     assert database.query("SELECT * FROM ddb2pg.compared_chunk") == []
@@ -56,7 +61,7 @@ def test_right_after_a_load_all_is_equal(tmp_path: Path, run: CommandLine, datab
 def test_exactly_the_planted_differences_are_found(loaded: Path, run: CommandLine, database: Database, arguments: list[str]) -> None:
     """Of each type, down to a microsecond; deleted and extra rows; by one worker, by two, and when every bundle is run twice."""
     planted = plant(database)
-    before = everything(database)
+    before = versions(database)
 
     finished = run.validate(loaded, *arguments)
 
@@ -71,7 +76,7 @@ def test_exactly_the_planted_differences_are_found(loaded: Path, run: CommandLin
         }
         assert parts_of(of_table)["equal"] == of_table["target_rows"] - 3 - len(planted.different[target])
         assert sum(of_table["columns"].values()) == sum(map(len, planted.different[target].values()))
-    assert everything(database) == before
+    assert versions(database) == before
 
 
 def test_a_digit_of_a_number_in_json_is_a_difference_and_its_spelling_is_not(tmp_path: Path, run: CommandLine, database: Database) -> None:
@@ -236,13 +241,13 @@ def test_json_is_for_programs(loaded: Path, run: CommandLine) -> None:
 
 
 def test_a_table_whose_key_no_column_feeds_is_refused(run: CommandLine, database: Database, export: Path) -> None:
-    """Which row is an item's cannot be told then."""
+    """Which row is an item's cannot be told then; migrate would have refused it, too."""
+    assert run.migrate(export).exit_code == 3
     database.execute(
         "ALTER TABLE clinical_notes DROP CONSTRAINT clinical_notes_pkey, ADD COLUMN n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     )
-    assert run.migrate(export).exit_code == 3
 
     finished = run.validate(export)
 
     assert finished.exit_code == 2
-    assert "clinical_notes: has no primary key of columns that the load fills" in finished.stderr
+    assert "clinical_notes: has no primary key or unique index of columns that the load fills" in finished.stderr

@@ -17,7 +17,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from pipeline.job.compare import CompareChunks
 from pipeline.job.graph import define_pipeline
 from pipeline.job.plan import LoadPlan
-from pipeline.job.visit import record_folders, visit_plainly
+from pipeline.job.visit import VisitedLoad, record_folders, visit_plainly
 from pipeline.ledger.loads import find_load
 from pipeline.places.storage import OutputFolder
 from pipeline.records.kinds import RecordKind
@@ -48,7 +48,7 @@ def _plans(export: Path, database: Database):
         with Session(reference) as session:
             target = session.transact(lambda cursor, table=table: find_target(cursor, table.target))
             load = session.transact(lambda cursor, read=read, target=target: find_load(cursor, read.export_id, target.qualified))
-        plan = CompareChunks(LoadPlan(load, table, target, reference, "plain"), seed=1)
+        plan = CompareChunks(LoadPlan(load, table, target, reference, "plain", table.source), seed=1)
         yield plan, plan_splits(read.data_files, load.split_size)
 
 
@@ -81,7 +81,7 @@ def test_reading_comparing_and_telling_are_one_stage(export: Path, database: Dat
     run.migrate(export)
     plan, splits = next(_plans(export, database))
     root = beam.Pipeline(runner=FnApiRunner())
-    define_pipeline(root, splits, plan, record_folders(OutputFolder(str(tmp_path)), plan))
+    define_pipeline(root, splits, [VisitedLoad(plan, record_folders(OutputFolder(str(tmp_path)), plan))])
 
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
 

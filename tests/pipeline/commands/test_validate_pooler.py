@@ -45,4 +45,4 @@ def test_each_command_does_through_a_pooler_what_it_does_without(database: Datab
 
 def findings(finished: Finished) -> set[tuple[str, str | None]]:
     """Code and table of each."""
-    return {(finding["code"], finding["table"]) for finding in json.loads(finished.stdout)["findings"]}
+    return {(finding["name"], finding["table"]) for finding in json.loads(finished.stdout)["checks"]["preflight"]}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing.forkserver
 import os
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import apache_beam as beam
+import pytest
 
+from pipeline.engines.forked_workers import prepare
 from pipeline.engines.run import run_pipeline
 from tests.processes import core_dumps_here
 
@@ -53,6 +58,45 @@ def test_what_is_said_at_imports_before_workers_are_forked_stays_unsaid(tmp_path
 
     assert (tmp_path / "loud.imported").exists()
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "ForkServerContext", "its own words")
+
+
+def test_modules_may_be_imported_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are started by threads, while the main thread imports what it needs next."""
+    monkeypatch.setattr(multiprocessing.forkserver, "ensure_running", lambda: None)
+    interval = sys.getswitchinterval()
+    with Importing() as importing:
+        sys.setswitchinterval(1e-6)
+        try:
+            for _ in range(200):
+                prepare()
+        finally:
+            sys.setswitchinterval(interval)
+
+    assert importing.rounds > 10
+
+
+class Importing:
+    """A thread that has Python know modules, and forget them."""
+
+    rounds = 0
+
+    def __enter__(self) -> Self:
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        self._thread.join()
+
+    def _run(self) -> None:
+        names = [f"pipeline_imports_{number}" for number in range(50)]
+        while not self._is_over:
+            sys.modules.update(dict.fromkeys(names, sys))
+            for name in names:
+                del sys.modules[name]
+            self.rounds += 1
 
 
 def test_a_worker_collects_its_own_garbage(tmp_path: Path) -> None:

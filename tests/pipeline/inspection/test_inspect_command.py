@@ -27,7 +27,7 @@ def inspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 
 def _facts(finished: Finished) -> list[dict[str, Any]]:
     assert finished.exit_code == 0, finished.output
-    facts: list[dict[str, Any]] = json.loads(finished.stdout)
+    facts: list[dict[str, Any]] = json.loads(finished.stdout)["exports"]
     return facts
 
 
@@ -84,6 +84,11 @@ def test_damage_is_named_and_the_rest_is_shown(inspect: CommandLine, tmp_path: P
     assert shown.stdout.count("DAMAGED") == 2
     assert f"{first}: its MD5 is not the manifest's" in shown.stdout
     assert "40 lines = 40 items" in shown.stdout
+    assert "more about each attribute, its sizes and its members: --details FILE" in shown.stdout
+    assert " characters" not in shown.stdout
+    details = tmp_path / "details"
+    assert "--details" not in inspect("inspect", "--export", tmp_path / "e", "--details", details).stdout
+    assert " characters" in details.read_text()
     assert sampled.exit_code == 0
     assert "not verified" in sampled.stdout
 
@@ -95,7 +100,8 @@ def test_what_cannot_be_read_is_refused_beside_what_can(inspect: CommandLine, tm
 
     assert finished.exit_code == 2
     assert "40 items in 1 data file " in finished.stdout
-    assert f"{tmp_path / 'nowhere'}: there is no manifest-summary.json" in finished.stderr
+    assert f"{tmp_path / 'nowhere'}: there is no manifest-summary.json" in finished.stdout
+    assert finished.stdout.splitlines()[-1].startswith("An export cannot be read (1 problem)")
 
 
 def test_no_value_is_shown(inspect: CommandLine, tmp_path: Path) -> None:

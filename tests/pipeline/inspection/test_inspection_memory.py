@@ -11,7 +11,7 @@ import pytest
 
 from tests.pipeline.inspection.inspected import line_of, printed, statistics_of, told
 
-MANY = 100_000
+MANY = 30_000
 LINE = 1_000
 
 
@@ -48,7 +48,7 @@ def _letters(number: int) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_kept_has_an_end(kind: str) -> None:
-    """100,000 different names, or strings, leave less than 2 MB, and say that there were too many."""
+    """30,000 different names, or strings, leave less than 2 MB, and say that there were too many."""
     lines = KINDS[kind]()
     # What is made once for all, as in patterns, is no part of it.
     told(statistics_of(lines[:1]))

@@ -11,19 +11,24 @@ import pytest
 
 from pipeline.ledger.chunks import (
     ChunkCounts,
+    SourceTotals,
     Totals,
     claim_chunk,
     code_counts,
     committed_chunk,
     committed_chunks,
     file_totals,
+    filter_reasons,
     load_totals,
     note_refused,
     note_refused_file,
     refused_files,
+    source_totals,
+    taken_counts,
 )
 from pipeline.ledger.loads import ChunkKey, all_loads, create_ledger, find_load, finish_load, ledger_exists, start_load
-from pipeline.source.chunks import ChunkSize
+from pipeline.ledger.replays import note_filtered, release_filtered
+from pipeline.source.chunks import ChunkSize, ItemAddress
 from pipeline.source.manifest import DataFile, Export
 from pipeline.target.rows import RefusedRow
 from pipeline.target.session import RowsRefused
@@ -74,7 +79,7 @@ def test_two_sessions_may_make_it_at_once(bare: Database) -> None:
         for thread in threads:
             thread.join(60)
         assert failures == []
-        assert bare.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'ddb2pg'") == 5
+        assert bare.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'ddb2pg'") == 17
         bare.execute("DROP SCHEMA ddb2pg CASCADE")
 
 
@@ -130,7 +135,25 @@ def test_row_security_is_on_for_each_of_its_tables(lab: Lab) -> None:
         "SELECT relname, relrowsecurity FROM pg_class WHERE relnamespace = 'ddb2pg'::regnamespace AND relkind = 'r'"
     )
 
-    assert sorted(tables) == [("chunk", True), ("compared_chunk", True), ("load", True), ("refused_file", True), ("replayed_item", True)]
+    assert sorted(tables) == [
+        ("applied_chunk", True),
+        ("child_table", True),
+        ("chunk", True),
+        ("compared_child", True),
+        ("compared_chunk", True),
+        ("double", True),
+        ("load", True),
+        ("outdated", True),
+        ("refused_file", True),
+        ("replayed_child", True),
+        ("replayed_item", True),
+        ("shard", True),
+        ("stream", True),
+        ("stream_aside", True),
+        ("tally", True),
+        ("touched_item", True),
+        ("writer", True),
+    ]
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "somebody"])
@@ -216,8 +239,8 @@ def test_totals_and_codes_add_up_over_chunks_files_and_loads(lab: Lab) -> None:
         totals = session.transact(lambda cursor: [load_totals(cursor, load_id) for load_id in (1, 2, 3)])
         codes = session.transact(lambda cursor: [code_counts(cursor, load_id) for load_id in (1, 2)])
 
-    assert totals == [Totals(30, 24, 6, 8), Totals(10, 10, 0, 0), Totals()]
-    assert by_file == {"a": Totals(20, 17, 3, 4), "b": Totals(10, 7, 3, 4)}
+    assert totals == [Totals(30, 24, 6, 0, 8), Totals(10, 10), Totals()]
+    assert by_file == {"a": Totals(20, 17, 3, 0, 4), "b": Totals(10, 7, 3, 0, 4)}
     assert [list(found.items()) for found in codes[0]] == [[("invalid_uuid", 4), ("wrong_type", 2)], [("unmapped_attribute", 8)]]
     assert codes[1] == ({}, {})
 
@@ -252,13 +275,64 @@ def test_what_postgresql_refused_is_noted_and_read_back(lab: Lab) -> None:
 
 
 def test_a_chunk_whose_equation_does_not_hold_cannot_be_written(lab: Lab) -> None:
-    """The table itself says items = rows + dead letters."""
-    with lab.session() as session, pytest.raises(RowsRefused) as caught:
-        session.transact(
-            lambda cursor: cursor.execute("INSERT INTO ddb2pg.chunk VALUES (1, 'a', 0, 10, 8, 1, 0, '{}', '{}', '[]', 'run', now())")
-        )
+    """The table itself says items = rows + dead letters + filtered."""
+    columns = "load_id, data_file, first_item, items, rows, dead_letters, filtered, notices, dead_letter_codes, notice_codes, "
+    values = "1, 'a', 0, 10, 8, {dead_letters}, 1, 0, '{{}}', '{{}}', '{{}}', '[]', 'run'"
+    statement = f"INSERT INTO ddb2pg.chunk ({columns} filter_reasons, write_rejects, run_id) VALUES ({values})"
+    with lab.session() as session:
+        for dead_letters in (0, 2):
+            with pytest.raises(RowsRefused) as caught:
+                session.transact(lambda cursor, dead=dead_letters: cursor.execute(statement.format(dead_letters=dead)))
+            assert caught.value.sqlstate == "23514"
+        session.transact(lambda cursor: cursor.execute(statement.format(dead_letters=1)))
 
-    assert caught.value.sqlstate == "23514"
+
+def test_filtered_items_are_counted_by_reason(lab: Lab) -> None:
+    """They are neither rows nor dead letters, and no reason to read a file again; what a replay filtered counts with them."""
+    counts = ChunkCounts(10, 3, 0, {"invalid_uuid": 1}, {}, filtered=6, filter_reasons={"a is 1": 4, "ignored: a is 2": 2})
+    clean = ChunkCounts(10, 3, 0, {}, {}, filtered=7, filter_reasons={"a is 1": 7})
+    replayed = {ItemAddress("f", 4): (["invalid_uuid"], "a is 3")}
+    with lab.session() as session:
+        session.transact(lambda cursor: claim_chunk(cursor, ChunkKey(1, "f", 0), "run", counts))
+        session.transact(lambda cursor: claim_chunk(cursor, ChunkKey(1, "f", 10), "run", clean))
+        chunks = session.transact(lambda cursor: committed_chunks(cursor, 1, "f"))
+        before = session.transact(lambda cursor: (load_totals(cursor, 1), filter_reasons(cursor, 1)))
+        noted = [session.transact(lambda cursor: note_filtered(cursor, 1, "run", replayed)) for _ in range(2)]
+        after = session.transact(lambda cursor: (load_totals(cursor, 1), filter_reasons(cursor, 1), dict(file_totals(cursor, 1))))
+        session.transact(lambda cursor: release_filtered(cursor, 1, list(replayed)))
+        released = session.transact(lambda cursor: (load_totals(cursor, 1), filter_reasons(cursor, 1)))
+
+    assert [chunk.is_clean for chunk in chunks.values()] == [False, True]
+    assert before == (Totals(20, 6, 1, 13, 0), {"a is 1": 11, "ignored: a is 2": 2})
+    assert noted == [set(replayed), set()], "once"
+    assert after == (Totals(20, 6, 0, 14, 0), {"a is 1": 11, "ignored: a is 2": 2, "a is 3": 1}, {"f": Totals(20, 6, 0, 14, 0)})
+    assert released == before
+
+
+def test_the_loads_of_one_source_are_added_up_file_by_file(lab: Lab) -> None:
+    """Ignored items are those of the first load, where each item that no other takes is told of; those of others would count twice."""
+    ignored = {"ignored: a is 2": 2, "a is 1": 3}
+    loads = {
+        1: ChunkCounts(10, 5, 0, {}, {}, filtered=5, filter_reasons=ignored),
+        2: ChunkCounts(10, 2, 0, {}, {}, filtered=8, filter_reasons={"b is 1": 8}),
+        3: ChunkCounts(10, 10, 0, {}, {}),
+    }
+    with lab.session() as session:
+        for load_id, counts in loads.items():
+            session.transact(lambda cursor, number=load_id, of=counts: claim_chunk(cursor, ChunkKey(number, "f", 0), "run", of))
+        totals = session.transact(lambda cursor: list(source_totals(cursor, [1, 2], "ignored: ")))
+
+    assert totals == [SourceTotals(items=10, taken=7, ignored=2, ignored_at_first=2)], "one of ten went nowhere"
+
+
+def test_what_several_loads_took_is_added_up_where_they_were_read_together(lab: Lab) -> None:
+    """Only the last load's row says so; chunks that were read with others do not count."""
+    with lab.session() as session:
+        for first_item, load_id, read_with, taken_by in ((0, 1, (), ()), (0, 2, (1, 2), (3, 6, 1)), (10, 2, (1, 2), (0, 10, 0))):
+            counts = ChunkCounts(10, 10, 0, {}, {}, read_with=read_with, taken_by=taken_by)
+            session.transact(lambda cursor, n=load_id, f=first_item, of=counts: claim_chunk(cursor, ChunkKey(n, "f", f), "run", of))
+        assert session.transact(lambda cursor: taken_counts(cursor, [2, 1])) == [3, 16, 1]
+        assert session.transact(lambda cursor: taken_counts(cursor, [1, 2, 3])) == []
 
 
 def test_a_refused_file_is_noted_once_a_run(lab: Lab) -> None:
@@ -266,6 +340,6 @@ def test_a_refused_file_is_noted_once_a_run(lab: Lab) -> None:
     with lab.session() as session:
         for run_id, name in (("r1", "b"), ("r1", "a"), ("r1", "b"), ("r2", "b")):
             session.transact(lambda cursor, r=run_id, n=name: note_refused_file(cursor, 1, r, n, f"{n} is bad"))
-        assert session.transact(lambda cursor: refused_files(cursor, 1, "r1")) == ["a is bad", "b is bad"]
-        assert session.transact(lambda cursor: refused_files(cursor, 1, "r2")) == ["b is bad"]
-        assert session.transact(lambda cursor: refused_files(cursor, 2, "r1")) == []
+        assert session.transact(lambda cursor: refused_files(cursor, 1, "r1")) == {"a": "a is bad", "b": "b is bad"}
+        assert session.transact(lambda cursor: refused_files(cursor, 1, "r2")) == {"b": "b is bad"}
+        assert session.transact(lambda cursor: refused_files(cursor, 2, "r1")) == {}

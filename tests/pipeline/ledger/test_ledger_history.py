@@ -21,9 +21,10 @@ def history(database: Database) -> Lab:
 
 def _note(lab: Lab, run_id: str, first_item: int, items: int, second: float, worker: str | None, load_id: int = 1) -> None:
     lab.database.execute(
-        "INSERT INTO ddb2pg.chunk (load_id, data_file, first_item, items, rows, dead_letters, notices, dead_letter_codes, notice_codes, "
-        "write_rejects, run_id, committed_at, worker) "
-        "VALUES (%s, 'a', %s, %s, %s, 0, 0, '{}', '{}', '[]', %s, '2026-11-23 00:00:00Z'::timestamptz + %s * interval '1 second', %s)",
+        "INSERT INTO ddb2pg.chunk (load_id, data_file, first_item, items, rows, dead_letters, filtered, notices, dead_letter_codes, "
+        "notice_codes, filter_reasons, write_rejects, run_id, committed_at, worker) "
+        "VALUES (%s, 'a', %s, %s, %s, 0, 0, 0, '{}', '{}', '{}', '[]', %s, "
+        "'2026-11-23 00:00:00Z'::timestamptz + %s * interval '1 second', %s)",
         load_id,
         first_item,
         items,

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
+import pipeline.outcome
 from pipeline.outcome.report import rewrite_page
 from pipeline.places.storage import OutputFolder
 from tests.command_line import CommandLine
 from tests.truth import records
 
 TABLES = ("medzen-video-sessions", "medzen-soap-notes", "medzen-meeting-audit")
+SCHEMA: dict[str, Any] = json.loads((Path(pipeline.outcome.__file__).parent / "report.schema.json").read_bytes())
 PASSWORD = "hunter2-of-the-database"
 REQUESTS = """
 [[request]]
@@ -56,9 +60,9 @@ class TakenBack:
     rolled_back: Path
 
 
-def report_of(run_folder: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((run_folder / "report.json").read_bytes())
-    return report
+def problems_of(report: dict[str, Any]) -> list[str]:
+    """Where it is not as its schema says."""
+    return [error.message for error in Draft202012Validator(SCHEMA).iter_errors(report)]
 
 
 def entries_in(page: Path) -> dict[str, Any]:
@@ -152,9 +156,10 @@ def make_run(folder: Path, dead_letters: Iterable[Mapping[str, Any]], *, attribu
         ],
         "warnings": [],
         "checks": [],
-        "totals": {"items": count + 7, "rows": 7, "dead_letters": count, "notices": 0},
+        "totals": {"items": count + 7, "rows": 7, "dead_letters": count, "filtered": 0, "notices": 0},
         "target_rows": 7,
         "dead_letter_codes": {},
+        "filter_reasons": {},
         "notice_codes": {},
         "done_now": count + 7,
         "seconds": 2.0,

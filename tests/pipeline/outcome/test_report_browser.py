@@ -201,6 +201,55 @@ def test_a_bar_lists_what_it_counts(opened: Browser) -> None:
     assert opened.find("#filter-attribute").get_attribute("value") == "attribute3"
 
 
+def test_filters_are_in_the_address(opened: Browser) -> None:
+    """A link with them opens the list filtered; without any, nothing is left of them."""
+    _choose(opened, "#filter-code", "wrong_type")
+    _choose(opened, "#filter-attribute", "attribute3")
+    address = opened.script("return location.href")
+    opened.find("#reset").click()
+    assert opened.script("return location.hash") == "#list"
+    opened.driver.get("about:blank")
+    opened.driver.get(address)
+    opened.until("return !document.getElementById('entries')")
+    assert _items(opened) == [number for number in range(330) if number % 3 == 2 and number % 5 == 3]
+    assert opened.find("#filter-attribute").get_attribute("value") == "attribute3"
+    opened.script("location.hash = '#list?code=none-of-them&text=u%2B0000'")
+    opened.until("return document.getElementById('filter-text').value")
+    assert opened.find("#count").text.startswith("33 of 330")
+
+
+def test_a_page_with_values_keeps_nothing_in_the_address(chromium: Browser, tmp_path: Path) -> None:
+    """Names of attributes may be data there, and addresses stay in the browser's history."""
+    chromium.open(page_of(_made(tmp_path, 5), tmp_path / "values.html", show_values=True))
+    _choose(chromium, "#filter-code", "wrong_type")
+    assert chromium.find("#count").text.startswith("1 of 5")
+    assert chromium.script("return location.hash") == ""
+
+
+def test_filters_that_nothing_matches_say_so(opened: Browser) -> None:
+    """And one press shows all again."""
+    assert not opened.find("#no-match").is_displayed()
+    _choose(opened, "#filter-text", "of no message")
+    assert opened.find("#no-match").text.startswith("No entry matches these filters.")
+    opened.find("#no-match-reset").click()
+    assert not opened.find("#no-match").is_displayed()
+    assert opened.find("#count").text.startswith("330 of 330")
+
+
+def test_the_links_are_the_headings(chromium: Browser, reported: Reported) -> None:
+    """Each leads to the part that has its words."""
+    for run in (reported.migrated, reported.validated):
+        chromium.open(run / "report.html")
+        pairs = chromium.script(
+            "return [...document.querySelectorAll('header nav a')].map(one => "
+            "[one.textContent, document.querySelector(one.getAttribute('href')).querySelector('h2').textContent])"
+        )
+        assert len(pairs) > 4
+        assert [link for link, _ in pairs] == [heading for _, heading in pairs]
+        # In the order of the page.
+        assert [heading for _, heading in pairs] == chromium.texts("main h2")
+
+
 def test_with_values_the_item_is_shown(chromium: Browser, reported: Reported, tmp_path: Path) -> None:
     """As it is, and the page says what it is."""
     page = page_of(reported.migrated, tmp_path / "values.html", show_values=True)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-import pipeline.outcome
-from tests.pipeline.outcome.reported import PASSWORD, TABLES, Reported, report_of
+from tests.pipeline.outcome.reported import PASSWORD, SCHEMA, TABLES, Reported, problems_of
+from tests.pipeline.planted import report_of
 from tests.truth import records, text_of
 
 ROOT = Path(__file__).parents[3]
-SCHEMA: dict[str, Any] = json.loads((Path(pipeline.outcome.__file__).parent / "report.schema.json").read_bytes())
-
-
-def _problems(report: dict[str, Any]) -> list[str]:
-    return [error.message for error in Draft202012Validator(SCHEMA).iter_errors(report)]
 
 
 def test_reports_are_as_their_schema_says(reported: Reported) -> None:
@@ -27,9 +20,9 @@ def test_reports_are_as_their_schema_says(reported: Reported) -> None:
     Draft202012Validator.check_schema(SCHEMA)
     for folder in (reported.migrated, reported.validated):
         report = report_of(folder)
-        assert _problems(report) == []
-        assert _problems({**report, "schema_version": 2})
-        assert _problems({**report, "tables": [{}]})
+        assert problems_of(report) == []
+        assert problems_of({**report, "schema_version": 2})
+        assert problems_of({**report, "tables": [{}]})
 
 
 def test_every_field_is_described() -> None:

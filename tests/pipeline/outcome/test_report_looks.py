@@ -13,7 +13,9 @@ import pypdf
 import pytest
 
 from tests.browser import LAPTOP, PHONE, Browser
-from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run, page_of, report_of
+from tests.pipeline.outcome.reported import Reported, dead_letter, error, make_run, page_of
+from tests.pipeline.planted import report_of
+from transforms.sources import path_of
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 EVIL = (
@@ -37,9 +39,12 @@ def _violations(browser: Browser) -> list[str]:
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("kind", ["migrated", "validated"])
+# Every two of kind, colours and size once.
+@pytest.mark.parametrize(
+    ("kind", "dark", "size"),
+    [("migrated", False, LAPTOP), ("migrated", True, PHONE), ("validated", True, LAPTOP), ("validated", False, PHONE)],
+    ids=["migrated-light-laptop", "migrated-dark-phone", "validated-dark-laptop", "validated-light-phone"],
+)
 def test_axe_finds_nothing(chromium: Browser, reported: Reported, kind: str, size: tuple[int, int], dark: bool) -> None:
     """With entries open, and everything that can be opened."""
     chromium.open(getattr(reported, kind) / "report.html", size, dark=dark)
@@ -54,6 +59,30 @@ def test_a_page_with_values_reads_as_well(chromium: Browser, reported: Reported,
     chromium.open(page_of(reported.migrated, tmp_path / "values.html", show_values=True))
     chromium.script("document.querySelectorAll('button.open').forEach((one, at) => at < 5 && one.click())")
     assert _violations(chromium) == []
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_windows_fit_and_read_well(chromium: Browser, run_folder: Path, size: tuple[int, int]) -> None:
+    """Their table is wider than a phone, and is moved in itself; paper has all of it."""
+    run = make_run(run_folder, [dead_letter(1, error("wrong_type", "id"))])
+    report = json.loads((run / "report.json").read_bytes())
+    [table] = report["tables"]
+    names = ("inserted", "updated", "unchanged", "deleted", "absent")
+    parts = [{"name": name, "words": name, "count": 10, "kind": "good"} for name in names]
+    parts.append({"name": "conflicts", "words": "conflicts", "count": 3, "kind": "review"})
+    for number in (1, 2):
+        times = {"changes_from": f"2026-11-23T0{number}:00:00+00:00", "changes_to": f"2026-11-23T0{number + 1}:00:00+00:00"}
+        window = {"window": number, "outdated": 7, "counted": "record", "total": 53, "seen": 53, "parts": parts}
+        report["tables"].append({**table, **window, **times})
+    (run / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    chromium.open(page_of(run, None, show_values=False), size)
+    assert _violations(chromium) == []
+    assert chromium.script("return document.documentElement.scrollWidth <= innerWidth")
+    assert chromium.texts("#windows .bar rect:not(.ground)") == ["", ""]
+    assert chromium.texts("#windows .facts dd")[2:] == ["6", "7"]
+    text = " ".join(_printed(chromium))
+    assert "2 2026-11-23" in text
+    assert "All 106 20 20 20 20 20 6" in text
 
 
 def test_landmarks_and_charts_have_words(chromium: Browser, reported: Reported) -> None:
@@ -127,7 +156,7 @@ def test_hostile_names_and_items_stay_text(chromium: Browser, run_folder: Path, 
         for again in range(12)
     ]
     records.append(dead_letter(999, error("invalid_json"), item_encoding="utf-8") | {"item": "".join(EVIL)})
-    run = make_run(run_folder, records, attributes=["id", *EVIL])
+    run = make_run(run_folder, records, attributes=["id", *(path_of([name]) for name in EVIL)])
     page = page_of(run, None, show_values=show_values)
     chromium.open(page)
     for number in range(3):

@@ -54,8 +54,7 @@ def test_with_values_every_item_is_in_it(reported: Reported, tmp_path: Path) -> 
     found = {(block["table"], item): text for block in entries["blocks"] for item, text in zip(block["item"], block["text"], strict=True)}
     expected = {(record["source_table"], record["item_number"]): record["item"] for record in reported.dead_letters()}
     assert len(found) > 200
-    assert found.items() <= {**found, **expected}.items()
-    assert all(text in expected.values() for text in found.values())
+    assert found == expected
     text = page.read_text(encoding="utf-8")
     assert "<title>PATIENT DATA" in text
     assert "Contains patient data" in text
@@ -79,7 +78,7 @@ def test_the_command_makes_the_page_again(reported: Reported, run: CommandLine, 
 
 
 def test_what_is_no_report_is_refused(run_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="came to its end"):
+    with pytest.raises(Refused, match="a run that finished"):
         page_of(tmp_path, None, show_values=False)
     run = make_run(run_folder, [], schema_version=99)
     with pytest.raises(Refused, match="schema_version 99"):

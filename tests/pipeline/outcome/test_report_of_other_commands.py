@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from jsonschema import Draft202012Validator
-
-import pipeline.outcome
 from pipeline.outcome.page import page_content
 from pipeline.places.storage import OutputFolder
 from pipeline.records.gather import gather_records
-from tests.pipeline.outcome.reported import TABLES, Reported, TakenBack, entries_in, report_of
+from tests.pipeline.outcome.reported import TABLES, Reported, TakenBack, entries_in, problems_of
+from tests.pipeline.planted import report_of
 from tests.truth import records
-
-SCHEMA: dict[str, Any] = json.loads((Path(pipeline.outcome.__file__).parent / "report.schema.json").read_bytes())
-
-
-def _problems(report: dict[str, Any]) -> list[str]:
-    return [error.message for error in Draft202012Validator(SCHEMA).iter_errors(report)]
 
 
 def test_reports_are_as_their_schema_says(taken_back: TakenBack) -> None:
     """And one whose tables lack something is not."""
     for folder in (taken_back.replayed, taken_back.looked, taken_back.rolled_back):
         report = report_of(folder)
-        assert _problems(report) == []
-        assert _problems({**report, "tables": [{}]})
-        assert _problems({**report, "command": "another"})
+        assert problems_of(report) == []
+        assert problems_of({**report, "tables": [{}]})
+        assert problems_of({**report, "command": "another"})
         assert [table["source_table"] for table in report["tables"]] in (list(TABLES), list(reversed(TABLES)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,8 +20,9 @@ from pipeline.outcome.outcome import Verdict
 from pipeline.outcome.page import ADVICE, check_lists, page_content
 from pipeline.places.storage import OutputFolder
 from pipeline.records.gather import gather_records
-from pipeline.target.mismatch import MismatchKind
-from tests.pipeline.outcome.reported import TABLES, Reported, dead_letter, error, make_run, page_of, report_of
+from pipeline.target.compare import MismatchKind
+from tests.pipeline.outcome.reported import TABLES, Reported, dead_letter, error, make_run, page_of
+from tests.pipeline.planted import report_of
 from transforms.rejects import ErrorCode
 
 TEMPLATE = Path(pipeline.outcome.__file__).parent / "template"
@@ -106,12 +108,12 @@ def test_any_list_of_checks_is_shown() -> None:
         "tables": [{"source_table": "s", "checks": [{"name": "count", "verdict": "fail", "detail": "3 missing", "table": None}]}],
     }
     lists = {found.heading: found for found in check_lists(report)}
-    assert list(lists) == ["Preflight", "Requests", "Held against the export before the next table was begun"]
+    assert list(lists) == ["Preflight", "Requests", "Row comparison"]
     assert [check.name for check in lists["Preflight"].facts] == ["a"]
     sound, failed = lists["Requests"].rows
     assert (sound.verdict, sound.state, sound.detail) == ("pass", "good", "")
     assert (failed.verdict, failed.state, failed.detail) == ("fail", "bad", "answered 500; and more")
-    [check] = lists["Held against the export before the next table was begun"].rows
+    [check] = lists["Row comparison"].rows
     assert (check.verdict, check.state, check.detail, check.table) == ("fail", "bad", "3 missing", "s")
 
 
@@ -119,6 +121,20 @@ def test_a_report_of_a_command_that_is_not_known_is_shown(run_folder: Path) -> N
     """With the least that can be said of it."""
     run = make_run(run_folder, [], command="unheard of")
     assert "finished, with something to review" in _page(run)
+
+
+def test_a_run_of_windows_alone_has_a_page(run_folder: Path) -> None:
+    """As of `follow`: there is no table of items, and no link to one. Nor is there, of a run without any table."""
+    run = make_run(run_folder, [])
+    report = json.loads((run / "report.json").read_bytes())
+    [table] = report["tables"]
+    times = {"changes_from": "2026-11-23T01:00:00+00:00", "changes_to": "2026-11-23T02:00:00+00:00"}
+    for tables, parts in (([{**table, "window": 4, "outdated": 0, **times}], ["windows", "run"]), ([], ["run"])):
+        (run / "report.json").write_text(json.dumps({**report, "tables": tables}), encoding="utf-8")
+        found = _Elements(_page(run)).found
+        assert [attributes["id"] for tag, attributes in found if tag == "section"] == parts
+        links = [attributes["href"] for tag, attributes in found if tag == "a" and "class" not in attributes]
+        assert links == [f"#{part}" for part in parts]
 
 
 def test_there_is_advice_for_every_code() -> None:

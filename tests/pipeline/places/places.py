@@ -6,11 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 
 from pipeline.places.place import AwsSettings
 from pipeline.places.storage import Storage
 from tests.aws_server import AwsServer
+
+
+def list_files(storage: Storage, uri: str) -> object:
+    return list(storage.files_below(uri))
+
+
+def open_and_read(storage: Storage, uri: str) -> object:
+    with storage.open(uri)[0] as stream:
+        return stream.read()
+
+
+OPERATIONS = [pytest.param(list_files, id="files_below"), pytest.param(Storage.read, id="read"), pytest.param(open_and_read, id="open")]
+"""All that can be asked of a place."""
 
 
 class Place(Protocol):

@@ -13,22 +13,11 @@ from pipeline.places.place import StorageFailed
 from pipeline.places.storage import Storage
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.pipeline.places.places import FolderThroughBeam, OurFileSystem
+from tests.pipeline.places.places import OPERATIONS, FolderThroughBeam, OurFileSystem
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth
 from transforms.tables.medzen import VIDEO_SESSIONS
 
-
-def _list(storage: Storage, uri: str) -> object:
-    return list(storage.files_below(uri))
-
-
-def _open(storage: Storage, uri: str) -> object:
-    with storage.open(uri)[0] as stream:
-        return stream.read()
-
-
-OPERATIONS = [pytest.param(_list, id="files_below"), pytest.param(Storage.read, id="read"), pytest.param(_open, id="open")]
 Operation = Callable[[Storage, str], object]
 
 

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.places import aws
 from pipeline.places.place import AwsSettings, ChangedFile, StorageFailed
 from pipeline.places.storage import Storage
 from tests.aws_server import ACCESS_KEY, REGION, SECRET_KEY, AwsServer
@@ -39,7 +40,8 @@ from tests.fault_proxy import (
     Stall,
     WithoutRange,
 )
-from tests.pipeline.places.places import Bucket
+from tests.pipeline.places.places import OPERATIONS, Bucket, list_files, open_and_read
+from tests.strategies import examples
 
 KEY = "AWSDynamoDB/01/data/file.json.gz"
 CONTENT = random.Random(4).randbytes(600_000)
@@ -65,7 +67,8 @@ def place(aws_server: AwsServer, bucket: str, proxy: FaultProxy) -> Bucket:
 
 @pytest.fixture
 def as_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For who changes the environment: boto3 keeps what it once found in it."""
+    """For who changes the environment: boto3 keeps what it once found in it, and we the client of an endpoint whose port may come again."""
+    aws._client.cache_clear()
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
@@ -73,18 +76,6 @@ def as_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are not what is tested."""
     monkeypatch.setattr("time.sleep", lambda _: None)
-
-
-def _list(storage: Storage, uri: str) -> object:
-    return list(storage.files_below(uri))
-
-
-def _open_and_read(storage: Storage, uri: str) -> object:
-    with storage.open(uri)[0] as stream:
-        return stream.read()
-
-
-OPERATIONS = [pytest.param(_list, id="files_below"), pytest.param(Storage.read, id="read"), pytest.param(_open_and_read, id="open")]
 
 
 # -- how S3 is asked -----------------------------------------------------------------------------------------------------------------------
@@ -121,7 +112,7 @@ def test_every_request_says_whose_bucket_it_must_be(proxy: FaultProxy, place: Bu
     proxy.plan = lambda request: Cut(0.5) if request.times == 1 and request.is_get and not request.range else None
     storage = Storage(AwsSettings(endpoint_url=proxy.endpoint_url, bucket_owner="123456789012"))
 
-    operation(storage, place.uri(KEY if operation is not _list else "AWSDynamoDB"))
+    operation(storage, place.uri(KEY if operation is not list_files else "AWSDynamoDB"))
 
     assert proxy.requests
     assert {request.headers.get("x-amz-expected-bucket-owner") for request in proxy.requests} == {"123456789012"}
@@ -182,7 +173,7 @@ def test_a_process_has_one_client(place: Bucket, proxy: FaultProxy, monkeypatch:
     for _ in range(5):
         storage = Storage(AwsSettings(endpoint_url=proxy.endpoint_url, region="ca-west-1"))
         storage.read(place.uri(KEY))
-        _list(storage, place.uri(""))
+        list_files(storage, place.uri(""))
 
     assert len(made) == 1
 
@@ -233,7 +224,7 @@ def test_what_passes_is_tried_again(
     proxy: FaultProxy, place: Bucket, operation: Callable[[Storage, str], object], fault: Fault, times: int
 ) -> None:
     """Errors that S3's guide says to try again, and answers that break off, of objects and of listings."""
-    uri = place.uri(KEY if operation is not _list else "AWSDynamoDB")
+    uri = place.uri(KEY if operation is not list_files else "AWSDynamoDB")
     expected = operation(place.storage, uri)
     first = len(proxy.requests)
     proxy.plan = lambda _: fault if len(proxy.requests) - first <= times else None
@@ -253,7 +244,7 @@ def cutting_proxy(aws_server: AwsServer) -> Iterator[FaultProxy]:
 cuts = st.lists(st.builds(Cut, st.floats(0, 1), st.booleans()), max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     content=st.one_of(st.binary(max_size=50), st.integers(1, 300_000).map(lambda size: random.Random(size).randbytes(size))),
     sizes=st.lists(st.integers(1, 100_000), min_size=1, max_size=8),
@@ -394,7 +385,7 @@ def test_an_error_that_stays_is_told_in_a_sentence(
     proxy: FaultProxy, place: Bucket, operation: Callable[[Storage, str], object], fault: Answer, words: str
 ) -> None:
     """Whatever is asked: what is wrong, with which URI, and what to do; soon, for trying again would not help."""
-    if operation is _list and fault.code == "InvalidObjectState":
+    if operation is list_files and fault.code == "InvalidObjectState":
         pytest.skip("is said of objects only")
     proxy.plan = lambda _: fault
 
@@ -524,7 +515,7 @@ def test_listing_needs_its_right(
     _assert_sentence(str(caught.value), "s3://strict/AWSDynamoDB")
 
 
-@pytest.mark.parametrize("read", [Storage.read, _open_and_read])
+@pytest.mark.parametrize("read", [Storage.read, open_and_read])
 def test_reading_needs_its_right(
     strict_server: tuple[AwsServer, dict[str, tuple[str, str]]],
     monkeypatch: pytest.MonkeyPatch,

@@ -14,6 +14,8 @@ from tests.pipeline.target.made_loads import reference_to
 from tests.plain_loads import begin_loads
 from tests.postgres_server import Database
 
+pytestmark = pytest.mark.plain
+
 NOTES = "clinical_notes"
 
 
@@ -51,7 +53,7 @@ def test_a_trigger_on_insert_is_named(database: Database, look: Look, when: str,
 
     assert look.beyond_facts() == [("warning", code, NOTES)] * (code is not None)
     if code:
-        assert "trigger stamp" in look.of(code)[0].sentence
+        assert "trigger stamp" in look.of(code)[0].detail
 
 
 @pytest.mark.parametrize(("state", "fires"), [("DISABLE", False), ("ENABLE REPLICA", False), ("ENABLE ALWAYS", True)])
@@ -73,8 +75,23 @@ def test_triggers_of_partitions_and_of_the_statement_are_named(database: Databas
     trigger(database, "of_all", "AFTER INSERT")
     database.execute("CREATE TRIGGER of_statement BEFORE INSERT ON clinical_notes FOR EACH STATEMENT EXECUTE FUNCTION of_all()")
 
-    assert "trigger of_partition" in look.of("triggers_before_rows")[0].sentence
-    assert "triggers of_all, of_statement:" in look.of("triggers")[0].sentence
+    assert "trigger of_partition" in look.of("triggers_before_rows")[0].detail
+    assert "triggers of_all, of_statement:" in look.of("triggers")[0].detail
+
+
+@pytest.mark.parametrize(
+    ("when", "body", "is_told"),
+    [
+        ("BEFORE INSERT", "INSERT  INTO elsewhere VALUES (NEW.*); RETURN NULL", True),
+        ("BEFORE INSERT", "INSERT INTO elsewhere VALUES (NEW.*); RETURN NEW", False),
+        ("AFTER INSERT", "DELETE\nFROM clinical_notes WHERE id = NEW.id; RETURN NULL", True),
+        ("AFTER INSERT", "INSERT INTO elsewhere VALUES (NEW.*); RETURN NULL", False),
+    ],
+)
+def test_a_trigger_whose_text_puts_rows_elsewhere_is_named(database: Database, look: Look, when: str, body: str, is_told: bool) -> None:
+    trigger(database, "routes", when, body)
+
+    assert ["trigger routes: by the text" in found.detail for found in look.of("triggers_elsewhere")] == [True] * is_told
 
 
 def test_a_rule_on_insert_is_refused(database: Database, look: Look) -> None:
@@ -83,8 +100,8 @@ def test_a_rule_on_insert_is_refused(database: Database, look: Look) -> None:
         "CREATE TABLE shadow (id uuid); CREATE RULE copied AS ON INSERT TO clinical_notes DO ALSO INSERT INTO shadow VALUES (NEW.id)"
     )
 
-    assert look.beyond_facts() == [("problem", "insert_rules", NOTES)]
-    assert "rule copied" in look.of("insert_rules")[0].sentence
+    assert look.beyond_facts() == [("fail", "insert_rules", NOTES)]
+    assert "rule copied" in look.of("insert_rules")[0].detail
 
 
 # -- indexes and checks --------------------------------------------------------------------------------------------------------------------
@@ -96,8 +113,8 @@ def test_secondary_indexes_are_named_the_unique_ones_apart(database: Database, l
     database.execute("ALTER TABLE clinical_notes ADD CONSTRAINT single UNIQUE (appointment_id)")
 
     assert look.beyond_facts() == [("warning", "unique_indexes", NOTES), ("warning", "indexes", NOTES)]
-    assert "secondary indexes slow, slower:" in look.of("indexes")[0].sentence
-    assert "unique index single " in look.of("unique_indexes")[0].sentence
+    assert "secondary indexes slow, slower:" in look.of("indexes")[0].detail
+    assert "unique index single " in look.of("unique_indexes")[0].detail
 
 
 def test_checks_are_facts(database: Database, look: Look) -> None:
@@ -105,8 +122,8 @@ def test_checks_are_facts(database: Database, look: Look) -> None:
     database.execute("ALTER TABLE clinical_notes ADD CONSTRAINT sane CHECK (status <> 'NO')")
 
     [found] = look.of("checks")
-    assert (found.level, found.table) == ("fact", NOTES)
-    assert "check constraint sane" in found.sentence
+    assert (found.verdict, found.table) == ("fact", NOTES)
+    assert "check constraint sane" in found.detail
 
 
 # -- foreign keys --------------------------------------------------------------------------------------------------------------------------
@@ -117,7 +134,7 @@ def test_a_foreign_key_to_a_table_that_is_loaded_before_is_a_warning(database: D
     database.execute("ALTER TABLE clinical_notes ADD CONSTRAINT of_session FOREIGN KEY (session_id) REFERENCES video_call_sessions")
 
     assert look.beyond_facts() == [("warning", "foreign_key", NOTES)]
-    assert "foreign key of_session (session_id) to video_call_sessions" in look.of("foreign_key")[0].sentence
+    assert "foreign key of_session (session_id) to video_call_sessions" in look.of("foreign_key")[0].detail
 
 
 def test_a_foreign_key_to_a_table_that_is_loaded_later_is_refused(database: Database, look: Look, run: CommandLine, tmp_path: Path) -> None:
@@ -130,8 +147,8 @@ def test_a_foreign_key_to_a_table_that_is_loaded_later_is_refused(database: Data
     exports = [sessions, notes]
 
     [found] = look.of("foreign_key_unmet", exports=exports)
-    assert (found.level, found.table) == ("problem", "video_call_sessions")
-    assert "which is loaded later" in found.sentence
+    assert (found.verdict, found.table) == ("fail", "video_call_sessions")
+    assert "which is loaded later" in found.detail
     assert run.migrate(sessions, "--export", notes).exit_code == 2
     database.execute("ALTER TABLE video_call_sessions DROP CONSTRAINT of_note")
     assert run.migrate(sessions, "--export", notes).exit_code == 0
@@ -140,13 +157,13 @@ def test_a_foreign_key_to_a_table_that_is_loaded_later_is_refused(database: Data
     assert run.migrate(sessions, "--export", notes).exit_code == 0
 
 
-@pytest.mark.parametrize(("column", "level"), [("provider_id", "problem"), ("transcript_id", "warning")])
+@pytest.mark.parametrize(("column", "level"), [("provider_id", "fail"), ("transcript_id", "warning")])
 def test_a_foreign_key_to_an_empty_table_is_refused_where_every_row_has_it(database: Database, look: Look, column: str, level: str) -> None:
     """Where it may be NULL, it is for a person to say."""
     database.execute(
         f"CREATE TABLE other (id uuid PRIMARY KEY); ALTER TABLE video_call_sessions ADD FOREIGN KEY ({column}) REFERENCES other"
     )
-    assert [(found.level, found.table) for found in look.of("foreign_key_unmet")] == [(level, "video_call_sessions")]
+    assert [(found.verdict, found.table) for found in look.of("foreign_key_unmet")] == [(level, "video_call_sessions")]
     database.execute(f"INSERT INTO other VALUES ('{uuid(1)}')")
     assert look.beyond_facts() == [("warning", "foreign_key", "video_call_sessions")]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,19 +22,10 @@ from tests.plain_loads import begin_loads
 from tests.postgres_server import Database
 
 
-@pytest.fixture
-def role(database: Database) -> Iterator[str]:
-    name = f"limited_of_{database.value('SELECT current_database()')}"
-    database.execute(f"CREATE ROLE {name} LOGIN; GRANT CREATE ON DATABASE {database.value('SELECT current_database()')} TO {name}")
-    database.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}")
-    yield name
-    database.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
-
-
 def free_and_most(look: Look, url: str) -> tuple[int, int]:
     """What the fact says of the server."""
     [found] = look.of("connections", url=url)
-    free, most = re.findall(r"the server has (\d+) of (\d+) free", found.sentence)[0]
+    free, most = re.findall(r"the server has (\d+) of (\d+) free", found.detail)[0]
     return int(free), int(most)
 
 
@@ -69,11 +59,11 @@ def test_our_own_connections_are_not_counted(database: Database, role: str) -> N
     database.execute(f"ALTER ROLE {role} CONNECTION LIMIT 2")
     url = make_dsn(database.url, user=role)
     other = hold(url)
-    link = Link("", 0, None, "", Pooling.NONE, wanted=2, opened=1, processes=())
+    link = Link("", 0, None, "", Pooling.NONE, opened=1, processes=())
     ours = replace(link, processes=(other.info.backend_pid,))
     with Session(reference_to(url)) as session:
         codes = [
-            [found.code.value for found in session.transact(lambda cursor, link=link: list(connection_findings(cursor, link, 1)))]
+            [found.name for found in session.transact(lambda cursor, link=link: list(connection_findings(cursor, link, 1)))]
             for link in (link, ours)
         ]
     other.close()
@@ -95,8 +85,8 @@ def test_a_limit_of_the_role_or_the_database_is_refused_when_it_is_too_low(
     stranger = hold(database.url) if of == "role" else None
 
     found = look.of("too_few_connections", url=url, workers=workers)
-    assert [finding.level for finding in found] == ["problem"] * (not is_enough)
-    assert all(f"the {of} {name} has 3 of 4 connections free, but the run opens {workers + 1} " in finding.sentence for finding in found)
+    assert [finding.verdict for finding in found] == ["fail"] * (not is_enough)
+    assert all(f"the {of} {name} has 3 of 4 connections free, but the run opens {workers + 1} " in finding.detail for finding in found)
     other.close()
     if stranger:
         stranger.close()
@@ -124,15 +114,15 @@ def test_two_connections_are_enough_for_a_load_in_one_process(
 
 def test_a_load_that_is_finished_takes_no_worker(database: Database, look: Look, exports: Path) -> None:
     """Where there is nothing to do, no connections are needed for it."""
-    assert "the run opens 2 connections" in look.of("connections")[0].sentence
+    assert "the run opens 2 connections" in look.of("connections")[0].detail
     begin_loads(exports, reference_to(database.url))
     database.execute("UPDATE ddb2pg.load SET finished_at = now()")
-    assert "the run opens 1 connections" in look.of("connections")[0].sentence
+    assert "the run opens 1 connection;" in look.of("connections")[0].detail
 
 
 def test_another_runner_has_its_own_number_of_workers(look: Look) -> None:
     """It is said, and not guessed."""
-    assert [found.level for found in look.of("connections_unknown", workers=None)] == ["fact"]
+    assert [found.verdict for found in look.of("connections_unknown", workers=None)] == ["fact"]
     assert look.of("connections", workers=None) == []
 
 
@@ -140,11 +130,11 @@ def test_every_limit_that_is_too_low_is_told() -> None:
     """Not only the lowest; with several workers, fewer are one way out."""
     found = list(limit_findings([Limit("a", 3, 1), Limit("b", 2, 5), Limit("c", 9, 0)], workers=2))
 
-    assert [finding.sentence.partition(",")[0] for finding in found] == [
+    assert [finding.detail.partition(",")[0] for finding in found] == [
         "a has 2 of 3 connections free",
         "b has 0 of 2 connections free",
     ]
-    assert all("--direct_num_workers" in finding.sentence for finding in found)
+    assert all("--direct_num_workers" in finding.detail for finding in found)
 
 
 @pytest.mark.parametrize(

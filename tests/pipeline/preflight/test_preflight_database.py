@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,18 +20,12 @@ with warnings.catch_warnings():
 from pipeline.sql import read_sql
 from pipeline.target.connection import why_not_connected
 from tests.command_line import CommandLine
+from tests.faults.jobs import wait_until
 from tests.pipeline.conftest import Attempt, Look
 from tests.pipeline.target.made_loads import reference_to
-from tests.postgres_server import Database, Server
+from tests.postgres_server import Database, Server, free_port
 
 PASSWORD = "t0p$ecret-of-the-tests"
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 # -- no connection -------------------------------------------------------------------------------------------------------------------------
@@ -186,16 +179,6 @@ def test_a_database_of_another_encoding_is_refused(server: Server, database: Dat
     assert "LATIN1" in problem
 
 
-@pytest.fixture
-def role(database: Database) -> Iterator[str]:
-    """A role of its own, with all that a load needs."""
-    name = f"loader_of_{database.value('SELECT current_database()')}"
-    database.execute(f"CREATE ROLE {name} LOGIN; GRANT CREATE ON DATABASE {database.value('SELECT current_database()')} TO {name}")
-    database.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}")
-    yield name
-    database.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
-
-
 def refusals_of(role: str, database: Database, attempt: Attempt) -> tuple[str, ...]:
     return attempt.problems(url=make_dsn(database.url, user=role))
 
@@ -271,6 +254,24 @@ def test_who_cannot_keep_values_out_of_the_servers_log_is_warned(database: Datab
     [finding] = look.of("server_log", url=url)
     database.execute(allow(role))
 
-    assert finding.level == "warning"
-    assert finding.sentence.endswith(f"ALTER ROLE {role} SET log_min_error_statement = 'panic'")
+    assert finding.verdict == "warning"
+    assert finding.detail.endswith(f"ALTER ROLE {role} SET log_min_error_statement = 'panic'")
     assert look.of("server_log", url=url) == look.of("server_log") == []
+
+
+def test_a_server_that_forgets_is_warned_of(database: Database, look: Look) -> None:
+    """The tests' own server does not flush, but for a moment here."""
+
+    def set_fsync(value: str) -> None:
+        database.execute(f"ALTER SYSTEM SET fsync = {value}")
+        database.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: database.value("SHOW fsync") == value)
+
+    [finding] = look.of("not_durable")
+    set_fsync("on")
+    try:
+        assert look.of("not_durable") == []
+    finally:
+        set_fsync("off")
+
+    assert (finding.verdict, finding.detail.partition(":")[0]) == ("warning", "fsync = off")

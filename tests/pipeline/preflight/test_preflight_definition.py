@@ -11,7 +11,8 @@ from tests.pipeline.conftest import Look
 from tests.postgres_server import Database
 from transforms.rejects import NoticeCode
 from transforms.rules import OneOf, Text, Timestamp, UpperCased
-from transforms.table import Column, LaterOf, Missing, Otherwise, Table
+from transforms.sources import LaterOf
+from transforms.table import Column, Missing, Otherwise, Table
 
 NOTES = "clinical_notes"
 SESSIONS = "video_call_sessions"
@@ -21,20 +22,36 @@ SESSIONS = "video_call_sessions"
 
 def test_the_keys_of_the_mapping_are_facts(look: Look) -> None:
     """The audit's has less than DynamoDB's, as the mapping has it, and says what that means."""
-    sentences = [found.sentence for found in look.of("primary_key")]
+    sentences = [found.detail for found in look.of("primary_key")]
 
     assert sentences[:2] == ["primary key (id), as in DynamoDB"] * 2
-    assert "DynamoDB's key (id, timestamp) has more: items that share id are one row and dead letters" in sentences[2]
+    assert "DynamoDB's key (id, timestamp) has more: of items that share id, one becomes a row, the others dead letters" in sentences[2]
 
 
-def test_a_table_without_a_primary_key_is_a_warning(database: Database, look: Look) -> None:
-    """Nothing would conflict; the sentence has the statement that mends it."""
+def test_a_table_without_a_primary_key_is_refused(database: Database, look: Look) -> None:
+    """Nothing would conflict, and no row could be matched with its item; the sentence has the statement that fixes it."""
     database.execute("ALTER TABLE clinical_notes DROP CONSTRAINT clinical_notes_pkey")
 
-    assert look.beyond_facts() == [("warning", "no_primary_key", NOTES)]
-    [found] = look.of("no_primary_key")
-    database.execute(found.sentence.rpartition("; ")[2])
+    assert look.beyond_facts() == [("fail", "no_row_key", NOTES)]
+    [found] = look.of("no_row_key")
+    assert found.detail.startswith("has no primary key, and no unique index")
+    database.execute(found.detail.rpartition("; ")[2])
     assert look.beyond_facts() == []
+
+
+@pytest.mark.parametrize("key", ["number", "id, number"])
+def test_a_primary_key_that_nothing_feeds_asks_for_a_unique_index(database: Database, look: Look, key: str) -> None:
+    """Which then tells rows apart; the sentence has the statement that makes it."""
+    database.execute("ALTER TABLE clinical_notes DROP CONSTRAINT clinical_notes_pkey, ADD number bigint GENERATED ALWAYS AS IDENTITY")
+    database.execute(f"ALTER TABLE clinical_notes ADD PRIMARY KEY ({key})")
+
+    assert look.beyond_facts() == [("fail", "no_row_key", NOTES)]
+    [found] = look.of("no_row_key")
+    assert found.detail.startswith(f"primary key ({key}): no attribute feeds number, and no unique index")
+    database.execute(found.detail.rpartition("; ")[2])
+    assert look.beyond_facts() == []
+    [found] = look.of("row_key")
+    assert found.detail.endswith("the unique index clinical_notes_id_key (id) tells of which item a row is")
 
 
 @pytest.mark.parametrize(
@@ -42,19 +59,15 @@ def test_a_table_without_a_primary_key_is_a_warning(database: Database, look: Lo
     [
         ("session_id", ["primary_key_differs"]),
         ("id, session_id", ["primary_key_differs"]),
-        ("number", ["primary_key_differs"]),
-        ("id, number", ["primary_key_differs"]),
         ("id", []),
     ],
 )
 def test_another_key_than_dynamodbs_is_a_warning(database: Database, look: Look, key: str, codes: list[str]) -> None:
-    """Made of other columns that are fed, or of one that nothing feeds."""
-    database.execute("ALTER TABLE clinical_notes DROP CONSTRAINT clinical_notes_pkey, ADD number bigint GENERATED ALWAYS AS IDENTITY")
+    """Made of other columns that are fed."""
+    database.execute("ALTER TABLE clinical_notes DROP CONSTRAINT clinical_notes_pkey")
     database.execute(f"ALTER TABLE clinical_notes ADD PRIMARY KEY ({key})")
 
     assert [code for _, code, _ in look.beyond_facts()] == codes
-    if "number" in key:
-        assert "no attribute feeds number" in look.of("primary_key_differs")[0].sentence
 
 
 def test_dynamodbs_whole_key_is_no_other(database: Database, look: Look) -> None:
@@ -102,7 +115,7 @@ def test_a_default_that_is_not_what_the_definition_fills_in_is_a_warning(
     database.execute(f"ALTER TABLE {table} ALTER {column} {f'SET DEFAULT {default}' if default else 'DROP DEFAULT'}")
 
     assert look.beyond_facts() == [("warning", "default_differs", table)] * differs
-    assert all(f"column {column} has " in found.sentence for found in look.of("default_differs"))
+    assert all(f"column {column} has " in found.detail for found in look.of("default_differs"))
 
 
 def test_a_default_is_never_run(database: Database, look: Look) -> None:
@@ -134,4 +147,4 @@ def test_an_unlogged_table_is_named(database: Database, look: Look) -> None:
     database.execute(f"ALTER TABLE {NOTES} SET UNLOGGED")
 
     assert look.beyond_facts() == [("warning", "unlogged", NOTES)]
-    assert f"table {NOTES}:" in look.of("unlogged")[0].sentence
+    assert f"table {NOTES}:" in look.of("unlogged")[0].detail

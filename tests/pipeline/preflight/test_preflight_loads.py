@@ -18,10 +18,12 @@ from tests.command_line import CommandLine
 from tests.pipeline.conftest import Attempt, Look, everything_in
 from tests.pipeline.source.made_exports import base64_md5
 from tests.pipeline.target.made_loads import reference_to
-from tests.plain_loads import begin_loads
+from tests.plain_loads import begin_loads, load_into_files
 from tests.postgres_server import Database
 from transforms.table import Missing, Table, Unmapped
 from transforms.tables.medzen import TABLES, VIDEO_SESSIONS
+
+pytestmark = pytest.mark.plain
 
 SOAP_NOTES = "medzen-soap-notes"
 
@@ -115,7 +117,7 @@ def test_a_rollback_that_was_begun_is_refused(database: Database, exports: Path,
     findings = look.of("rollback_begun")
 
     assert [finding.table for finding in findings] == [table.target for table in TABLES]
-    assert all("ddb2pg rollback" in finding.sentence for finding in findings)
+    assert all("ddb2pg rollback" in finding.detail for finding in findings)
 
 
 def test_a_ledger_of_another_version_is_refused_and_not_read(database: Database, exports: Path, look: Look, attempt: Attempt) -> None:
@@ -123,7 +125,7 @@ def test_a_ledger_of_another_version_is_refused_and_not_read(database: Database,
     begin_loads(exports, reference_to(database.url))
     database.execute("COMMENT ON SCHEMA ddb2pg IS 'ddb2pg ledger, version 0'; ALTER TABLE ddb2pg.load DROP COLUMN definition")
 
-    assert look.beyond_facts() == [("problem", "ledger_of_another_version", None)]
+    assert look.beyond_facts() == [("fail", "ledger_of_another_version", None)]
     [problem] = attempt.problems()
     assert "ddb2pg ledger, version 0" in problem
 
@@ -140,7 +142,7 @@ def test_a_load_goes_on_from_a_copy_with_the_settings_it_was_begun_with(
 ) -> None:
     """Another place of the export and another chunk size change nothing: the ledger has the size. A further run has nothing to do."""
     assert run.migrate(exports, "--chunk_items=7").exit_code == 0
-    database.execute("DELETE FROM ddb2pg.chunk WHERE first_item = 7; UPDATE ddb2pg.load SET finished_at = NULL")
+    database.execute("DELETE FROM ddb2pg.chunk WHERE first_item = 7; DELETE FROM ddb2pg.tally; UPDATE ddb2pg.load SET finished_at = NULL")
     deleted = 30 * 3 - database.value("SELECT sum(rows)::int FROM ddb2pg.chunk")
     copied = shutil.copytree(exports, tmp_path / "copy")
 
@@ -151,6 +153,114 @@ def test_a_load_goes_on_from_a_copy_with_the_settings_it_was_begun_with(
     assert database.value("SELECT sum(dead_letters)::int FROM ddb2pg.chunk") == deleted
     assert database.query("SELECT DISTINCT chunk_items FROM ddb2pg.load") == [(7,)]
     assert database.query("SELECT DISTINCT mod(first_item, 7) FROM ddb2pg.chunk") == [(0,)]
+
+
+# -- what was done to the target or the ledger between two runs ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loaded(database: Database, exports: Path) -> Path:
+    """All is in, two of three loads are finished, the third would go on."""
+    load_into_files(exports, reference_to(database.url), {})
+    database.execute("UPDATE ddb2pg.load SET finished_at = now() WHERE load_id < 3")
+    return exports
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_table_that_was_renamed_and_made_anew_is_told_before_anything_is_written(
+    database: Database, attempt: Attempt, look: Look, run: CommandLine, exports: Path
+) -> None:
+    """Of a load that goes on as of one that is finished, with the name that it has now; validate and rollback refuse it, too."""
+    for table in ("clinical_notes", "video_call_audit_log"):
+        database.execute(f"ALTER TABLE {table} RENAME TO {table}_old; CREATE TABLE {table} (LIKE {table}_old INCLUDING ALL)")
+
+    problems = attempt.problems()
+
+    assert [problem.partition(":")[0] for problem in problems] == ["clinical_notes", "video_call_audit_log"]
+    assert [found.table for found in look.of("target_replaced")] == ["clinical_notes", "video_call_audit_log"]
+    for problem in problems:
+        assert "is another table than the one that load" in problem
+        assert f"that one is called public.{problem.partition(':')[0]}_old now" in problem
+    for command in (run.validate, run.roll_back):
+        refused = command(exports)
+        assert (refused.exit_code, refused.stderr.count("is another table than the one that load")) == (2, 2), refused.output
+    for table in ("clinical_notes", "video_call_audit_log"):
+        database.execute(f"DROP TABLE {table}; ALTER TABLE {table}_old RENAME TO {table}")
+    assert run.migrate(exports).exit_code == 0
+
+
+def test_a_table_that_was_dropped_and_made_anew_is_told_before_anything_is_written(
+    loaded: Path, database: Database, attempt: Attempt, run: CommandLine
+) -> None:
+    """The way out is the one that the sentence says."""
+    database.execute("CREATE TABLE other (LIKE clinical_notes INCLUDING ALL); DROP TABLE clinical_notes")
+    database.execute("ALTER TABLE other RENAME TO clinical_notes")
+
+    [problem] = attempt.problems()
+
+    assert problem.startswith("clinical_notes: is another table than the one that load")
+    assert "that one was dropped, with its rows; to begin anew roll export" in problem
+    assert run.roll_back(loaded / SOAP_NOTES, "--yes").exit_code == 0
+    assert run.migrate(loaded).exit_code == 0
+    assert database.value("SELECT count(*) FROM clinical_notes") == 30
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_definition_that_follows_a_renamed_table_is_told(database: Database, attempt: Attempt, look: Look) -> None:
+    """The load is known under the name that the table had: another would be begun into it."""
+    database.execute("ALTER TABLE clinical_notes RENAME TO notes; TRUNCATE notes")
+    tables = [replace(table, target="notes") if table.target == "clinical_notes" else table for table in TABLES]
+
+    [problem] = attempt.problems(tables=tables)
+
+    assert problem.startswith("notes: is the table that load 2 of export")
+    assert "when it was called public.clinical_notes" in problem
+    assert [found.table for found in look.of("target_renamed", tables=tables)] == ["notes"]
+
+
+def test_a_table_that_was_written_anew_by_postgresql_is_the_same(loaded: Path, database: Database, run: CommandLine) -> None:
+    for statement in ("VACUUM FULL clinical_notes", "ALTER TABLE clinical_notes ALTER plan SET DEFAULT NULL, ADD more int DEFAULT 7"):
+        database.execute(statement)
+
+    assert run.migrate(loaded).exit_code == 0
+
+
+def test_after_a_restore_from_a_dump_a_load_goes_on(loaded: Path, database: Database, run: CommandLine) -> None:
+    """There every table has another oid, the ledger's own, too."""
+    database.execute("UPDATE ddb2pg.load SET target_oid = 1, ledger_oid = 2")
+
+    assert run.migrate(loaded).exit_code == 0
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("deleted", ["items = 10", "true"], ids=["some", "all"])
+def test_deleted_rows_of_the_ledger_are_told_before_their_items_are_loaded_twice(
+    database: Database, attempt: Attempt, look: Look, run: CommandLine, exports: Path, deleted: str
+) -> None:
+    """Of a load that goes on as of one that is finished. Put back, all is well."""
+    database.execute(f"CREATE TABLE aside AS SELECT * FROM ddb2pg.chunk WHERE {deleted}; DELETE FROM ddb2pg.chunk WHERE {deleted}")
+    lost = database.query("SELECT count(*), sum(items)::int FROM aside GROUP BY load_id ORDER BY load_id")
+
+    problems = attempt.problems()
+
+    assert [problem.partition(":")[0] for problem in problems] == [table.target for table in TABLES]
+    assert len(look.of("ledger_incomplete")) == 3
+    for problem, (chunks, items) in zip(problems, lost, strict=True):
+        assert f"rows of ddb2pg.chunk were deleted: {chunks} chunk" in problem
+        assert f"with {items} items, which would be loaded a second time" in problem
+    database.execute("INSERT INTO ddb2pg.chunk SELECT * FROM aside; DROP TABLE aside")
+    assert run.migrate(exports).exit_code == 0
+
+
+def test_a_load_whose_rows_were_deleted_is_not_called_finished(loaded: Path, database: Database, run: CommandLine) -> None:
+    """Neither one that goes on nor one that was finished: fewer rows than were loaded end the run, by name."""
+    database.execute("DELETE FROM video_call_audit_log WHERE ctid = (SELECT min(ctid) FROM video_call_audit_log)")
+
+    finished = run.migrate(loaded)
+
+    assert finished.exit_code == 1, finished.output
+    assert "video_call_audit_log holds 29 rows, fewer than the 30 that were loaded" in finished.stdout
+    assert database.value("SELECT finished_at IS NULL FROM ddb2pg.load WHERE target_table LIKE '%audit_log'")
 
 
 # -- exports -------------------------------------------------------------------------------------------------------------------------------
@@ -171,10 +281,10 @@ def test_an_export_is_paired_with_each_definition_that_takes_from_it(exports: Pa
     tables = [replace(VIDEO_SESSIONS, target=target) for target in ("archive", "sessions")]
     folder = str(exports / VIDEO_SESSIONS.source)
 
-    planned, findings = find_exports([ExportArgument(None, folder)], tables, LOCAL_AND_AWS)
+    planned, findings, _ = find_exports([ExportArgument(None, folder)], tables, LOCAL_AND_AWS)
 
     assert [(pair.table.target, pair.export.source_table) for pair in planned] == [(one.target, VIDEO_SESSIONS.source) for one in tables]
-    assert not {finding.code for finding in findings} & {Code.TWO_EXPORTS, Code.NO_EXPORT, Code.UNKNOWN_TABLE}
+    assert not {finding.name for finding in findings} & {Code.TWO_EXPORTS, Code.NO_EXPORT, Code.UNKNOWN_TABLE}
 
 
 def test_two_exports_of_one_table_are_refused(exports: Path, attempt: Attempt, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ MODES = pytest.mark.parametrize("mode", ["session", "transaction"])
 
 def test_without_a_pooler_there_is_none(look: Look) -> None:
     """The server's own socket."""
-    assert [finding.level for finding in look.of("no_pooler")] == ["fact"]
+    assert [finding.verdict for finding in look.of("no_pooler")] == ["fact"]
 
 
 @MODES
@@ -38,8 +38,9 @@ def test_a_pooler_is_known_by_its_mode(database: Database, look: Look, mode: str
         findings = look(url=pooler.url)
 
     code = {"session": "pooler_in_session_mode", "transaction": "pooler_in_transaction_mode"}[mode]
-    assert [finding.code for finding in findings if "pooler" in finding.code] == [code]
-    assert [finding.line for finding in findings if finding.level != "fact"] == []
+    assert [finding.name for finding in findings if "pooler" in finding.name] == [code]
+    # The tests' own server is not durable, and that is told.
+    assert [finding.line for finding in findings if finding.verdict != "fact" and finding.name != "not_durable"] == []
 
 
 @pytest.mark.parametrize("idle", [1, 3, 7])
@@ -56,7 +57,7 @@ def test_statement_mode_is_refused(database: Database, exports: Path, look: Look
     """It takes no transactions, and everything here is one; nothing is written."""
     before = everything_in(database)
     with PgBouncer(database.url, "statement") as pooler:
-        assert [found.code for found in look(url=pooler.url) if found.level == "problem"] == ["pooler_in_statement_mode"]
+        assert [found.name for found in look(url=pooler.url) if found.verdict == "fail"] == ["pooler_in_statement_mode"]
         finished = run("migrate", "--export", exports, "--output", run.output, DATABASE_URL=pooler.url)
 
     assert finished.exit_code == 2, finished.output
@@ -74,8 +75,8 @@ def test_a_pool_in_session_mode_must_have_a_server_for_each_connection(
     with PgBouncer(database.url, "session", pool_size=3) as pooler:
         problems = look.of("too_few_connections", url=pooler.url, workers=workers)
 
-    assert [finding.level for finding in problems] == ["problem"] * (not is_enough)
-    assert all("gave 3 connections at once, but the run opens 4" in finding.sentence for finding in problems)
+    assert [finding.verdict for finding in problems] == ["fail"] * (not is_enough)
+    assert all("gave 3 connections at once, but the run opens 4" in finding.detail for finding in problems)
 
 
 def test_a_pool_in_transaction_mode_is_shared(database: Database, look: Look) -> None:
@@ -97,9 +98,9 @@ def test_a_pool_that_is_used_up_is_not_waited_for(database: Database, monkeypatc
 def test_a_pooler_whose_server_is_gone_is_not_reachable(look: Look, database: Database) -> None:
     """It takes the connection, and only then finds nobody."""
     with PgBouncer(make_dsn(database.url, port=1), "session") as pooler:
-        [finding] = [finding for finding in look(url=pooler.url) if finding.level == "problem"]
+        [finding] = [finding for finding in look(url=pooler.url) if finding.verdict == "fail"]
 
-    assert finding.code == "not_reachable"
+    assert finding.name == "not_reachable"
 
 
 # -- a migration through it ----------------------------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ def test_nothing_of_a_migration_stays_in_a_pooled_session(database: Database, tm
 
 
 def code_of(link: Link) -> str:
-    return next(iter(link_findings(link))).code
+    return next(iter(link_findings(link))).name
 
 
 def test_tls_is_known_and_whether_anybody_checks_the_certificate(database: Database) -> None:
@@ -176,8 +177,8 @@ def test_no_tls_is_a_warning_unless_the_server_is_on_this_machine(database: Data
     assert link.tls is None
     assert code_of(link) == "tls"
     for host in ("db.example.com", "10.0.0.5", "2001:db8::1"):
-        [warning] = [finding for finding in link_findings(replace(link, host=host)) if finding.level == "warning"]
-        assert warning.code == "no_tls"
-        assert host in warning.sentence
+        [warning] = [finding for finding in link_findings(replace(link, host=host)) if finding.verdict == "warning"]
+        assert warning.name == "no_tls"
+        assert host in warning.detail
     for host in ("/var/run/postgresql", "localhost", "127.0.0.1", "::1"):
         assert code_of(replace(link, host=host)) == "tls"

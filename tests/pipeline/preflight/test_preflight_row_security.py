@@ -54,7 +54,7 @@ def project(database: Database) -> Iterator[Project]:
 
 def codes(look: Look, url: str) -> set[tuple[str, str]]:
     """Level and code of all that is said of row security."""
-    return {(found.level.value, found.code.value) for found in look(url=url) if "row_security" in found.code or "exposed" in found.code}
+    return {(found.verdict.value, found.name) for found in look(url=url) if "row_security" in found.name or "exposed" in found.name}
 
 
 @pytest.mark.parametrize(("role", "why"), [(SERVICE, "it has BYPASSRLS"), (OWNER, "it owns the table")])
@@ -63,7 +63,7 @@ def test_a_role_that_bypasses_row_security_loads(project: Project, look: Look, e
     url = project.url(role)
 
     assert codes(look, url) == {("fact", "row_security_bypassed")}
-    assert f"does not apply to the role {role} ({why})" in look.of("row_security_bypassed", url=url)[0].sentence
+    assert f"does not apply to the role {role} ({why})" in look.of("row_security_bypassed", url=url)[0].detail
     load_into_files(exports, reference_to(url), {})
     assert project.counts() == [30] * 3
 
@@ -79,9 +79,9 @@ def test_forced_row_security_applies_to_the_owner_too(project: Project, look: Lo
     """But not to BYPASSRLS."""
     project.on_targets("ALTER TABLE {} FORCE ROW LEVEL SECURITY")
 
-    assert codes(look, project.url(OWNER)) == {("problem", "row_security_forbids")}
+    assert codes(look, project.url(OWNER)) == {("fail", "row_security_forbids")}
     assert codes(look, project.url(SERVICE)) == {("fact", "row_security_bypassed")}
-    assert "forced on its owner too" in look.of("row_security_forbids", url=project.url(OWNER))[0].sentence
+    assert "forced on its owner too" in look.of("row_security_forbids", url=project.url(OWNER))[0].detail
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_a_role_that_no_policy_lets_in_is_refused(project: Project, look: Look, 
         project.on_targets(f"CREATE POLICY rule ON {{}} {policies}")
     url = project.url(SUBJECT)
 
-    assert codes(look, url) == {("problem", "row_security_forbids")}
-    assert all(f"no policy lets it {lacking}, " in found.sentence for found in look.of("row_security_forbids", url=url))
+    assert codes(look, url) == {("fail", "row_security_forbids")}
+    assert all(f"no policy lets it {lacking}: " in found.detail for found in look.of("row_security_forbids", url=url))
     assert len(attempt.problems(url=url)) == 3
 
 
@@ -122,7 +122,7 @@ def test_a_role_that_policies_let_in_loads(project: Project, look: Look, exports
     url = project.url(SUBJECT)
 
     assert codes(look, url) == {("warning", "row_security_applies")}
-    assert [found.sentence for found in look.of("empty", url=url)] == ["is empty, as far as this role sees"] * 3
+    assert [found.detail for found in look.of("empty", url=url)] == ["is empty, as far as this role sees"] * 3
     load_into_files(exports, reference_to(url), {})
     assert project.counts() == [30] * 3
 
@@ -134,7 +134,9 @@ def test_migrate_warns_of_row_security_that_applies(project: Project, exports: P
     finished = CommandLine(project.url(SUBJECT), tmp_path).migrate(exports)
 
     assert finished.exit_code == 0, finished.output
-    assert finished.stdout.count("warning: ") == 3 + 1  # no superuser, so the server's log is warned of, too
+    assert (
+        finished.stdout.count("warning: ") == 3 + 2
+    )  # no superuser, so the server's log is warned of, too; and the tests' own server does not flush
     assert finished.stdout.count("row security applies to the role") == 3
     assert project.counts() == [30] * 3
 
@@ -145,7 +147,7 @@ def test_migrate_does_not_warn_a_role_that_bypasses_row_security(project: Projec
 
     assert finished.exit_code == 0, finished.output
     assert "row security" not in finished.stdout
-    assert finished.stdout.count("warning") == 1  # of the server's log
+    assert finished.stdout.count("warning") == 2  # of the server's log, and that it does not flush
 
 
 def test_a_policy_that_forbids_the_rows_stops_the_load_as_was_warned(project: Project, look: Look, exports: Path, tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_a_table_that_the_api_can_read_without_row_security_is_a_warning(project
     project.database.execute("GRANT SELECT ON clinical_notes TO anon; GRANT INSERT ON video_call_audit_log TO authenticated")
 
     assert codes(look, project.url(OWNER)) == {("fact", "row_security_off"), ("warning", "exposed_to_api")}
-    found = {finding.table: finding.sentence for finding in look.of("exposed_to_api", url=project.url(OWNER))}
+    found = {finding.table: finding.detail for finding in look.of("exposed_to_api", url=project.url(OWNER))}
     assert found.keys() == {"clinical_notes", "video_call_audit_log"}
     assert "anon may use" in found["clinical_notes"]
     project.database.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO project_owner")

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from pipeline.options import PreflightCommandOptions
 from pipeline.places.storage import LOCAL_AND_AWS
+from pipeline.preflight.check import check_with_sample
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.sample import TableSample, row_shape, sample_table
 from pipeline.records.mask import shape_of_value
 from pipeline.source.manifest import read_export
+from pipeline.target.database_url import DatabaseReference
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
+from tests.faults.jobs import Job
 from tests.handmade_export import write_export
+from tests.made_options import made_options
 from tests.postgres_server import Database
 from tests.truth import lines_of_export
-from transforms.table import Unmapped
+from transforms.native import plan as native
+from transforms.rules import Jsonb, Text, Timestamp
+from transforms.table import Column, Missing, Table, Unmapped
 from transforms.tables.medzen import MEETING_AUDIT, SOAP_NOTES, TABLES
 from transforms.types import JSONB
+
+pytestmark = pytest.mark.plain
 
 ID = "0a1b2c3d-0000-4000-8000-00000000abcd"
 
@@ -120,7 +131,7 @@ def test_a_data_file_that_cannot_be_read_is_named(database: Database, run: Comma
 
     assert finished.exit_code == 2, finished.output
     report = json.loads(finished.stdout)
-    assert [finding["code"] for finding in report["findings"] if finding["level"] == "problem"] == ["export_unusable"]
+    assert [check["name"] for check in report["checks"]["preflight"] if check["verdict"] == "fail"] == ["export_unusable"]
     assert len(report["samples"][0]["items"]) == 1
     assert "json.gz" in report["samples"][0]["problem"]
     assert database.value("SELECT to_regnamespace('ddb2pg') IS NULL")
@@ -175,8 +186,32 @@ def test_no_value_of_an_item_is_shown_without_being_asked_for(run: CommandLine, 
     }
     assert len(values) > 500
     assert {value for value in values if value in finished.output} == set()
-    shown = run("preflight", "--export", tmp_path / "export", *arguments, "--show_values")
-    assert sum(value in shown.output for value in values) > len(values) / 3
+    everything = tmp_path / "details"
+    shown = run("preflight", "--export", tmp_path / "export", *arguments, "--show_values", "--details", everything)
+    output = shown.output if as_json else everything.read_text(encoding="utf-8")
+    assert sum(value in output for value in values) > len(values) / 3
+
+
+def test_the_terminal_has_a_summary_and_a_file_has_every_item(run: CommandLine, tmp_path: Path) -> None:
+    """The file is for its owner alone, and nothing is overwritten."""
+    lines = [audit(), audit(id={"S": "SECRET"}), audit(id={"S": "SECRET"}), audit(eventType={"S": "other"})]
+    export = write_export(tmp_path / "export", "medzen-meeting-audit", [lines])
+    arguments = ["preflight", "--export", export, "--sample", "4", "--details", tmp_path / "details"]
+    finished = run(*arguments)
+
+    assert finished.exit_code == 0, finished.output
+    assert "medzen-meeting-audit -> video_call_audit_log: of 4 items, 2 rows, 2 dead letters\n" in finished.stdout
+    assert re.search(r"  invalid_uuid id: .* \(2 items, first item 1 of 0*\.json\.gz\)\n", finished.stdout)
+    assert "notice unknown_event_type eventType (1 item, first item 3 of " in finished.stdout
+    assert finished.stdout.count("in DynamoDB") == 1, "one item beside its row"
+    details = tmp_path / "details"
+    assert details.read_text().count("in DynamoDB") == 4
+    assert "SECRET" not in details.read_text() + finished.output
+    assert oct(details.stat().st_mode & 0o777) == "0o600"
+
+    again = run(*arguments)
+    assert again.exit_code == 2
+    assert f"--details: {details} is there already" in again.stderr
 
 
 def _texts(line: bytes) -> set[str]:
@@ -211,3 +246,100 @@ def test_what_is_shown_is_what_is_loaded(database: Database, run: CommandLine, t
     assert len(rows) == 30
     for row in rows:
         assert [shown[row[0]][name] for name in names] == list(row)
+
+
+# -- attributes that no item has -----------------------------------------------------------------------------------------------------------
+
+EVENTS = Table(
+    "events",
+    "ev",
+    ("id",),
+    (
+        Column("id", "id", Text(), Missing.REFUSED),
+        Column("statTime", "at", Timestamp()),
+        Column("doc.plann", "v", Text()),
+        Column("legacy", "j", Jsonb()),
+    ),
+)
+PATIENT = "patient-4711-0815"
+
+
+@pytest.fixture
+def events(database: Database, tmp_path: Path) -> Path:
+    """Of 300 items the last alone has the attribute `legacy`, and it is NULL; a map has members that are names of patients."""
+    database.execute("CREATE TABLE ev (id text PRIMARY KEY, v text, at timestamptz, j jsonb)")
+    items = [
+        {
+            "id": {"S": str(number)},
+            "startTime": {"N": "1700000000000"},
+            "doc": {"M": {"plan": {"S": "x"}, f"plann{number}": {"S": "x"}, PATIENT: {"S": "x"}}},
+        }
+        for number in range(300)
+    ]
+    items[-1]["legacy"] = {"NULL": True}
+    return write_export(tmp_path, "events", [[json.dumps({"Item": item}).encode() for item in part] for part in (items[:150], items[150:])])
+
+
+TOLD = "statTime (items have startTime), doc.plann (items have doc.plan)"
+
+
+def test_an_attribute_that_no_item_of_the_sample_has_is_told_with_the_nearest_name(
+    database: Database, events: Path, tmp_path: Path
+) -> None:
+    os.environ["DDB2PG_TEST_URL"] = database.url
+    options = made_options(
+        PreflightCommandOptions, [events], DatabaseReference("env:DDB2PG_TEST_URL"), tmp_path / "never", tables=(EVENTS,)
+    )
+
+    findings = check_with_sample(options, 0, show_values=False).findings
+
+    [finding] = [finding for finding in findings if finding.name == "attribute_absent"]
+    assert (finding.verdict, finding.table) == ("warning", "ev")
+    assert finding.detail.startswith(f"of the first 200 items none has {TOLD}, legacy, which the definition takes")
+    assert "fail" not in [finding.verdict for finding in findings]
+
+
+@pytest.mark.parametrize("is_built", [True, False], ids=["compiled", "in Python"])
+@pytest.mark.parametrize("chunk_items", ["1000", "7"])
+def test_an_attribute_that_no_item_of_all_has_is_a_check_of_the_outcome(
+    database: Database, events: Path, job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_built: bool, chunk_items: str
+) -> None:
+    """Not one that a single item has, though it is NULL. No error. Told again by a run that has nothing to do."""
+    monkeypatch.setattr(native, "IS_BUILT", is_built)
+    definition = tmp_path / "tables.py"
+    definition.write_text(DEFINITION)
+    arguments = (f"--chunk_items={chunk_items}", "--tables", str(definition))
+    for _ in range(2):
+        assert job.migrate(database.url, events, *arguments) == 0, job.printed
+        [table] = json.loads((job.last_run / "report.json").read_text())["tables"]
+        [check] = [check for check in table["checks"] if check["name"] == "attributes of the definition"]
+        assert check["verdict"] == "warning"
+        assert check["detail"].startswith(f"no item of the export has {TOLD.partition(', ')[2]}, {TOLD.partition(', ')[0]}, which the")
+        assert PATIENT not in job.stdout
+
+
+def test_an_attribute_that_only_items_of_another_table_have_is_told_so(database: Database, run: CommandLine, tmp_path: Path) -> None:
+    """Of a single-table design: it is in the sample of names, and no item of this table has it."""
+    database.execute("CREATE TABLE ev (id text PRIMARY KEY, v text, at timestamptz, j jsonb)")
+    others = {"id": {"S": "2"}, "statTime": {"N": "1700000000000"}}
+    export = write_export(tmp_path / "export", "events", [[json.dumps({"Item": item}).encode() for item in ({"id": {"S": "1"}}, others)]])
+    definition = tmp_path / "tables.py"
+    definition.write_text(
+        DEFINITION.replace("import Column", "import Column, Equals, Ignore").replace(
+            "))]", '), where=Equals("id", "1")), Ignore("events", Equals("id", "2"))]'
+        )
+    )
+    finished = run.migrate(export, "--tables", definition)
+    assert finished.exit_code == 0, finished.output
+    assert "no item that became a row has " in finished.stdout
+
+
+DEFINITION = """
+from ddb2pg import Column, Jsonb, Missing, Table, Text, Timestamp
+TABLES = [Table("events", "ev", "id", (
+    Column("id", "id", Text(), Missing.REFUSED),
+    Column("statTime", "at", Timestamp()),
+    Column("doc.plann", "v", Text()),
+    Column("legacy", "j", Jsonb()),
+))]
+"""

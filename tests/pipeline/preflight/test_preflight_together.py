@@ -5,8 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
+
+pytestmark = pytest.mark.plain
 
 
 def test_problems_of_exports_and_of_the_database_are_told_together(
@@ -37,7 +41,7 @@ def test_a_role_that_may_make_no_temporary_tables_is_refused(database: Database,
 
     assert finished.exit_code == 2, finished.output
     assert finished.stderr.count("\n  - ") == 1
-    assert "may not make temporary tables" in finished.stderr
+    assert "may not create temporary tables" in finished.stderr
 
 
 def test_a_role_with_just_the_rights_it_needs_loads(database: Database, exports: Path, run: CommandLine) -> None:

@@ -106,9 +106,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, form: RecordForm) ->
 
 def test_a_bundle_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     """Beam tears the step down without having ended its bundle."""
-    step = WriteRecords(OutputFolder(str(tmp_path / "out")), JSON_LINES)
+    step = WriteRecords([OutputFolder(str(tmp_path / "out"))], JSON_LINES)
     step.start_bundle()
-    assert not list(step.process(RecordBatch("a", (_dead_letter(1),), is_last=False)))
+    assert not list(step.process((0, RecordBatch("a", (_dead_letter(1),), is_last=False))))
     assert len(list((tmp_path / "out").iterdir())) == 1
     step.teardown()
     assert not list((tmp_path / "out").iterdir())

@@ -14,7 +14,7 @@ from pipeline.records.kinds import KINDS, OF_A_LOAD, SCHEMAS, Field, RecordKind,
 from pipeline.records.lines import Origin, Rejection, dead_letter_record, is_dead_letter, mismatch_batch, notice_records, row_record
 from pipeline.source.chunks import Chunk, ItemAddress, Split
 from pipeline.source.manifest import DataFile
-from pipeline.target.mismatch import Mismatch, MismatchKind
+from pipeline.target.compare import Mismatch, MismatchKind
 from pipeline.target.rows import RefusedRow
 from transforms.rejects import ErrorCode, ItemError, Notice, NoticeCode, Stage
 
@@ -36,8 +36,8 @@ def _mismatches() -> list[dict[str, Any]]:
     refused = RefusedRow(3, ErrorCode.CHECK_VIOLATION, "23514", "a_check")
     found = [Mismatch(3, MismatchKind.DIFFERENT, ("n",)), Mismatch(3, MismatchKind.MISSING, refused=refused)]
     data_file = DataFile("a.json.gz", "/x/a.json.gz", 4, None)
-    chunk = Chunk(Split(data_file, 0, 0, 4, is_whole_file=True), 3, [LINE], is_last=True)
-    records = list(mismatch_batch(ORIGIN, chunk, ["id"], found, {(3, "n"): ("1", "2")}).records)
+    chunk = Chunk(Split(data_file, 0, 0, 4), 3, [LINE], is_last=True)
+    records = list(mismatch_batch(ORIGIN, chunk, ["id"], found, {(3, "n"): {"export": "1", "target": "2"}}).records)
     records += [row_record(ORIGIN, address, MismatchKind.ROW_WITHOUT_ITEM, {"id": "abc"}) for address in (None, ADDRESS)]
     return [orjson.loads(record) for record in records]
 

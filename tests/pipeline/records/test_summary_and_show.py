@@ -22,6 +22,8 @@ from tests.command_line import CommandLine
 from tests.pipeline.records.conftest import LoadedExport
 from transforms.tables.medzen import TABLES
 
+pytestmark = pytest.mark.plain
+
 
 def _summaries(place: Path, output: str = "/nowhere") -> list[TableSummary]:
     files = find_dead_letters(str(place), output, LOCAL_AND_AWS)
@@ -160,7 +162,7 @@ def test_the_commands(loaded: LoadedExport, run: CommandLine) -> None:
     folder = loaded.run_folders[RecordFormat.PARQUET]
     summary = run("dead-letters", "summary", folder, "--json")
     assert summary.exit_code == 0, summary.output
-    assert [table["source_table"] for table in json.loads(summary.stdout)] == sorted(table.source for table in TABLES)
+    assert [table["source_table"] for table in json.loads(summary.stdout)["dead_letters"]] == sorted(table.source for table in TABLES)
     masked = run("dead-letters", "show", folder, "--code=invalid_uuid", "--attribute=id", "--limit=2")
     assert masked.exit_code == 0, masked.output
     assert masked.stdout.count("<- invalid_uuid") == 2
@@ -170,3 +172,18 @@ def test_the_commands(loaded: LoadedExport, run: CommandLine) -> None:
     identities = [json.loads(record["item"])["Item"]["id"]["S"] for record in records]
     assert not any(identity and identity in masked.stdout for identity in identities)
     assert run("dead-letters", "summary", "nowhere").exit_code == 2
+
+
+def test_the_dead_letter_of_a_change_shows_the_image_that_was_refused() -> None:
+    """As that of an item; of a delete the image that was there."""
+    [table] = [table for table in TABLES if table.source == "medzen-video-sessions"]
+    images = {"OldImage": {"id": {"S": "x"}}, "NewImage": {"id": {"S": "x"}, "status": {"S": "CANCELLED"}}}
+    errors = [{"code": "invalid_enum", "attribute": "status", "column": "status", "message": "m", "sqlstate": None}]
+
+    def shown(*names: str) -> list[ShownLine]:
+        line = {"Metadata": {}, "Keys": {"id": {"S": "x"}}, **{name: images[name] for name in names}}
+        record = {"item": json.dumps(line), "item_encoding": "utf-8", "errors": errors}
+        return item_lines(record, Names(frozenset(table.paths), show_values=True))
+
+    assert [(each.name, each.faults) for each in shown("OldImage", "NewImage")] == [("id", ()), ("status", ("invalid_enum",))]
+    assert [each.name for each in shown("OldImage")][:1] == ["id"]

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import Stopped
 from pipeline.job.plan import LoadPlan
+from pipeline.ledger.chunks import Totals
 from pipeline.ledger.threshold import UNLIMITED, Threshold, parse_threshold
 from pipeline.records.kinds import RecordKind
 from pipeline.target.session import Cursor, Session
@@ -74,7 +75,17 @@ def test_anything_else_is_refused(text: str) -> None:
 )
 def test_when_it_is_exceeded(threshold: Threshold, items: int, dead_letters: int, is_exceeded: bool) -> None:
     """Of an export with 100,000 items."""
-    assert (threshold.excess(items, dead_letters, 100_000) is not None) == is_exceeded
+    totals = Totals(items=items, dead_letters=dead_letters)
+    assert (threshold.excess(totals, 100_000) is not None) == is_exceeded
+
+
+def test_filtered_items_are_no_part_of_a_share() -> None:
+    """Of 100,000 items 60,000 were loaded, of which 40,000 are not for this table: the shares are of the others."""
+    for dead_letters, of_share, of_half in ((3_000, False, False), (3_001, True, False), (10_001, True, True)):
+        totals = Totals(items=60_000, dead_letters=dead_letters, filtered=40_000)
+        assert (Threshold(share=Fraction(1, 20)).excess(totals, 100_000) is not None) == of_share
+        assert (Threshold().excess(totals, 100_000) is not None) == of_half
+    assert Threshold().excess(Totals(items=59_999, dead_letters=19_999, filtered=40_000), 100_000) is None, "too few to be judged"
 
 
 def _plan(lab: Lab, threshold: Threshold, manifest_items: int = 100_000) -> LoadPlan:
@@ -185,7 +196,7 @@ def test_two_workers_are_stopped_and_go_on_with_a_higher_threshold(tmp_path: Pat
 
     assert process.returncode == 1, stderr
     assert "more than --max_dead_letters=100" in stderr
-    wait_until(lambda: not group_of(process.pid), seconds=10)
+    wait_until(lambda: not group_of(process.pid))
     chunks, dead_letters = database.query("SELECT count(*), sum(dead_letters) FROM ddb2pg.chunk")[0]
     assert 100 < dead_letters < 400
     contents = {path: path.read_bytes() for path in export.glob("*/AWSDynamoDB/*/data/*")}

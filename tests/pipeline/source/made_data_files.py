@@ -22,8 +22,9 @@ from pipeline.source.chunks import Chunk, ChunkSize, SplitSize, plan_splits, rea
 from pipeline.source.data_file import check_file
 from pipeline.source.manifest import DataFile
 from tests.pipeline.source.made_exports import base64_md5
+from tests.strategies import examples
 
-PROPERTY = settings(deadline=None, max_examples=150, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(deadline=None, max_examples=examples(150), database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 _numbers = itertools.count()
 

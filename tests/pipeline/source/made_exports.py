@@ -13,6 +13,16 @@ from typing import Any
 
 EXPORT_ID = "01700000000000-abcd1234"
 PREFIX = f"AWSDynamoDB/{EXPORT_ID}"
+# What the summary of an incremental export has beside that of a full one, and what it lacks.
+OF_A_WINDOW: Mapping[str, Any] = {
+    "version": "2023-08-01",
+    "tableId": "00000000-0000-4000-8000-000000000000",
+    "exportTime": None,
+    "exportFromTime": "2026-01-14T10:00:00.000Z",
+    "exportToTime": "2026-01-14T11:00:00.000Z",
+    "exportType": "INCREMENTAL_EXPORT",
+    "outputView": "NEW_AND_OLD_IMAGES",
+}
 
 
 def base64_md5(content: bytes) -> str:

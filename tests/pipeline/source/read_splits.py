@@ -16,7 +16,7 @@ WHOLE = SplitSize(most=1)
 
 def read_exports(uri: str | Path) -> list[Export]:
     """The exports that `--export URI` means. Raises `Refused` unless all are sound."""
-    given, problems = read_given_exports([ExportArgument(None, str(uri))], LOCAL_AND_AWS)
+    given, problems, *_ = read_given_exports([ExportArgument(None, str(uri))], LOCAL_AND_AWS)
     if problems:
         raise Refused(problems)
     return [one.export for one in given]

@@ -28,14 +28,14 @@ def make_bare(folder: Path, **files: bytes) -> Path:
 
 
 def export_of(uri: object, name: str | None = "things") -> Export:
-    given, problems = read_given_exports([ExportArgument(name, str(uri))], LOCAL_AND_AWS)
+    given, problems, *_ = read_given_exports([ExportArgument(name, str(uri))], LOCAL_AND_AWS)
     assert problems == []
     assert [one.source_table for one in given] == ["things"]
     return given[0].export
 
 
 def problems_of(uri: object, name: str | None = "things") -> list[str]:
-    given, problems = read_given_exports([ExportArgument(name, str(uri))], LOCAL_AND_AWS)
+    given, problems, *_ = read_given_exports([ExportArgument(name, str(uri))], LOCAL_AND_AWS)
     assert given == []
     assert problems
     assert MARK.decode() not in str(problems)
@@ -355,7 +355,7 @@ def test_a_list_among_lines_is_a_line(tmp_path: Path) -> None:
     """And becomes a dead letter."""
     make_bare(tmp_path / "data", a_json=b"[1]\n" + item_line(1) + b"\n")
 
-    given, problems = read_given_exports([ExportArgument("things", str(tmp_path / "data"))], LOCAL_AND_AWS)
+    given, problems, *_ = read_given_exports([ExportArgument("things", str(tmp_path / "data"))], LOCAL_AND_AWS)
     assert (given[0].export.items, problems) == (2, [])
 
 
@@ -421,7 +421,7 @@ def test_of_several_that_are_wrong_each_is_told(tmp_path: Path) -> None:
         ExportArgument("things", str(make_bare(tmp_path / "sound", a_json_gz=gzip_of_items(1)))),
     ]
 
-    given, problems = read_given_exports(arguments, LOCAL_AND_AWS)
+    given, problems, *_ = read_given_exports(arguments, LOCAL_AND_AWS)
 
     assert [one.export.items for one in given] == [1]
     assert len(problems) == 4

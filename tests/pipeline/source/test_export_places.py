@@ -100,7 +100,7 @@ def test_every_export_below_a_folder_is_found_finished_or_not(tmp_path: Path) ->
     for export in made[:2]:
         export.seal()
 
-    given, problems = read_given_exports([ExportArgument(None, str(tmp_path))], LOCAL_AND_AWS)
+    given, problems, *_ = read_given_exports([ExportArgument(None, str(tmp_path))], LOCAL_AND_AWS)
 
     assert [one.export.uri for one in given] == [str(tmp_path / name / "AWSDynamoDB" / "01") for name in ("a", "c")]
     assert [problem.split(":")[0] for problem in problems] == [str(tmp_path / "b" / "AWSDynamoDB" / "01")]

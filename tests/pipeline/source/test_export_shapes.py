@@ -12,12 +12,14 @@ from typing import Any, cast
 import pytest
 
 from pipeline.places.storage import LOCAL_AND_AWS, Storage
+from pipeline.preflight.exports import find_exports
 from pipeline.source.chunks import ChunkSize, SplitSize
 from pipeline.source.given import ExportArgument, read_given_exports
 from pipeline.source.manifest import Export
 from tests.pipeline.source.made_data_files import chunks_by_split
-from tests.pipeline.source.made_exports import EXPORT_ID, PREFIX, MadeExport, base64_md5, gzip_of_items, item_line, make_export
+from tests.pipeline.source.made_exports import EXPORT_ID, OF_A_WINDOW, PREFIX, MadeExport, base64_md5, gzip_of_items, item_line, make_export
 from tests.pipeline.source.watched_storage import WatchedStorage
+from tests.pipeline.target.made_loads import THING
 
 SPLITS = SplitSize(1, 4)
 REAL_EXPORT = Path(__file__).parent / "real-export-all-types" / "dynamodb-export" / "AWSDynamoDB" / "01715685260608-c488b4e1"
@@ -26,13 +28,13 @@ EMPTY_GZIP = bytes.fromhex("1f8b08000000000000ff03000000000000000000")
 
 
 def exports_of(uri: object, storage: object = LOCAL_AND_AWS) -> list[Export]:
-    given, problems = read_given_exports([ExportArgument(None, str(uri))], cast("Storage", storage))
+    given, problems, *_ = read_given_exports([ExportArgument(None, str(uri))], cast("Storage", storage))
     assert problems == []
     return [one.export for one in given]
 
 
 def problems_of(uri: object, storage: object = LOCAL_AND_AWS) -> list[str]:
-    given, problems = read_given_exports([ExportArgument(None, str(uri))], cast("Storage", storage))
+    given, problems, *_ = read_given_exports([ExportArgument(None, str(uri))], cast("Storage", storage))
     assert given == []
     assert problems
     return problems
@@ -209,16 +211,29 @@ def _incremental(root: Path) -> MadeExport:
     made.entries.append(
         {"itemCount": 1, "md5Checksum": base64_md5(content), "dataFileS3Key": "AWSDynamoDB/data/abcdefghijklmnopqrstuvwxyz.json.gz"}
     )
-    made.seal(
-        version="2023-08-01",
-        exportTime=None,
-        exportFromTime="2026-01-14T10:00:00.000Z",
-        exportToTime="2026-01-14T11:00:00.000Z",
-        exportType="INCREMENTAL_EXPORT",
-        outputView="NEW_AND_OLD_IMAGES",
-        billedSizeBytes=10_000_000,
-    )
+    made.seal(**OF_A_WINDOW, billedSizeBytes=10_000_000)
     return made
+
+
+@pytest.mark.parametrize("given", ["AWSDynamoDB", ""])
+def test_a_full_export_beside_an_incremental_one_is_loaded_and_the_other_passed_over_by_name(tmp_path: Path, given: str) -> None:
+    """Each is taken for what it is; a damaged one beside them is still a problem."""
+    folder = _incremental(tmp_path).folder
+    full = make_export(tmp_path / "AWSDynamoDB" / EXPORT_ID, 3)
+    full.seal()
+
+    read = read_given_exports([ExportArgument(None, str(tmp_path / given))], LOCAL_AND_AWS)
+    _, findings, _ = find_exports([ExportArgument(None, str(tmp_path / given))], (THING,), LOCAL_AND_AWS)
+    planned, _, windows = find_exports([ExportArgument(None, str(tmp_path / given))], (THING,), LOCAL_AND_AWS, takes_windows=True)
+
+    assert [(one.source_table, one.export.items) for one in read.sound] == [("things", 3)]
+    assert read.problems == []
+    [sentence] = read.passed_over
+    assert sentence.startswith(f"{folder}: is an incremental export")
+    assert ([len(one.exports) for one in windows], len(planned)) == ([1], 1)
+    assert not [finding for finding in findings if finding.verdict == "fail"]
+    full.write("manifest-summary", b"{}")
+    assert len(read_given_exports([ExportArgument(None, str(tmp_path / given))], LOCAL_AND_AWS).problems) == 2
 
 
 @pytest.mark.parametrize("given", ["AWSDynamoDB/01768388013000-0000aaaa", "AWSDynamoDB", ""])
@@ -231,17 +246,6 @@ def test_an_incremental_export_is_refused_for_what_it_is(tmp_path: Path, given: 
     assert str(folder) in problem
     assert "incremental export" in problem
     assert "FULL_EXPORT" in problem
-
-
-def test_a_full_export_beside_an_incremental_one_does_not_hide_it(tmp_path: Path) -> None:
-    """The folder of both is refused for the one; the full one alone can be given."""
-    incremental = _incremental(tmp_path).folder
-    full = make_export(tmp_path / PREFIX, 3).seal()
-
-    given, problems = read_given_exports([ExportArgument(None, str(tmp_path))], LOCAL_AND_AWS)
-
-    assert [one.export.uri for one in given] == [str(full)]
-    assert [str(incremental) in problem for problem in problems] == [True]
 
 
 def test_an_export_in_ion_is_refused_for_what_it_is(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused
+from pipeline.places.storage import LOCAL_AND_AWS
+from pipeline.source.given import ExportArgument, read_given_exports
 from pipeline.source.manifest import ExportKind, read_export
-from tests.pipeline.source.made_exports import base64_md5, make_export
+from tests.pipeline.source.made_exports import OF_A_WINDOW, base64_md5, make_export
 from tests.pipeline.source.read_splits import read_exports
 
 
@@ -117,12 +119,12 @@ def test_an_export_without_a_name_is_refused(tmp_path: Path) -> None:
     assert "exportArn" in refusal_of(make_export(tmp_path, 3).seal(exportArn="arn:aws:dynamodb:x:1:table/things/export/"))
 
 
-@pytest.mark.parametrize("kind", ["INCREMENTAL_EXPORT", "", 7, ["FULL_EXPORT"]])
-def test_an_incremental_export_is_refused(tmp_path: Path, kind: object) -> None:
-    """Its items are changes, not rows: it is no full export."""
+@pytest.mark.parametrize("kind", ["DIFFERENTIAL_EXPORT", "", 7, ["FULL_EXPORT"]])
+def test_an_export_of_another_kind_is_refused(tmp_path: Path, kind: object) -> None:
+    """What its lines mean is not known."""
     message = refusal_of(make_export(tmp_path, 3).seal(exportType=kind))
 
-    assert "full exports only" in message
+    assert "this version reads full exports and incremental ones" in message
 
 
 def test_a_full_export_may_say_so(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_full_export_may_say_so(tmp_path: Path) -> None:
 
 def test_an_export_in_ion_is_refused(tmp_path: Path) -> None:
     """Its other format is not read; both problems of one summary are told at once."""
-    message = refusal_of(make_export(tmp_path, 3).seal(outputFormat="ION", exportType="INCREMENTAL_EXPORT"))
+    message = refusal_of(make_export(tmp_path, 3).seal(outputFormat="ION", **{**OF_A_WINDOW, "outputView": "OLD_IMAGE"}))
 
     assert "Amazon Ion" in message
     assert "DYNAMODB_JSON" in message
@@ -153,3 +155,45 @@ def test_the_prefix_does_not_matter(tmp_path: Path, s3_prefix: str) -> None:
     export.write("manifest-summary", json.dumps(summary).encode())
 
     assert read_export(str(folder)).items == 3
+
+
+# -- what others make of one ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_pretty", [False, True])
+def test_a_summary_that_somebody_edited_can_be_taken_all_the_same(tmp_path: Path, is_pretty: bool) -> None:
+    """A masked account, say: the sentence says what it looks like, and the way that it names works."""
+    folder = make_export(tmp_path, 3).seal()
+    path = folder / "manifest-summary.json"
+    masked = json.loads(path.read_bytes().replace(b"123456789012", b"************"))
+    path.write_text(json.dumps(masked, indent=2 if is_pretty else None))
+
+    message = refusal_of(folder)
+
+    assert "whole JSON, so somebody edited it" in message
+    assert f"remove {folder}/manifest-summary.md5" in message
+    (folder / "manifest-summary.md5").unlink()
+    export = read_export(str(folder))
+    assert (export.items, export.are_manifests_verified) == (3, False)
+
+
+def test_a_summary_that_was_cut_short_is_not_called_edited(tmp_path: Path) -> None:
+    folder = make_export(tmp_path, 3).seal()
+    path = folder / "manifest-summary.json"
+    path.write_bytes(path.read_bytes()[:-20])
+
+    assert "it was cut short or changed. Copy the export again" in refusal_of(folder)
+
+
+@pytest.mark.parametrize("lacking", [("exportArn", "tableArn"), ("exportArn",), ("tableArn",)])
+def test_a_summary_without_arns_says_how_its_files_can_be_taken(tmp_path: Path, lacking: tuple[str, ...]) -> None:
+    """As other tools write them. The way that it names works."""
+    folder = make_export(tmp_path / "made", 3).seal(**dict.fromkeys(lacking))
+
+    message = refusal_of(folder)
+
+    assert f"has no {' and no '.join(lacking)}, so another tool wrote or changed it" in message
+    assert "--export TABLE=FOLDER" in message
+    for manifest in (*folder.glob("manifest-*"), folder / "_started"):
+        manifest.unlink()
+    assert read_given_exports([ExportArgument("things", str(folder))], LOCAL_AND_AWS).sound[0].export.items == 3

@@ -110,6 +110,7 @@ def test_damage_that_the_md5_was_made_of_gives_no_other_items(
 
 
 @given(content=contents, kept=st.floats(0, 1, exclude_max=True), level=st.sampled_from([0, 1, 9]))
+@example(content=Content([b"x"], b""), kept=0.06, level=1)
 @PROPERTY
 def test_gzip_that_was_cut_before_its_md5_was_made_is_refused(folder: Path, content: Content, kept: float, level: int) -> None:
     """Anywhere inside its one member; what is left of an empty file at zero bytes is an empty file."""

@@ -21,7 +21,7 @@ from pipeline.source.manifest import DataFile, Export
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.rows import Rows
 from pipeline.target.session import RetryLimit, Session
-from pipeline.target.target import Target, find_target
+from pipeline.target.target import Target, find_target_of
 from tests.postgres_server import Database
 from transforms.compile import compile_table
 from transforms.rules import Jsonb, Text, Uuid
@@ -63,9 +63,7 @@ def rows_of(lines: Sequence[bytes], table: Table = THING, first: int = 0) -> Row
 
 
 def chunk_of(lines: Sequence[bytes], first: int = 0, name: str = "some.json.gz") -> Chunk:
-    return Chunk(
-        Split(DataFile(name, f"/nowhere/{name}", len(lines), ""), 0, 0, len(lines), is_whole_file=True), first, list(lines), is_last=True
-    )
+    return Chunk(Split(DataFile(name, f"/nowhere/{name}", len(lines), ""), 0, 0, len(lines)), first, list(lines), is_last=True)
 
 
 @dataclass
@@ -107,7 +105,7 @@ class Lab:
 
     def target(self) -> Target:
         with self.session() as session:
-            found = session.transact(lambda cursor: find_target(cursor, self.table.target))
+            found = session.transact(lambda cursor: find_target_of(cursor, self.table))
         assert found is not None
         return found
 
@@ -120,7 +118,7 @@ class Lab:
             load = load or session.transact(
                 lambda cursor: start_load(cursor, export, table, target.qualified, ChunkSize(), unmapped),
             )
-        return LoadPlan(load, table, target, self.reference, f"run-{number}")
+        return LoadPlan(load, table, target, self.reference, f"run-{number}", table.source)
 
     def load(self, lines: Sequence[bytes], plan: LoadPlan | None = None, first: int = 0) -> Loaded:
         """One chunk through a loader of its own."""

@@ -118,7 +118,7 @@ def test_under_row_security_rows_that_are_not_seen_are_not_called_gone(bare: Dat
         "ALTER TABLE thing ENABLE ROW LEVEL SECURITY; CREATE POLICY a ON thing FOR SELECT USING (name <> 'n1'); "
         "CREATE POLICY b ON thing FOR DELETE USING (name <> 'n3')"
     )
-    for table in ("load", "chunk", "refused_file", "compared_chunk", "replayed_item"):
+    for (table,) in bare.query("SELECT tablename FROM pg_tables WHERE schemaname = 'ddb2pg'"):
         bare.execute(f"ALTER TABLE ddb2pg.{table} OWNER TO {ROLE}")
     bare.execute(f"ALTER SCHEMA ddb2pg OWNER TO {ROLE}")
     lab.reference = reference_to(make_dsn(**{**parse_dsn(bare.url), "user": ROLE}))

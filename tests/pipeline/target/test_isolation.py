@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import Stopped
 from tests.pipeline.target.made_loads import PLAIN, THING, Lab, Loaded, thing, uuid
 from tests.postgres_server import Database, Server
+from tests.strategies import examples
 
-PROPERTY = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 
 EVERY_CONSTRAINT = """
     CREATE TABLE family (id uuid PRIMARY KEY);
@@ -256,3 +259,79 @@ def test_the_table_that_is_tested_is_the_one_that_is_meant(bare: Database) -> No
 
     assert lab.load([thing(1), thing(1), thing(2)]).dead_letters == {1: KEY_CONFLICT}
     assert bare.value("SELECT count(*) FROM other.thing") == 0
+
+
+# -- triggers that put rows elsewhere ------------------------------------------------------------------------------------------------------
+
+AS_PARTITIONS_ONCE_WERE = """
+    CREATE TABLE thing_2026 () INHERITS (thing);
+    CREATE FUNCTION routes() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN INSERT INTO thing_2026 VALUES (NEW.*); RETURN NULL; END $f$;
+    CREATE TRIGGER routes BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION routes();
+"""
+MOVES = """
+    CREATE TABLE elsewhere (LIKE thing);
+    CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN
+        WITH gone AS (DELETE FROM thing WHERE kind = 'new' RETURNING *) INSERT INTO elsewhere SELECT * FROM gone; RETURN NULL;
+    END $f$;
+"""
+DIVERTED = {
+    "before each row, into an heir": (AS_PARTITIONS_ONCE_WERE, "routes", "keeps rows out and writes into thing_2026"),
+    "after each row": (f"{MOVES} CREATE TRIGGER moves AFTER INSERT ON thing FOR EACH ROW EXECUTE FUNCTION moves()", "moves", "takes 1 of"),
+    "after the statement": (f"{MOVES} CREATE TRIGGER moves AFTER INSERT ON thing EXECUTE FUNCTION moves()", "moves", "takes 1 of"),
+    "at the transaction's end": (
+        f"{MOVES} CREATE CONSTRAINT TRIGGER moves AFTER INSERT ON thing DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION moves()",
+        "moves",
+        "takes 1 of",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statements", "name", "what"), DIVERTED.values(), ids=DIVERTED)
+def test_a_trigger_that_puts_rows_elsewhere_stops_the_load_by_name_with_nothing_written(
+    bare: Database, statements: str, name: str, what: str
+) -> None:
+    """Not told as loaded, nor as dead letters, while they are in another table. Without the trigger the same load goes on."""
+    lab = Lab(bare, PLAIN, statements)
+    lines = [thing(1, kind="old"), thing(2, kind="new")]
+    plan = lab.plan()
+
+    with pytest.raises(Stopped) as caught:
+        lab.load(lines, plan)
+
+    assert f"of trigger {name} one {what}" in str(caught.value)
+    assert "ALTER TABLE public.thing DISABLE TRIGGER" in str(caught.value)
+    assert lab.names() == {}
+    assert bare.value("SELECT count(*) FROM ddb2pg.chunk") == 0
+    bare.execute(f"ALTER TABLE thing DISABLE TRIGGER {name}")
+    assert lab.load(lines, replace(plan, target=lab.target())).dead_letters == {}
+    assert bare.value("SELECT count(*) FROM ONLY thing") == 2
+
+
+def test_a_trigger_that_writes_a_protocol_is_left_to_it(bare: Database) -> None:
+    """All rows are in, and in the other table, too, as meant."""
+    lab = Lab(
+        bare,
+        PLAIN,
+        "CREATE TABLE protocol (LIKE thing); CREATE FUNCTION writes() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN "
+        "INSERT INTO protocol VALUES (NEW.*); RETURN NEW; END $f$; "
+        "CREATE TRIGGER writes BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION writes()",
+    )
+
+    assert lab.load([thing(1), thing(2), thing(2)]).dead_letters == {2: KEY_CONFLICT}
+    assert (len(lab.names()), bare.value("SELECT count(*) FROM protocol")) == (2, 2)
+
+
+def test_what_a_trigger_did_for_a_row_that_it_kept_out_is_undone(bare: Database) -> None:
+    """As for a row that PostgreSQL refuses: of a dead letter nothing is left."""
+    lab = Lab(
+        bare,
+        PLAIN,
+        "CREATE TABLE counted (rows int); INSERT INTO counted VALUES (0); "
+        "CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN "
+        "UPDATE counted SET rows = rows + 1; IF NEW.kind = 'out' THEN RETURN NULL; END IF; RETURN NEW; END $f$; "
+        "CREATE TRIGGER counts BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION counts()",
+    )
+
+    assert lab.load([thing(1), thing(2, kind="out"), thing(3)]).dead_letters == {1: ("database_rejected", None)}
+    assert bare.value("SELECT rows FROM counted") == 2

@@ -94,11 +94,6 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Job:
-    return Job(monkeypatch, capsys, tmp_path / "out")
-
-
 def test_only_the_right_certificate_is_loaded_through(
     tls_server: TlsServer, secured: Database, export: Path, job: Job, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,16 +126,19 @@ def test_a_cancelled_job_is_told_as_that(service: DataflowService, tmp_path: Pat
 
 
 def test_ctrl_c_leaves_the_job_going_and_says_how_to_end_it(service: DataflowService, tmp_path: Path) -> None:
+    is_told = threading.Event()
+
     def interrupt(_: object) -> None:
         assert service.seen.wait(60)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
+        is_told.wait(60)
 
     service.run = interrupt
 
     with pytest.raises(Interrupted) as interrupted:
         run(service, tmp_path)
 
+    is_told.set()
     told = str(interrupted.value)
     assert told.startswith("the job goes on, on Dataflow, as job-0: ")
     assert PAGE in told

@@ -49,7 +49,7 @@ def test_a_launcher_without_a_job_says_why(arguments: list[str], tmp_path: Path,
     assert main(["migrate", *arguments[:3], "--database_secret=env:OF_THE_TEST"]) == 0
 
     assert main(["migrate", *arguments]) == 2
-    assert "no job is left to be sent: every table is loaded" in capsys.readouterr().err
+    assert "No job is left to be sent: every table is loaded" in capsys.readouterr().err
     assert not (tmp_path / "job.json").exists()
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.dataflow_service import DataflowService
+from tests.handmade_export import write_export
 from tests.pipeline.engines.dataflow.conftest import Migrations
 from tests.pipeline.engines.dataflow.job_shape import MIGRATION_STAGE, par_dos_by_stage
+from tests.pipeline.made_readings import FILES, OF_FILE, TARGETS, definitions, lines
 from tests.postgres_server import Database
 from tests.truth import assert_equals_truth, lines_of_export
 from tests.unpacked import unpacked
@@ -71,12 +73,45 @@ def test_launches_send_a_table_each_when_the_one_before_is_proved(
 
     last = migrate_on_dataflow(tmp_path / "export", "--no_wait")
     assert last.exit_code == 0
-    assert "no job is left to be sent" in last.stdout
+    assert "No job is left to be sent" in last.stdout
     assert len(service.jobs) == 3
 
     concluded = run.migrate(tmp_path / "export")
     assert concluded.exit_code == 3, concluded.output
     assert_equals_truth(tmp_path / "export", database, run.run_folders[-1])
+
+
+def test_a_launch_sends_the_tables_of_one_reading_together(
+    tmp_path: Path, database: Database, run: CommandLine, service: DataflowService, migrate_on_dataflow: Migrations
+) -> None:
+    """One job for both; the next launch proves them, and what is left of a reading is sent under the same name."""
+    database.execute(TARGETS)
+    export = write_export(tmp_path / "export", "App", lines())
+    tables = definitions(tmp_path, "CUSTOMER, ORDER")
+
+    sent = migrate_on_dataflow(export, tables, "--no_wait")
+    assert sent.exit_code == 0, sent.output
+    assert "App--customer, App--customer_order: sent; " in sent.stdout
+    assert "it proves these tables and says what is left to do" in sent.stdout
+    service.wait_for(0)
+    database.execute("DELETE FROM customer_order; DELETE FROM order_line; DELETE FROM ddb2pg.tally WHERE load_id = 2")
+    database.execute("DELETE FROM ddb2pg.chunk WHERE load_id = 2")
+
+    again = migrate_on_dataflow(export, tables, "--no_wait")
+    assert again.exit_code == 0, again.output
+    assert "App--customer_order: sent; " in again.stdout
+    assert "App--customer: sent" not in again.stdout
+    service.wait_for(1)
+    assert service.jobs[0]["name"] == service.jobs[1]["name"]
+    for pipeline in service.pipelines:
+        assert par_dos_by_stage(pipeline, MIGRATION_STAGE) == [MIGRATION_STAGE]
+
+    last = migrate_on_dataflow(export, tables, "--no_wait")
+    assert last.exit_code == 0, last.output
+    assert "No job is left to be sent" in last.stdout
+    concluded = run.migrate(export, tables)
+    assert concluded.exit_code == 0, concluded.output
+    assert database.value("SELECT count(*) FROM order_line") == FILES * OF_FILE
 
 
 def test_a_launch_sends_a_table_that_is_not_whole_again(

@@ -15,9 +15,10 @@ from pipeline.engines.dataflow import (
 )
 from pipeline.engines.runners import planned_workers, ready_to_run, worker_limit
 from pipeline.errors import Refused
+from pipeline.outcome.outcome import Verdict
 from pipeline.places.storage import OutputFolder
 from pipeline.preflight.database import Limit, connection_findings, limit_findings
-from pipeline.preflight.findings import Code, Level
+from pipeline.preflight.findings import Code
 from pipeline.source.given import ExportArgument
 from pipeline.target.connection import look_at_link
 from pipeline.target.database_url import DatabaseReference
@@ -142,9 +143,9 @@ def test_too_many_connections_are_a_problem_with_the_number_that_would_do() -> N
 
     [finding] = limit_findings([Limit("the server", 60, 20)], 80, limit)
 
-    assert finding.code is Code.TOO_FEW_CONNECTIONS
-    assert "40 of 60 connections free, but the run opens 81" in finding.sentence
-    assert "--max_num_workers=4 or less" in finding.sentence
+    assert finding.name is Code.TOO_FEW_CONNECTIONS
+    assert "40 of 60 connections free, but the run opens 81" in finding.detail
+    assert "--max_num_workers=4 or less" in finding.detail
 
 
 def test_no_limit_at_all_is_a_warning_with_one_to_set(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,8 +157,8 @@ def test_no_limit_at_all_is_a_warning_with_one_to_set(database: Database, monkey
     with Session(reference) as session:
         [finding] = session.transact(lambda cursor: list(connection_findings(cursor, link, None, limit)))
 
-    assert finding.level is Level.WARNING
-    assert "give --max_num_workers=" in finding.sentence
+    assert finding.verdict is Verdict.WARNING
+    assert "give --max_num_workers=" in finding.detail
 
 
 @pytest.mark.parametrize("name", ["ddb2pg-20261123T1.5-a1-MedZen.video_sessions", "x--"])

@@ -17,8 +17,11 @@ METADATA = json.loads((DEPLOY / "flex-template" / "metadata.json").read_text())
 # What `migrate` takes and the template does not, and why.
 LEFT_OUT = {
     "help": "has no job",
+    "json": "nobody reads a launcher's standard output",
+    "quiet": "what a launcher prints is read when something is wrong",
     "database": "a URL must not be in a job's options",
     "no_wait": "a launcher never waits",
+    "conflicts": "a launcher takes full exports only, which have none",
     "shared_folders": "Dataflow's workers share no disk with anybody",
 }
 OF_BEAM = {"sdk_container_image", "number_of_worker_harness_threads"}

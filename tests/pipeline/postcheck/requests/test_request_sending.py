@@ -315,7 +315,7 @@ def test_a_slow_server_hits_the_timeout(file: RequestFile, web: WebServer, how: 
     release.set()
 
     assert failures(result) == ["1 failed", "1: there was no whole answer within 0.3 seconds"]
-    assert seconds < 5
+    assert seconds < 20
 
 
 def test_an_answer_that_is_cut_short_is_none(file: RequestFile, web: WebServer) -> None:

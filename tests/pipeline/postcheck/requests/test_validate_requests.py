@@ -15,6 +15,8 @@ from tests.pipeline.postcheck.requests.web_server import Received, Reply, WebSer
 from tests.postgres_server import Database
 from tests.truth import text_of
 
+pytestmark = pytest.mark.plain
+
 SECRET = "t0ken-of-the-environment"
 
 FILE = """

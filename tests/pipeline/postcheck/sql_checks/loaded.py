@@ -102,7 +102,7 @@ class Loaded:
     def spot_checks(self) -> list[SpotChecks]:
         if not self.picked:
             begun = find_begun_loads(self.options, "run", find_load, lambda *_: iter(()))
-            self.picked = [pick_spot_checks(load) for load in begun]
+            self.picked = [of_table for load in begun for of_table in pick_spot_checks(load)]
         return self.picked
 
     def checks(self) -> list[Check]:
@@ -119,7 +119,7 @@ class Loaded:
 def copy_of(server: Server, loaded: Loaded, folder: Path) -> Loaded:
     name = f"sql_checks_{next(_numbers)}"
     original = loaded.database.value("SELECT current_database()")
-    Database(server.url("postgres")).execute(f'CREATE DATABASE "{name}" TEMPLATE "{original}"')
+    server.copy(original, name)
     return replace(loaded, database=Database(server.url(name)), folder=folder)
 
 

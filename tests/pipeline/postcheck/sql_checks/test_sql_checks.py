@@ -84,7 +84,7 @@ FAULTS = [
     (AUDIT, "ALTER TABLE {table} ALTER created_at TYPE timestamp", {"timestamps"}),
     (NOTES, """UPDATE {table} SET plan = jsonb_set(plan, '{{planted}}', '1') WHERE id = '{spot}'""", {*SPOT_AND_JSON}),
     (NOTES, "UPDATE {table} SET plan = NULL WHERE id = '{other}'", {"JSON types"}),
-    (NOTES, "ALTER TABLE {table} ALTER plan TYPE json", {"JSON types", "spot checks"}),
+    (NOTES, "ALTER TABLE {table} ALTER plan TYPE json", {"JSON types"}),
     (SESSIONS, "UPDATE {table} SET status = 'active' WHERE id = '{other}'", {"enumerations"}),
     (NOTES, "UPDATE {table} SET status = 'ACTIVE' WHERE id = '{other}'", {"enumerations"}),
     (NOTES, "UPDATE {table} SET note_type = 'soap' WHERE id = '{other}'", {"enumerations"}),

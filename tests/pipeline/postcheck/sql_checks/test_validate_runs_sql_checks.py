@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from pipeline.postcheck.sql_checks import run_script
 from tests.command_line import CommandLine
 from tests.pgbouncer import PgBouncer
@@ -12,6 +14,8 @@ from tests.pipeline.planted import report_of
 from tests.pipeline.postcheck.sql_checks.loaded import NOTES, SESSIONS, Loaded, psql, verdicts_of, verdicts_of_psql
 from tests.pipeline.target.made_loads import reference_to
 from tests.postgres_server import Server
+
+pytestmark = pytest.mark.plain
 
 
 def test_a_check_that_fails_is_in_the_exit_code_and_the_report(loaded: Loaded, tmp_path: Path) -> None:
@@ -24,7 +28,7 @@ def test_a_check_that_fails_is_in_the_exit_code_and_the_report(loaded: Loaded, t
     finished = run.validate(notes)
 
     assert finished.exit_code == 3, finished.output
-    assert "Every row is as the export makes it" in finished.stdout
+    assert "Every row equals its item" in finished.stdout
     assert "SQL checks: 1 FAILED" in finished.stdout
     report = report_of(run.run_folders[-1])
     assert report["exit_code"] == 3
@@ -41,7 +45,7 @@ def test_emit_sql_writes_the_script_and_shows_no_value(loaded: Loaded, server: S
     emitted = run.validate(loaded.export, "--emit_sql", tmp_path / "checks.sql")
 
     assert emitted.exit_code == 0, emitted.output
-    assert "IT HOLDS PATIENT DATA: the values of 60 rows" in emitted.stdout
+    assert "HOLDS PATIENT DATA: the values of 60 rows" in emitted.stdout
     values = {
         value for one in loaded.spot_checks() for row in one.rows for value in row.values if isinstance(value, str) and len(value) > 9
     }

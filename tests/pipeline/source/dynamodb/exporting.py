@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from rich.console import Console
 from pipeline.places.place import AwsSettings
 from pipeline.source.ask_dynamodb import RequestedExport, export_tables
 from pipeline.source.export_plan import ExportOptions
+from pipeline.source.windows import Applied, WantedWindows
 
 THREE = ("medzen-video-sessions", "medzen-soap-notes", "medzen-meeting-audit")
 BUCKET, PREFIX = "clinic-exports", "to-postgres"
@@ -45,6 +48,12 @@ class Exporting:
             return export_tables(ExportOptions(tables or THREE, **given), AwsSettings(self.endpoint_url, **self.settings), console)
         finally:
             self.output = stream.getvalue()
+
+    def windows(self, begin: datetime | Mapping[str, Applied], *tables: str, **options: Any) -> list[RequestedExport]:
+        """Of all tables, or of those that are named; `until` and `view` among the options."""
+        applied = begin if isinstance(begin, Mapping) else dict.fromkeys(tables or THREE, Applied(begin))
+        wanted = WantedWindows(applied, options.pop("until", None), options.pop("view", None))
+        return self(*(tables or applied), windows=wanted, **options)
 
     def start_process(self) -> subprocess.Popen[str]:
         """Of the three tables; in a process group of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 
 from pipeline.source.ask_dynamodb import uri_of_manifest, uri_of_new_folder
 from pipeline.source.dynamodb_calls import Export, ExportRequest, ExportStatus
+from pipeline.source.manifest import ExportKind, Window
+from transforms.lines import View
 
 _texts = st.text(max_size=20)
+_times = st.datetimes(timezones=st.just(UTC))
 _requests = st.builds(
     ExportRequest,
     table_arn=_texts,
+    table_id=st.none() | _texts,
     bucket=_texts,
     prefix=_texts,
-    export_time=st.datetimes(timezones=st.just(UTC)),
+    of=_times | st.builds(Window, _times, _times, st.sampled_from(View)),
     bucket_owner=st.none() | _texts,
     kms_key=st.none() | _texts,
     failed_before=st.integers(0, 9),
@@ -39,8 +43,11 @@ def test_tokens_are_what_the_api_takes(request: ExportRequest) -> None:
 
 
 def test_a_token_is_the_same_in_every_process() -> None:
-    request = ExportRequest("arn", "bucket", "prefix", datetime(2026, 1, 2, tzinfo=UTC), None, None, 0)
-    assert request.client_token == "ddb2pg-0471225a76739128336dbdfa8de93"
+    time = datetime(2026, 1, 2, tzinfo=UTC)
+    full = ExportRequest("arn", "id", "bucket", "prefix", time, None, None, 0)
+    window = replace(full, of=Window(time, time + timedelta(hours=1), View.NEW_IMAGE))
+    assert full.client_token == "ddb2pg-6ef45915db58faa4033573b2b666c"
+    assert window.client_token == "ddb2pg-50411723ad4c9c5fb6babadfb160f"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,9 @@ def test_a_token_is_the_same_in_every_process() -> None:
     ],
 )
 def test_a_manifest_s_folder_is_the_uri(manifest: str | None, uri: str | None) -> None:
-    export = Export("arn", ExportStatus.COMPLETED, None, None, None, "bucket", "a/b/T", True, None, manifest, 1, 1, None, None)
+    export = Export(
+        "arn", ExportStatus.COMPLETED, None, None, None, "bucket", "a/b/T", ExportKind.FULL, True, None, manifest, 1, 1, None, None
+    )
     assert uri_of_manifest(export, "bucket", "a/b/T") == uri
 
 

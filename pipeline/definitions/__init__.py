@@ -1,0 +1,1 @@
+"""Which tables are moved, and what is wrong with a definition of them."""
