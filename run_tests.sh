@@ -81,6 +81,18 @@ fi
 unset PYTHONDONTWRITEBYTECODE
 result=0
 "$venv/bin/python" -m pytest -n 4 --dist loadfile --no-loadscope-reorder "${coverage[@]}" "${arguments[@]}" || result=$?
+# Four processes and their servers share the cores, so a limit of time can be missed by a test that is sound. The few that failed run once more,
+# one at a time. A test that passes then is named: it depends on time, and must be made not to.
+failed_before() {
+    "$venv/bin/python" -c 'import json; print(len(json.load(open(".pytest_cache/v/cache/lastfailed"))))' 2> /dev/null || echo 0
+}
+if [ "$result" = 1 ] && [ "$(failed_before)" -gt 0 ] && [ "$(failed_before)" -le 5 ]; then
+    cp .pytest_cache/v/cache/lastfailed "$venv/failed-once"
+    echo "The tests that failed run once more, one at a time:"
+    result=0
+    "$venv/bin/python" -m pytest --last-failed --last-failed-no-failures none --tb short "${arguments[@]}" || result=$?
+    [ "$result" != 0 ] || printf 'UNSTABLE: failed among the others and passed alone. Look for what they wait for:\n%s\n' "$(cat "$venv/failed-once")"
+fi
 if ! wait "$checks"; then
     [ "$result" != 0 ] || result=1
     echo "ruff or mypy failed:"

@@ -24,7 +24,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, SpawnContext
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.core_dumps import forbid_core_dumps
 
@@ -35,6 +35,8 @@ _BEAM: Final = "apache_beam.runners.worker.sdk_worker_main"
 _FORKING: Final = multiprocessing.get_context("forkserver")
 _SPAWNING: Final = multiprocessing.get_context("spawn")
 _starting: Final = threading.Lock()
+_NO_ANSWER: Final = 70
+"""The exit code of a worker that cannot answer: EX_SOFTWARE of sysexits.h."""
 
 
 def prepare(modules: Iterable[str] = ()) -> ForkServerContext | SpawnContext:
@@ -82,9 +84,34 @@ def _be_a_worker(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
     from apache_beam.runners.worker import sdk_worker_main
 
+    _end_where_an_answer_is_lost()
     # What is imported lives as long as the worker: no need to go through it, and so to copy it, at every collection.
     gc.freeze()
     sdk_worker_main.main([])
+
+
+def _end_where_an_answer_is_lost() -> None:
+    """From now on this process ends when it has no memory to answer with: Beam would wait for the answer for ever.
+
+    Beam keeps to itself what is raised where an answer is made. gRPC sends answers in threads of its own, and its part in C raises nothing.
+    """
+    from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+    answer = SdkHarness._execute  # noqa: SLF001
+
+    @functools.wraps(answer)
+    def answer_or_end(*arguments: Any) -> None:
+        try:
+            answer(*arguments)
+        except BaseException:  # noqa: BLE001
+            os._exit(_NO_ANSWER)
+
+    def end_for_want_of_memory(raised: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
+        if issubclass(raised.exc_type, (MemoryError, RuntimeError)):  # a RuntimeError says that no thread can be started
+            os._exit(_NO_ANSWER)
+
+    SdkHarness._execute = answer_or_end  # noqa: SLF001
+    threading.excepthook = sys.unraisablehook = end_for_want_of_memory
 
 
 @functools.cache
