@@ -21,6 +21,7 @@ import multiprocessing.forkserver
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -93,7 +94,8 @@ def _be_a_worker(environment: Mapping[str, str]) -> None:
 def _end_where_an_answer_is_lost() -> None:
     """From now on this process ends when it has no memory to answer with: Beam would wait for the answer for ever.
 
-    Beam keeps to itself what is raised where an answer is made. gRPC sends answers in threads of its own, and its part in C raises nothing.
+    Beam keeps to itself what is raised where an answer is made, gRPC sends answers in threads of its own, and Python waits for ever for a
+    thread that has too little memory to begin.
     """
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
@@ -106,12 +108,26 @@ def _end_where_an_answer_is_lost() -> None:
         except BaseException:  # noqa: BLE001
             os._exit(_NO_ANSWER)
 
-    def end_for_want_of_memory(raised: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
-        if issubclass(raised.exc_type, (MemoryError, RuntimeError)):  # a RuntimeError says that no thread can be started
+    def end_for_want_of_memory(failed: threading.ExceptHookArgs) -> None:
+        if issubclass(failed.exc_type, (MemoryError, RuntimeError)):  # a RuntimeError says that no thread can be started
             os._exit(_NO_ANSWER)
 
     SdkHarness._execute = answer_or_end  # noqa: SLF001
-    threading.excepthook = sys.unraisablehook = end_for_want_of_memory
+    threading.excepthook = end_for_want_of_memory
+    threading.Thread(target=_watch_memory, name="memory", daemon=True).start()
+
+
+def _watch_memory() -> None:
+    """End this process when a megabyte cannot be had for some seconds. Nothing here needs memory that it has not got."""
+    failed = 0
+    while failed < 5:
+        try:
+            time.sleep(1)
+            bytearray(1_000_000)
+            failed = 0
+        except MemoryError:
+            failed += 1
+    os._exit(_NO_ANSWER)
 
 
 @functools.cache
