@@ -15,7 +15,6 @@ from pipeline.job.compare import forget, record_replayed
 from pipeline.job.find_loads import find_begun_loads
 from pipeline.job.plan import BegunLoad, LoadPlan, new_run_id
 from pipeline.job.run_visits import run_visits
-from pipeline.job.take_back import ReplayedRows, TakeBackChunks, look_at_replayed, next_folder, take_back_replayed
 from pipeline.job.visit import VisitedLoad
 from pipeline.ledger.chunks import Totals, refused_files
 from pipeline.ledger.comparisons import compared_items, compared_totals
@@ -40,6 +39,7 @@ from pipeline.preflight.findings import problems_in
 from pipeline.preflight.windows import CANNOT_BE_TAKEN_BACK, right_findings
 from pipeline.records.files import count_records
 from pipeline.records.kinds import RecordKind
+from pipeline.rollback.take_back import ReplayedRows, TakeBackChunks, look_at_replayed, next_folder, take_back_replayed
 from pipeline.source.chunks import plan_splits
 from pipeline.source.windows import shown_time
 from pipeline.target.compare import TRIED_AGAIN, MismatchKind

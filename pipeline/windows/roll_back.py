@@ -19,7 +19,6 @@ from pipeline.errors import Stopped
 from pipeline.job.chunk import KnownChunk, KnownChunks
 from pipeline.job.plan import BegunLoad, LoadPlan, check_data_file, read_split
 from pipeline.job.run_visits import run_visits
-from pipeline.job.take_back import next_folder
 from pipeline.job.visit import VisitedLoad
 from pipeline.ledger.changes import count_outdated
 from pipeline.ledger.chunks import Totals, refused_files
@@ -38,6 +37,7 @@ from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordFiles, count_records
 from pipeline.records.kinds import RecordKind
 from pipeline.records.lines import mismatch_batch
+from pipeline.rollback.take_back import next_folder
 from pipeline.source.chunks import plan_splits
 from pipeline.source.data_file import DataFileRefused
 from pipeline.source.windows import shown_time
