@@ -292,6 +292,66 @@ def test_the_gate_compares_all_tables_in_one_reading(export: Path, three: str, d
     assert seen_by(database) == [2] * of_all
 
 
+# -- taken back ----------------------------------------------------------------------------------------------------------------------------
+
+CLOSED = SEEN.replace("INSERT ON ddb2pg.compared_chunk", "UPDATE OF rolled_back_at ON ddb2pg.chunk")
+ACTS_ON_DELETE = {
+    "a foreign key": FOREIGN_KEY,
+    "a trigger": "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$;"
+    "CREATE TRIGGER look BEFORE DELETE ON customer FOR EACH ROW EXECUTE FUNCTION look()",
+    "a rule": "CREATE RULE look AS ON DELETE TO customer DO ALSO NOTIFY gone",
+}
+
+
+def test_tables_are_looked_at_and_taken_back_in_one_reading(export: Path, three: str, database: Database, run: CommandLine) -> None:
+    """The last table first, as in readings of their own. The keys of child rows lead to their own parents: that ties nothing."""
+    database.execute("ALTER TABLE order_line ADD FOREIGN KEY (id) REFERENCES customer_order")
+    assert run.migrate(export, three, CHUNKS).exit_code == 0
+    database.execute("UPDATE customer SET kind = 'other' WHERE id = %s", LAST)
+    of_all = FILES * OF_FILE // 10
+    database.execute(SEEN)
+
+    looked = run.roll_back(export, three)
+
+    assert looked.exit_code == 3, looked.output
+    assert seen_by(database) == [3, 2, 1] * of_all
+    database.execute("DROP TABLE seen; DROP FUNCTION note CASCADE")
+    database.execute(CLOSED)
+    done = run.roll_back(export, three, "--yes")
+    assert done.exit_code == 3, done.output
+    assert seen_by(database) == [3, 2, 1] * of_all
+    for run_folder in run.run_folders[-2:]:
+        tables = report_of(run_folder)["tables"]
+        assert [table["target_table"].removeprefix("public.") for table in tables] == [*NAMES[::-1]]
+        assert [table["kept"] for table in tables] == [{}, {}, {"different": 1}]
+        kept = [[record["target_table"] for record in records(run_folder / "discrepancies" / f"App--{table}")] for table in NAMES]
+        assert kept == [["public.customer"], [], []]
+    rows = [database.value(f"SELECT count(*) FROM {target}") for target in ("customer", "customer_order", "order_line", "everything")]
+    assert rows == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("tie", ACTS_ON_DELETE.values(), ids=ACTS_ON_DELETE)
+def test_what_acts_on_deleted_rows_is_taken_back_in_a_reading_of_its_own(
+    export: Path, three: str, database: Database, run: CommandLine, tie: str
+) -> None:
+    """Looking changes nothing, so that is one reading all the same."""
+    database.execute(tie)
+    assert run.migrate(export, three, CHUNKS).exit_code == 0
+    of_all = FILES * OF_FILE // 10
+    database.execute(SEEN)
+    assert run.roll_back(export, three).exit_code == 0
+    assert seen_by(database) == [3, 2, 1] * of_all
+    database.execute("DROP TABLE seen; DROP FUNCTION note CASCADE")
+    database.execute(CLOSED)
+
+    done = run.roll_back(export, three, "--yes")
+
+    assert done.exit_code == 0, done.output
+    assert seen_by(database) == [3, 2] * of_all + [1] * of_all
+    rows = [database.value(f"SELECT count(*) FROM {target}") for target in ("customer", "customer_order", "order_line", "everything")]
+    assert rows == [0, 0, 0, 0]
+
+
 # -- resumed -------------------------------------------------------------------------------------------------------------------------------
 
 SLOW = "ALTER TABLE everything ADD CONSTRAINT slow CHECK (pg_sleep(0.01) IS NOT NULL)"
