@@ -644,23 +644,15 @@ class RequestOptions(AwsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FollowOptions(RequestOptions, MigrateOptions):
+class NextChangesOptions(RequestOptions, MigrateOptions):
+    """Of commands that get a table's next changes themselves, and apply them."""
+
     table: tuple[str, ...] = positional("TABLE", "names (default: all of the definitions that are loaded in this database)", nargs="*")
     stream: bool = switch(
         "--stream", "follow the tables' streams, from the end of the windows on: changes are applied within seconds, and no window follows"
     )
     to: str = option(
         "--to", "where to export windows to; each table gets a folder of its name there", metavar="s3://BUCKET/PREFIX", default=""
-    )
-    once: bool = switch(
-        "--once", "for a timer: apply the windows that are available or exported already, or what is in the streams now, and end"
-    )
-    every: int = option(
-        "--every",
-        "the least length of a window, 15 to 1440; each is an export of its own, which AWS bills as 10 MB at least (default: %(default)s)",
-        default=15,
-        metavar="MINUTES",
-        type=_window_minutes,
     )
     view: View | None = option(
         "--view",
@@ -674,11 +666,29 @@ class FollowOptions(RequestOptions, MigrateOptions):
 
     @property
     def settings(self) -> dict[str, object]:
-        return {**super().settings, "to": self.to, "every": self.every, "once": self.once, "stream": self.stream}
+        return {**super().settings, "to": self.to, "stream": self.stream}
 
 
 @dataclass(frozen=True, kw_only=True)
-class CutoverOptions(FollowOptions):
+class FollowOptions(NextChangesOptions):
+    once: bool = switch(
+        "--once", "for a timer: apply the windows that are available or exported already, or what is in the streams now, and end"
+    )
+    every: int = option(
+        "--every",
+        "the least length of a window, 15 to 1440; each is an export of its own, which AWS bills as 10 MB at least (default: %(default)s)",
+        default=15,
+        metavar="MINUTES",
+        type=_window_minutes,
+    )
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {**super().settings, "every": self.every, "once": self.once}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutoverOptions(NextChangesOptions):
     check: bool = switch("--check", "only check whether all is ready, and write nothing")
     stopped_at: datetime | None = option(
         "--stopped_at",
@@ -716,8 +726,6 @@ class CutoverOptions(FollowOptions):
         type=up_to(10_000),
     )
     to: str = option("--to", "with --stopped_at: where windows are exported to, as with follow", metavar="s3://BUCKET/PREFIX", default="")
-    once: bool = True
-    every: int = 15
 
     @property
     def settings(self) -> dict[str, object]:

@@ -37,7 +37,7 @@ from sample_export.child_rows import Children
 from sample_export.children import Fault
 from sample_export.conditions import equals_of, holds, look_up, paths_of, satisfy
 from sample_export.values import to_uuid
-from sample_export.write import SampleExport, _Identity, _write_manifests, _Written
+from sample_export.write import ExportIdentity, SampleExport, WrittenFile, write_manifests
 
 _TRIES = 20
 _encode_line = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -63,7 +63,7 @@ def write_any_exports(
         for source in sources
         for export in _Source(
             source,
-            [_Table(table) for table in tables if table["source"] == source],
+            [MadeUpTable(table) for table in tables if table["source"] == source],
             [entry["where"] for entry in ignored if entry["source"] == source],
             Random(f"{seed} {source}"),
             odd,
@@ -74,14 +74,14 @@ def write_any_exports(
 class _Source:
     """One DynamoDB table, of which several tables may take."""
 
-    def __init__(self, name: str, tables: Sequence[_Table], ignored: Sequence[Any], chance: Random, odd: float) -> None:
+    def __init__(self, name: str, tables: Sequence[MadeUpTable], ignored: Sequence[Any], chance: Random, odd: float) -> None:
         self._name, self._tables, self._ignored, self._chance, self._odd = name, tables, ignored, chance, odd
 
     def write(self, root: File, items: int, faulty: float, seed: int, items_per_file: int) -> Iterator[SampleExport]:
         digest = hashlib.blake2b(f"{seed} {self._name} {items} {faulty}".encode(), digest_size=16).hexdigest()
         started = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(milliseconds=int(digest[:7], 16))
         epoch_ms = (started - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-        export = _Identity(self._name, f"0{epoch_ms}-{digest[:8]}", started, "123456789012", to_uuid(digest))
+        export = ExportIdentity(self._name, f"0{epoch_ms}-{digest[:8]}", started, "123456789012", to_uuid(digest))
         folder = root / export.prefix
         (folder / "data").mkdir(parents=True)
         (root / "truth").mkdir(parents=True, exist_ok=True)
@@ -101,11 +101,11 @@ class _Source:
             content = b"".join(lines)
             compressed = gzip.compress(content, 1, mtime=0)
             (folder / "data" / name).write_bytes(compressed)
-            files.append(_Written(name, len(lines), hashlib.md5(compressed).digest(), len(content)))
+            files.append(WrittenFile(name, len(lines), hashlib.md5(compressed).digest(), len(content)))
             for table_name, outcomes_of_table in told.items():
                 with truths[table_name].open("a", encoding="utf-8") as truth:
                     truth.writelines(f"{line}\n" for line in outcomes_of_table)
-        _write_manifests(folder, export, files)
+        write_manifests(folder, export, files)
         for path in truths.values():
             yield SampleExport(self._name, folder, path, items, len(files))
 
@@ -128,9 +128,9 @@ class _Source:
                 continue
             table = self._chance.choice(self._tables)
             made = self._sound(table)
-            yield _line_of(made.item), self._truth(table, _row_of(made))
+            yield _line_of(made.item), self._truth(table, row_of(made))
 
-    def _sound(self, table: _Table) -> Made:
+    def _sound(self, table: MadeUpTable) -> Made:
         for _ in range(_TRIES):
             made = table.sound(self._chance, self._odd)
             if not any(other is not table and other.takes(made.item) for other in self._tables):
@@ -138,20 +138,20 @@ class _Source:
         message = f"an item of {table.name} is one of another table of {self._name}, too; sample-export does not make up such"
         raise CannotMakeUp(message)
 
-    def _faulty(self, table: _Table, fault: Any) -> tuple[bytes, dict[str, Any]] | None:
+    def _faulty(self, table: MadeUpTable, fault: Any) -> tuple[bytes, dict[str, Any]] | None:
         made = self._sound(table)
         errors = fault(made.item, self._chance)
         if not table.takes(made.item) or any(other is not table and other.takes(made.item) for other in self._tables):
             return None
-        return _line_of(made.item), self._truth(table, _dead("transform", errors))
+        return _line_of(made.item), self._truth(table, dead("transform", errors))
 
-    def _truth(self, table: _Table, outcome: dict[str, Any]) -> dict[str, Any]:
+    def _truth(self, table: MadeUpTable, outcome: dict[str, Any]) -> dict[str, Any]:
         return {other.name: outcome if other is table else {"outcome": "filtered"} for other in self._tables}
 
     def _others(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
         """Lines that are no items, an item that no definition takes, and ones that are ignored."""
         for line, code in ((b"{", "invalid_json"), (b'{"Item":[]}', "not_an_item")):
-            yield line, {table.name: _dead("read", [(code, None)]) for table in self._tables}
+            yield line, {table.name: dead("read", [(code, None)]) for table in self._tables}
         filtered = {table.name: {"outcome": "filtered"} for table in self._tables}
         for condition in self._ignored:
             item: Typed = {}
@@ -160,14 +160,14 @@ class _Source:
         stray: Typed = {"madeUp": {"S": "x"}}
         if not any(table.takes(stray) for table in self._tables) and not any(holds(each, stray) for each in self._ignored):
             is_alone = len(self._tables) == 1 and not self._ignored
-            yield _line_of(stray), filtered if is_alone else filtered | {self._tables[0].name: _dead("transform", [("no_table", None)])}
+            yield _line_of(stray), filtered if is_alone else filtered | {self._tables[0].name: dead("transform", [("no_table", None)])}
 
 
-def _dead(stage: str, errors: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
+def dead(stage: str, errors: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
     return {"outcome": "dead_letter", "stage": stage, "errors": _listed(errors)}
 
 
-def _row_of(made: Made) -> dict[str, Any]:
+def row_of(made: Made) -> dict[str, Any]:
     children = {"children": made.children} if made.children else {}
     return {"outcome": "row", "row": made.row, **children, "notices": _listed(made.notices)}
 
@@ -195,13 +195,13 @@ class _Fault:
         return self._errors
 
 
-class _Table:
+class MadeUpTable:
     """A target's definition. `taken` are the paths that its columns take whole."""
 
     def __init__(self, plain: Plain) -> None:
         self.name: str = plain["name"]
         self._where = plain["where"]
-        self._children = Children(plain, list(paths_of(self._where)), lambda inside: _Table({**inside, "where": None, "key": []}))
+        self._children = Children(plain, list(paths_of(self._where)), lambda inside: MadeUpTable({**inside, "where": None, "key": []}))
         self._columns = [*plain["columns"], *self._children.hidden]
         self._key: list[Steps] = [(name,) for name in plain["key"]]
         self._patterns: dict[Steps, str] = {}
@@ -433,7 +433,7 @@ class _FaultInPart(_Fault):
     """One part of a composite text is wrong, the others are sound."""
 
     def __init__(
-        self, path: Steps, of: Plain, names: Sequence[str], others: dict[str, Plain], content: str, code: str, table: _Table
+        self, path: Steps, of: Plain, names: Sequence[str], others: dict[str, Plain], content: str, code: str, table: MadeUpTable
     ) -> None:
         super().__init__(path, None, code)
         self._pattern, self._of, self._others, self._content, self._table = of["pattern"], of, others, content, table

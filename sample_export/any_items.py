@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sample_export.any_export import _dead, _row_of, _Table
+from sample_export.any_export import MadeUpTable, dead, row_of
 from sample_export.any_table import CannotMakeUp, Made, Plain, Typed, put
 from sample_export.conditions import holds, paths_of, satisfy
 from sample_export.windows import ChainSettings, Item, SampleChain, Version, write_chain
@@ -44,7 +44,7 @@ class AnyItems:
 
     def __init__(self, source: str, tables: Sequence[Plain], ignored: Sequence[Any], seed: int, odd: float) -> None:
         self.source = source
-        self._tables = [_Table(table) for table in tables]
+        self._tables = [MadeUpTable(table) for table in tables]
         self.names = [table.name for table in self._tables]
         self._key: Sequence[str] = tables[0]["key"]
         self._ignored, self._seed, self._odd = ignored, seed, odd
@@ -72,12 +72,12 @@ class AnyItems:
         made = self._sound(table, number, version, chance)
         if version.kind == "elsewhere" and (strayed := self._strayed(table, made)) is not None:
             return self._item(made.item, strayed)
-        outcome: Mapping[str, Any] = _row_of(made)
+        outcome: Mapping[str, Any] = row_of(made)
         if version.kind == "bad":
             outcome = self._spoil(table, made, chance)
         return self._item(made.item, {other.name: outcome if other is table else {"outcome": "filtered"} for other in self._tables})
 
-    def _sound(self, table: _Table, number: int, version: Version, chance: Random) -> Made:
+    def _sound(self, table: MadeUpTable, number: int, version: Version, chance: Random) -> Made:
         of_elements = None
         if (
             table.has_children
@@ -102,11 +102,11 @@ class AnyItems:
 
     # -- items that are not rows
 
-    def _faults(self, table: _Table) -> list[Any]:
+    def _faults(self, table: MadeUpTable) -> list[Any]:
         """None of them in the key, which stays."""
         return [fault for fault in table.faults() if fault.path[0] not in self._key]
 
-    def _spoil(self, table: _Table, made: Made, chance: Random) -> Mapping[str, Any]:
+    def _spoil(self, table: MadeUpTable, made: Made, chance: Random) -> Mapping[str, Any]:
         """Write a fault that leaves it an item of its table."""
         faults = self._faults(table)
         for fault in chance.sample(faults, len(faults)):
@@ -115,11 +115,11 @@ class AnyItems:
             if table.takes(tried) and not any(other is not table and other.takes(tried) for other in self._tables):
                 made.item.clear()
                 made.item.update(tried)
-                return _dead("transform", errors)
+                return dead("transform", errors)
         message = f"{table.name}: sample-export knows no fault that leaves an item of its table"
         raise CannotMakeUp(message)
 
-    def _strayed(self, table: _Table, made: Made) -> Mapping[str, Mapping[str, Any]] | None:
+    def _strayed(self, table: MadeUpTable, made: Made) -> Mapping[str, Mapping[str, Any]] | None:
         """Change attributes outside of the key until no table takes the item; what becomes of it, None where one always does."""
         for tried in self._astray(table, made.item):
             if any(other.takes(tried) for other in self._tables):
@@ -130,10 +130,10 @@ class AnyItems:
             is_ignored = any(holds(condition, tried) for condition in self._ignored)
             if is_ignored or (len(self._tables) == 1 and not self._ignored):
                 return filtered
-            return {**filtered, self.names[0]: _dead("transform", [("no_table", None)])}
+            return {**filtered, self.names[0]: dead("transform", [("no_table", None)])}
         return None
 
-    def _astray(self, table: _Table, item: Typed) -> Iterator[Typed]:
+    def _astray(self, table: MadeUpTable, item: Typed) -> Iterator[Typed]:
         """What somebody ignores, and what lacks that by which its table knows it."""
         for condition in self._ignored:
             tried = copy.deepcopy(item)

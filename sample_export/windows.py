@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from sample_export.values import to_uuid
-from sample_export.write import SampleExport, _Identity, _write_manifests, _Written
+from sample_export.write import ExportIdentity, SampleExport, WrittenFile, write_manifests
 
 VIEWS = ("NEW_AND_OLD_IMAGES", "NEW_IMAGE")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -204,7 +204,7 @@ class _Chain:
             files.append(_write_file(folder / "data" / name, lines))
         for stream in truth:
             stream.close()
-        _write_manifests(folder, export, files)
+        write_manifests(folder, export, files)
         path = root / "truth" / f"{self.content.names[0]}.jsonl"
         return SampleExport(self.content.source, folder, path, sum(file.items for file in files), len(files))
 
@@ -254,7 +254,7 @@ class _Chain:
             "outputView": self.settings.view,
             "exportType": "INCREMENTAL_EXPORT",
         }
-        _write_manifests(folder, export, files, f"{self.content.source}/AWSDynamoDB/data", window)
+        write_manifests(folder, export, files, f"{self.content.source}/AWSDynamoDB/data", window)
         self.records += len(changes)
         return folder
 
@@ -418,12 +418,12 @@ class _Chain:
             begin, end = end, end + timedelta(seconds=chance.choice(_LENGTHS))
         return begin, end
 
-    def _identity(self, started: datetime, begin: datetime) -> _Identity:
+    def _identity(self, started: datetime, begin: datetime) -> ExportIdentity:
         digest = self._digest("export", begin.isoformat(), self.settings.view)
         account = int(hashlib.blake2b(f"{self.settings.seed}".encode()).hexdigest(), 16) % 10**12
         epoch_ms = (started - _EPOCH) // timedelta(milliseconds=1)
         table_id = to_uuid(hashlib.blake2b(f"{self.settings.seed} {self.content.source}".encode(), digest_size=16).hexdigest())
-        return _Identity(self.content.source, f"0{epoch_ms}-{digest[:8]}", started, f"{account:012d}", table_id)
+        return ExportIdentity(self.content.source, f"0{epoch_ms}-{digest[:8]}", started, f"{account:012d}", table_id)
 
     def _file_stem(self, number: int) -> str:
         return self._digest("file", number)[:16]
@@ -452,11 +452,11 @@ def _effect(outcome: Mapping[str, Any], standing: bytes | None) -> str:
     return "nothing" if standing is None else "deleted"
 
 
-def _write_file(path: Path, lines: Sequence[bytes]) -> _Written:
+def _write_file(path: Path, lines: Sequence[bytes]) -> WrittenFile:
     content = b"".join(line + b"\n" for line in lines)
     compressed = gzip.compress(content, 1, mtime=0)
     path.write_bytes(compressed)
-    return _Written(path.name, len(lines), hashlib.md5(compressed).digest(), len(content))
+    return WrittenFile(path.name, len(lines), hashlib.md5(compressed).digest(), len(content))
 
 
 def _micros(time: datetime) -> int:

@@ -66,7 +66,7 @@ class _Task:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class WrittenFile:
     """A data file as the manifest describes it. `md5` is of the compressed bytes, `size` in bytes before compression."""
 
     name: str
@@ -109,7 +109,7 @@ def write_sample_exports(
 
 
 def _tasks(root: Path, settings: Settings, table: str) -> Iterator[_Task]:
-    data = root / _Identity.of(settings, table).prefix / "data"
+    data = root / ExportIdentity.of(settings, table).prefix / "data"
     for folder in (data, *(root / name for name in _TRUTH)):
         folder.mkdir(parents=True, exist_ok=True)
     for number, data_file in enumerate(settings.data_files(table)):
@@ -122,7 +122,7 @@ def _part(folder: Path, table: str, number: int) -> Path:
 
 
 @contextmanager
-def _mapped(tasks: list[_Task], processes: int) -> Iterator[Iterator[_Written]]:
+def _mapped(tasks: list[_Task], processes: int) -> Iterator[Iterator[WrittenFile]]:
     if processes == 1:
         yield map(_write_data_file, tasks)
         return
@@ -130,10 +130,10 @@ def _mapped(tasks: list[_Task], processes: int) -> Iterator[Iterator[_Written]]:
         yield pool.imap(_write_data_file, tasks)
 
 
-def _finish(root: Path, settings: Settings, table: str, written: Iterator[_Written]) -> SampleExport:
-    export = _Identity.of(settings, table)
+def _finish(root: Path, settings: Settings, table: str, written: Iterator[WrittenFile]) -> SampleExport:
+    export = ExportIdentity.of(settings, table)
     files = list(islice(written, len(settings.data_files(table))))
-    _write_manifests(root / export.prefix, export, files)
+    write_manifests(root / export.prefix, export, files)
     for name in _TRUTH:
         with (root / name / f"{table}.jsonl").open("wb") as whole:
             for number in range(len(files)):
@@ -147,7 +147,7 @@ def _finish(root: Path, settings: Settings, table: str, written: Iterator[_Writt
 # -- data files ----------------------------------------------------------------------------------------------------------------------------
 
 
-def _write_data_file(task: _Task) -> _Written:
+def _write_data_file(task: _Task) -> WrittenFile:
     """The items, a line of truth for each, and a line of what was planted for those that were changed."""
     name, md5, size = task.data_file.name, hashlib.md5(), 0
     compressor = zlib.compressobj(1, zlib.DEFLATED, 31)  # gzip without a name and a time
@@ -165,7 +165,7 @@ def _write_data_file(task: _Task) -> _Written:
         rest = compressor.flush() if task.data_file.count else _EMPTY_GZIP
         data_stream.write(rest)
         md5.update(rest)
-    return _Written(name, task.data_file.count, md5.digest(), size)
+    return WrittenFile(name, task.data_file.count, md5.digest(), size)
 
 
 def _lines(task: _Task) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -200,7 +200,7 @@ def _drafts(task: _Task) -> Iterator[Draft]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Identity:
+class ExportIdentity:
     """Where an export lies and what it is called; all of it follows from the settings."""
 
     table: str
@@ -215,7 +215,7 @@ class _Identity:
         return f"{self.table}/AWSDynamoDB/{self.export_id}"
 
     @classmethod
-    def of(cls, settings: Settings, table: str) -> _Identity:
+    def of(cls, settings: Settings, table: str) -> ExportIdentity:
         """Other settings give another name."""
         digest = settings.digest("export", table)
         # The seed alone makes the account and the table's id: exports of the same data are of the same table.
@@ -226,8 +226,8 @@ class _Identity:
         return cls(table, f"0{epoch_ms}-{digest[6:10].hex()}", started, f"{account:012d}", to_uuid(owner))
 
 
-def _write_manifests(
-    folder: Path, export: _Identity, files: list[_Written], data: str | None = None, changed: Mapping[str, Any] | None = None
+def write_manifests(
+    folder: Path, export: ExportIdentity, files: list[WrittenFile], data: str | None = None, changed: Mapping[str, Any] | None = None
 ) -> None:
     """`data` is the key of the data files' folder, if that is not the export's own. Of `changed` fields of the summary None removes one."""
     (folder / "_started").write_bytes(b"")

@@ -68,7 +68,7 @@ def run_plainly(
 
 def use_plain_visits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process's commands run no Beam job, which is most of what a small load takes. That both do the same is in `test_job.py`."""
-    for module in ("commands.migrate", "commands.rollback", "job.compare", "windows.own_exports", "windows.roll_back", "windows.run"):
+    for module in ("job.compare", "job.load_reading", "rollback.roll_back", "windows.own_exports", "windows.roll_back", "windows.run"):
         monkeypatch.setattr(f"pipeline.{module}.run_visits", run_plainly)
     monkeypatch.setattr("pipeline.commands.migrate.prepare_workers", lambda *_: None)
 

@@ -22,6 +22,8 @@ ROOMS = (
         "outcome",
         "preflight",
         "job",
+        "replay",
+        "rollback",
         "windows",
         "stream",
         "cutover",

@@ -16,9 +16,7 @@ import orjson
 from rich.console import Console
 
 from pipeline.errors import Refused
-from pipeline.job.find_loads import find_given_loads
 from pipeline.job.plan import LoadPlan, new_run_id
-from pipeline.job.replay import GivenItem, GivenLoad, Replay, batches, gather
 from pipeline.ledger.chunks import Totals, load_totals
 from pipeline.options import DeadLettersOptions, ReplayOptions, ShowOptions
 from pipeline.outcome.outcome import Check, Outcome, Part, PartKind, Run, Verdict, begin, filtered_part
@@ -29,6 +27,9 @@ from pipeline.records.kinds import OF_A_LOAD, RecordFormat, RecordKind
 from pipeline.records.mask import named_paths
 from pipeline.records.reading import DeadLetterFiles, find_dead_letters, read_dead_letters
 from pipeline.records.summary import Filter, Names, print_dead_letter, print_summary, record_to_json, summarise
+from pipeline.replay.find_given import find_given_loads
+from pipeline.replay.given import GivenItem, GivenLoad, batches, gather
+from pipeline.replay.load_again import Replay
 from pipeline.target.connection import why_not_connected
 from pipeline.target.session import Cursor, Session
 from pipeline.target.target import count_rows, describe_database

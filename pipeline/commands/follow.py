@@ -20,10 +20,10 @@ from pipeline.commands.migrate import migrate
 from pipeline.commands.stream import follow_stream
 from pipeline.errors import Ddb2pgError, Refused, RefusedForNow, Stopped, StoppedForNow, TooEarly
 from pipeline.ledger.applied import applied_tables, loaded_tables
-from pipeline.options import FollowOptions, export_argument
+from pipeline.options import FollowOptions, NextChangesOptions, export_argument
 from pipeline.outcome.outcome import Outcome, Run
 from pipeline.outcome.report import end_run
-from pipeline.source.windows import WantedWindows, shown_time
+from pipeline.source.windows import SHORTEST, WantedWindows, shown_time
 from pipeline.target.connection import why_not_connected
 from pipeline.target.session import RetryLimit, Session
 
@@ -77,7 +77,7 @@ def pause(seconds: float) -> None:
     time.sleep(max(seconds, 0))
 
 
-def followed_tables(options: FollowOptions) -> tuple[str, ...]:
+def followed_tables(options: NextChangesOptions) -> tuple[str, ...]:
     """The DynamoDB tables that are meant. Raises `Refused`."""
     sentence = why_not_connected(options.database)
     if sentence:
@@ -120,7 +120,7 @@ class Followed:
 
 def _apply_next(options: FollowOptions, tables: Sequence[str], console: Console) -> Run:
     """Export the next windows, or find those that are there, and apply them. Raises `Refused`, of that `TooEarly`, and `Stopped`."""
-    exports = export_next(options, tables, console)
+    exports = export_next(options, tables, console, least=timedelta(minutes=options.every))
     run = apply_exports(options, exports, console)
     ends = {export.source_table: export.window.to_time for export in exports if export.window}
     now = datetime.now(UTC)
@@ -131,14 +131,19 @@ def _apply_next(options: FollowOptions, tables: Sequence[str], console: Console)
     return replace(run, command="follow", results={**run.results, "followed": followed})
 
 
-def export_next(options: FollowOptions, tables: Sequence[str], console: Console, *, after: datetime | None = None) -> list[RequestedExport]:
-    """The next windows, exported; with `after` up to the first time that holds all that was written before. Raises as `export_tables`."""
+def export_next(
+    options: NextChangesOptions, tables: Sequence[str], console: Console, *, least: timedelta = SHORTEST, after: datetime | None = None
+) -> list[RequestedExport]:
+    """The next windows, each at least so long, exported. Raises as `export_tables`.
+
+    With `after` they are those up to the first time that holds all that was written before.
+    """
     from pipeline.source.ask_dynamodb import export_tables  # noqa: PLC0415 - boto3 takes long to import
     from pipeline.source.export_plan import ExportOptions, split_target  # noqa: PLC0415
 
     with Session(options.database) as session:
         applied = session.transact(lambda cursor: applied_tables(cursor, tables, takes_begun=True))
-    wanted = WantedWindows(applied, view=options.view, least=timedelta(minutes=options.every), after=after)
+    wanted = WantedWindows(applied, view=options.view, least=least, after=after)
     bucket, prefix = split_target(options.to)
     asked = ExportOptions(tuple(tables), bucket, prefix, windows=wanted, kms_key=options.kms_key, tells_next=False)
     exports = export_tables(asked, options.aws, console)
@@ -148,7 +153,7 @@ def export_next(options: FollowOptions, tables: Sequence[str], console: Console,
     return exports
 
 
-def apply_exports(options: FollowOptions, exports: Sequence[RequestedExport], console: Console) -> Run:
+def apply_exports(options: NextChangesOptions, exports: Sequence[RequestedExport], console: Console) -> Run:
     """As `migrate` does."""
     uris = [export.uri for export in exports if export.uri]
     return migrate(replace(options, exports=tuple(map(export_argument, uris))), console)

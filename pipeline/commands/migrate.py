@@ -9,11 +9,9 @@ only data files with dead letters or notices.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -22,26 +20,17 @@ from rich.console import Console
 from pipeline.definitions.find import record_folder
 from pipeline.engines.runners import is_dataflow, is_left_alone, prepare_workers
 from pipeline.errors import Refused
-from pipeline.job.equation import check_source, outcome_so_far, prove
-from pipeline.job.gate import pass_gate
-from pipeline.job.load import LoadChunks
+from pipeline.job.load_reading import left_to_load, load_reading, prove_reading, send_reading, with_source
 from pipeline.job.plan import BegunLoad, LoadPlan, new_run_id
-from pipeline.job.run_visits import LeftToVisit, left_to_visit, run_visits
-from pipeline.job.visit import VisitedLoad, record_folders
-from pipeline.ledger.chunks import absent_attributes
-from pipeline.ledger.loads import ChildTable, Load, create_ledger, find_load, start_load
-from pipeline.ledger.windows import has_windows
+from pipeline.ledger.loads import ChildTable, create_ledger, find_load, start_load
 from pipeline.options import HowThorough, MigrateOptions
-from pipeline.outcome.outcome import Check, Outcome, Run, Verdict, begin
+from pipeline.outcome.outcome import Outcome, Run, begin
 from pipeline.outcome.terminal import print_outcome, print_warnings
 from pipeline.outcome.verdict import advice, verdict
-from pipeline.places.storage import OutputFolder
 from pipeline.preflight.check import Checked, check, table_findings
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.findings import problems_in
 from pipeline.preflight.readings import ToRead, plan_readings
-from pipeline.preflight.sample import sample_names, told_absent
-from pipeline.source.chunks import Split, plan_splits
 from pipeline.target.session import Cursor, Session
 from pipeline.target.target import DatabaseFacts, Target, describe_database, find_target_of, read_row_security
 from pipeline.windows.run import apply_windows
@@ -63,8 +52,8 @@ def migrate(options: MigrateOptions, console: Console) -> Run:
     begun = begin(run_id, started_at, options, database, [load.plan for load in loads])
     outcomes: list[Outcome] = []
     for reading in readings:
-        for outcome in _load_together(reading, options, begun.folder, console):
-            outcomes.append(_with_source([*outcomes, outcome], loads, options))
+        for outcome in load_reading(reading, options, begun.folder, console):
+            outcomes.append(with_source([*outcomes, outcome], loads, options))
             print_outcome(console, outcomes[-1], "migrate")
         if not all(outcome.may_go_on for outcome in outcomes):
             break
@@ -157,133 +146,6 @@ def _by_readings(cursor: Cursor, loads: Sequence[BegunLoad]) -> list[list[BegunL
     return [[loads[place] for place in reading.places] for reading in plan_readings(cursor, to_read)]
 
 
-# -- one reading ---------------------------------------------------------------------------------------------------------------------------
-
-
-def _load_together(reading: Sequence[BegunLoad], options: MigrateOptions, run_folder: OutputFolder, console: Console) -> Iterator[Outcome]:
-    """Load the tables of one reading, then prove and compare each, in their order. Raises `Stopped`."""
-    started = time.monotonic()
-    with Session(options.database) as session:
-        left = session.transact(partial(_all_left_to_do, reading=reading))
-    visited = [of_load for of_load in left if of_load.to_visit.data_files]
-    if visited:
-        run_visits(
-            [of_load.visited(run_folder) for of_load in visited],
-            _splits_of(visited),
-            reading[0].export,
-            options,
-            console,
-            record_format=options.dead_letter_format,
-            done_before=min(of_load.to_visit.items_before for of_load in visited),
-        )
-    seconds = time.monotonic() - started
-    for of_load in left:
-        before = of_load.to_visit.items_before
-        yield _proved(of_load.load, options, run_folder, console, is_whole=True, loaded_before=before, seconds=seconds)
-
-
-def _proved(
-    load: BegunLoad,
-    options: MigrateOptions,
-    run_folder: OutputFolder,
-    console: Console,
-    *,
-    is_whole: bool,
-    loaded_before: int,
-    seconds: float = 0.0,
-) -> Outcome:
-    """The outcome of a load, with what the gate found. Unless the run `is_whole`, other runs wrote its records. Raises `Stopped`."""
-    started = time.monotonic()
-    with Session(options.database) as session:
-
-        def work(cursor: Cursor) -> Outcome:
-            return prove(
-                cursor,
-                load.plan,
-                load.export,
-                run_folder if is_whole else None,
-                loaded_before,
-                seconds + time.monotonic() - started,
-            )
-
-        followed = session.transact(lambda cursor: _followed(cursor, load.plan.load))
-        if followed is not None:
-            return followed
-        outcome = _with_absent(load, session.transact(work), session, options)
-    outcome = _compared(load, outcome, options, run_folder, console)
-    if outcome.may_go_on:
-        return outcome
-    with Session(options.database) as session:
-        # Another run may have gone on with windows meanwhile.
-        return session.transact(lambda cursor: _followed(cursor, load.plan.load)) or outcome
-
-
-def _followed(cursor: Cursor, load: Load) -> Outcome | None:
-    """The outcome of a load that windows follow, which is finished, and whose target has changed since."""
-    return replace(outcome_so_far(cursor, load), done_now=0) if has_windows(cursor, load) else None
-
-
-def _with_absent(load: BegunLoad, outcome: Outcome, session: Session, options: MigrateOptions) -> Outcome:
-    """With a check that warns of the attributes that the definition names and no item of the export has."""
-    if outcome.problems:
-        return outcome
-    absent = session.transact(lambda cursor: absent_attributes(cursor, load.plan.load.load_id))
-    if not absent:
-        return outcome
-    names = sample_names(Planned(load.plan.table, load.export), options.storage)
-    # Others may have them: items of another table, or dead letters.
-    nobody = "no item that became a row" if any(map(names.has, absent)) else "no item of the export"
-    sentence = f"{nobody} has {told_absent(absent, names)}"
-    return replace(outcome, checks=(*outcome.checks, Check("attributes of the definition", Verdict.WARNING, sentence)))
-
-
-def _compared(load: BegunLoad, outcome: Outcome, options: MigrateOptions, run_folder: OutputFolder, console: Console) -> Outcome:
-    """The outcome with what the gate found, if it is asked for and the load is proved. Raises `Stopped`."""
-    if outcome.problems or options.gate is None:
-        return outcome
-    return pass_gate(load, outcome, options.gate, options, run_folder, console)
-
-
-def _with_source(outcomes: Sequence[Outcome], loads: Sequence[BegunLoad], options: MigrateOptions) -> Outcome:
-    """The last of the outcomes so far, with the check of all tables of its source if it is the last of them. Raises `Stopped`."""
-    outcome, export = outcomes[-1], loads[len(outcomes) - 1].export
-    of_source = [load for load in loads if load.export == export]
-    is_one = len(of_source) == 1 and not of_source[0].plan.table.others
-    if is_one or any(load.export == export for load in loads[len(outcomes) :]) or not all(one.may_go_on for one in outcomes):
-        return outcome
-    with Session(options.database) as session:
-        return replace(outcome, checks=(*outcome.checks, session.transact(lambda cursor: check_source(cursor, of_source))))
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """A load, and what of its export is left to visit."""
-
-    load: BegunLoad
-    to_visit: LeftToVisit
-
-    def visited(self, run_folder: OutputFolder) -> VisitedLoad:
-        visits = LoadChunks(self.load.plan)
-        return VisitedLoad(visits, record_folders(run_folder, visits))
-
-
-def _all_left_to_do(cursor: Cursor, reading: Sequence[BegunLoad]) -> list[_Left]:
-    return [_Left(load, _left_to_do(cursor, load)) for load in reading]
-
-
-def _left_to_do(cursor: Cursor, load: BegunLoad) -> LeftToVisit:
-    """Nothing where windows follow: the target is not as the export has it any more. Raises `Stopped` as `left_to_visit` does."""
-    if has_windows(cursor, load.plan.load):
-        return LeftToVisit([], load.export.items, is_committed=True)
-    return left_to_visit(cursor, load.plan, load.export)
-
-
-def _splits_of(visited: Sequence[_Left]) -> list[Split]:
-    """Of each data file that any of the loads of a reading needs."""
-    data_files = {data_file.name: data_file for of_load in visited for data_file in of_load.to_visit.data_files}
-    return plan_splits(data_files.values(), visited[0].load.plan.load.split_size)
-
-
 # -- without waiting -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -299,11 +161,10 @@ def _launch(options: MigrateOptions, console: Console) -> Run:
     outcomes: list[Outcome] = []
     run = Run(_LAUNCH, checks={"preflight": findings})
     for reading in readings:
-        with Session(options.database) as session:
-            left = session.transact(partial(_all_left_to_do, reading=reading))
+        left = left_to_load(reading, options)
         to_send = [of_load for of_load in left if not of_load.to_visit.is_committed]
         if to_send:
-            whereabouts = _send(reading, to_send, options, run_folder)
+            whereabouts = send_reading(reading, to_send, options, run_folder)
             sent = [of_load.load.plan.folder for of_load in to_send]
             console.print(f"{', '.join(sent)}: sent; {whereabouts}")
             later = [load.plan.folder for load in loads[len(outcomes) + len(reading) :]]
@@ -311,10 +172,8 @@ def _launch(options: MigrateOptions, console: Console) -> Run:
             proved = "this table" if len(reading) == 1 else "these tables"
             console.print(f"when it has ended, give the same command again: it proves {proved} and {following}")
             return replace(run, left_running=tuple(sent))
-        for of_load in left:
-            items = of_load.load.export.items
-            outcome = _proved(of_load.load, options, run_folder, console, is_whole=False, loaded_before=items)
-            outcomes.append(_with_source([*outcomes, outcome], loads, options))
+        for outcome in prove_reading(left, options, run_folder, console, is_whole=False):
+            outcomes.append(with_source([*outcomes, outcome], loads, options))
             print_outcome(console, outcomes[-1], "migrate")
         run = replace(run, outcomes=tuple(outcomes))
         if not all(outcome.may_go_on for outcome in outcomes):
@@ -333,20 +192,3 @@ def _refuse_launch(options: MigrateOptions) -> None:
         problems.append("--validate=full is a job that must be waited for; give quick or none here, and run ddb2pg validate afterwards")
     if problems:
         raise Refused(problems)
-
-
-def _send(reading: Sequence[BegunLoad], to_send: Sequence[_Left], options: MigrateOptions, run_folder: OutputFolder) -> str:
-    """Send the job; returns how to see it and how to end it."""
-    from pipeline.engines.run import send_pipeline  # noqa: PLC0415 - Beam takes long to import
-    from pipeline.job.graph import define_pipeline  # noqa: PLC0415
-
-    define = partial(
-        define_pipeline,
-        splits=_splits_of(to_send),
-        loads=[of_load.visited(run_folder) for of_load in to_send],
-        record_format=options.dead_letter_format,
-    )
-    # One name a reading, whatever is left of it: the service takes no second job of a name while the first runs.
-    first = reading[0].plan
-    job = send_pipeline(define, options.beam_arguments, f"ddb2pg-{first.folder}-{first.load.migration_microseconds}")
-    return job.whereabouts() if job else ""

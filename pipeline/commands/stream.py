@@ -19,7 +19,7 @@ from pipeline.job.plan import new_run_id
 from pipeline.ledger.changes import count_outdated
 from pipeline.ledger.loads import find_load_by_id
 from pipeline.ledger.streams import StreamState
-from pipeline.options import FollowOptions
+from pipeline.options import FollowOptions, NextChangesOptions
 from pipeline.outcome.outcome import Begun, Outcome, Run, begin
 from pipeline.outcome.terminal import print_outcome
 from pipeline.source.windows import shown_time
@@ -60,7 +60,7 @@ class OpenedStreams:
 
 
 @contextmanager
-def opened_streams(options: FollowOptions, source_tables: Sequence[str]) -> Iterator[OpenedStreams]:
+def opened_streams(options: NextChangesOptions, source_tables: Sequence[str]) -> Iterator[OpenedStreams]:
     """A run with its folder, and the streams, begun in the ledger where they are not yet. Raises `Refused`."""
     from pipeline.stream.begin import StreamSettings, open_streams  # noqa: PLC0415 - boto3 takes long to import
 

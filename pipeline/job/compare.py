@@ -357,8 +357,6 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: Outpu
         *filtered_part(totals.filtered),
         Part("different", "missing or different", different, PartKind.DIFFERENT),
     ]
-    if compared.items < load.export.items:
-        parts.append(Part("lost", "not compared", load.export.items - compared.items, PartKind.LOST))
     checks = (
         Check(
             "every item was compared",
@@ -368,23 +366,55 @@ def conclude(cursor: Cursor, load: BegunLoad, plan: CompareChunks, folder: Outpu
         check_of("every item's row is there and equal", f"{equal:,} rows are as the export makes them", mismatches, _OF_ITEMS, problems),
         check_of("every row has its item", f"{target_rows:,} rows in the target", mismatches, _OF_ROWS, problems),
     )
+    return comparison_outcome(
+        load,
+        compared,
+        total=load.export.items,
+        parts=parts,
+        problems=problems,
+        checks=checks,
+        mismatches=mismatches,
+        listed=listed,
+        target_rows=target_rows,
+        seconds=seconds,
+    )
+
+
+def comparison_outcome(
+    load: BegunLoad,
+    compared: ComparedTotals,
+    *,
+    total: int,
+    parts: Sequence[Part],
+    problems: Sequence[str],
+    checks: Sequence[Check],
+    mismatches: Mapping[str, int],
+    listed: int,
+    target_rows: int,
+    seconds: float,
+    counted: str = "item",
+    outdated: int = 0,
+) -> Outcome:
+    """Of a load or a chain that was compared; what was not is a part of its own. `listed` are the rows without item in the files."""
+    lost = total - compared.items
     return Outcome(
         source_table=load.plan.table.source,
         target_table=load.plan.load.target_table,
         export_id=load.export.export_id,
-        counted="item",
-        total=load.export.items,
+        counted=counted,
+        total=total,
         total_words="in the manifest" if load.export.has_manifest else "counted in the data files",
         seen=compared.items,
         seen_words="compared",
-        parts=tuple(parts),
+        parts=(*parts, *([Part("lost", "not compared", lost, PartKind.LOST)] if lost > 0 else [])),
         problems=tuple(problems),
         warnings=(f"{HIDDEN}: those that it hides count as missing, or are not seen at all",) if load.plan.target.hides_rows else (),
-        checks=checks,
+        checks=tuple(checks),
         tallies={"mismatches": dict(mismatches), "columns": compared.columns, "listed": {MismatchKind.ROW_WITHOUT_ITEM.value: listed}},
         target_rows=target_rows,
         done_now=compared.items,
         seconds=seconds,
+        outdated=outdated,
     )
 
 

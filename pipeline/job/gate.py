@@ -45,25 +45,44 @@ _WAYS_OUT: Final = (
 )
 
 
-def pass_gate(
-    load: BegunLoad, outcome: Outcome, asked: Validated, options: JobOptions, run_folder: OutputFolder, console: Console
-) -> Outcome:
-    """Compare a proved load with its export as `--validate` says, unless an earlier run did: the outcome with the result.
+def pass_gates(
+    proved: Sequence[tuple[BegunLoad, Outcome]], asked: Validated, options: JobOptions, run_folder: OutputFolder, console: Console
+) -> Iterator[Outcome]:
+    """Compare the proved ones of the loads of one reading with their export as `--validate` says, unless an earlier run did.
 
-    An equal result is recorded in the ledger; mismatches go to the files that `validate` writes. Raises `Stopped`.
+    Gives the outcome of each with the result, in their order. Every item is compared in one reading for all of them. An equal result is
+    recorded in the ledger; mismatches go to the files that `validate` writes. Raises `Stopped`.
     """
-    name = _NAMES[asked]
+    settled = [_settled(load, outcome, asked) for load, outcome in proved]
+    to_compare = [load for (load, _), outcome in zip(proved, settled, strict=True) if outcome is None]
+    of_all = iter(_compare_all(to_compare, options, run_folder, console) if asked is Validated.FULL and to_compare else [])
+    for (load, outcome), before in zip(proved, settled, strict=True):
+        if before is not None:
+            yield before
+            continue
+        compared = next(of_all) if asked is Validated.FULL else _compare_sample(load, outcome, run_folder)
+        yield _with_result(load, outcome, compared, asked, run_folder)
+
+
+def _settled(load: BegunLoad, outcome: Outcome, asked: Validated) -> Outcome | None:
+    """The outcome of a load that is not compared now, with the reason; None of one that is."""
+    if outcome.problems:
+        return outcome
     if not has_key_of_items(load.plan.target, load.plan.table):
         detail = "rows are not compared: no primary key or unique index tells of which item they are"
-        return replace(outcome, checks=(*outcome.checks, Check(name, Verdict.WARNING, detail)))
+        return replace(outcome, checks=(*outcome.checks, Check(_NAMES[asked], Verdict.WARNING, detail)))
     if load.plan.load.is_validated(asked):
-        return replace(outcome, checks=(*outcome.checks, Check(name, Verdict.PASS, "compared with the export by an earlier run")))
-    compared = _compare_all(load, options, run_folder, console) if asked is Validated.FULL else _compare_sample(load, outcome, run_folder)
+        detail = "compared with the export by an earlier run"
+        return replace(outcome, checks=(*outcome.checks, Check(_NAMES[asked], Verdict.PASS, detail)))
+    return None
+
+
+def _with_result(load: BegunLoad, outcome: Outcome, compared: _Compared, asked: Validated, run_folder: OutputFolder) -> Outcome:
     sees_all_rows = not load.plan.target.hides_rows
     if compared.is_equal and sees_all_rows:
-        with Session(options.database) as session:
-            session.transact(lambda cursor: note_validated(cursor, load.plan.load.load_id, asked))
-    checks = [*outcome.checks, _check(name, compared, run_folder)]
+        with Session(load.plan.database) as session:
+            session.transact(partial(note_validated, load_id=load.plan.load.load_id, validated=asked))
+    checks = [*outcome.checks, _check(_NAMES[asked], compared, run_folder)]
     if not sees_all_rows:
         checks.append(Check("this role sees all rows", Verdict.WARNING, HIDDEN))
     tallies = {**outcome.tallies, "mismatches": compared.mismatches, "columns": compared.columns}
@@ -94,8 +113,13 @@ def _check(name: str, compared: _Compared, run_folder: OutputFolder) -> Check:
     return Check(name, Verdict.FAIL, "; ".join([detail, *differences, *compared.problems, ways_out]))
 
 
-def _compare_all(load: BegunLoad, options: JobOptions, run_folder: OutputFolder, console: Console) -> _Compared:
-    [validation] = validate_tables([load], [CompareChunks(load.plan)], options, run_folder, console)
+def _compare_all(loads: Sequence[BegunLoad], options: JobOptions, run_folder: OutputFolder, console: Console) -> list[_Compared]:
+    """Every item, in one reading of the export."""
+    validations = validate_tables(loads, [CompareChunks(load.plan) for load in loads], options, run_folder, console)
+    return [_of_validation(load, validation) for load, validation in zip(loads, validations, strict=True)]
+
+
+def _of_validation(load: BegunLoad, validation: Outcome) -> _Compared:
     # Rows that row security may only hide do not count: the role that loaded them need not see them.
     unseen = MismatchKind.MISSING if load.plan.target.hides_rows else None
     mismatches = {kind: count for kind, count in validation.tallies["mismatches"].items() if count and kind != unseen}

@@ -81,3 +81,15 @@ def run_visits(
     items = export.usual_items(sum(split.items for split in splits))
     with shown_progress(console, plans[0].database, [plan.load for plan in plans], done_before, read=read, counted=counted):
         run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plans[0].job_name)
+
+
+def send_visits(
+    loads: Sequence[VisitedLoad], splits: Sequence[Split], options: JobOptions, name: str, *, record_format: RecordFormat
+) -> str:
+    """The same as a job that is sent, under this name, and not waited for; returns how to see it and how to end it."""
+    from pipeline.engines.run import send_pipeline  # noqa: PLC0415 - as above
+    from pipeline.job.graph import define_pipeline  # noqa: PLC0415
+
+    define = partial(define_pipeline, splits=splits, loads=loads, record_format=record_format)
+    job = send_pipeline(define, options.beam_arguments, name)
+    return job.whereabouts() if job else ""

@@ -17,10 +17,10 @@ from typing import Final
 from pipeline.console import counted_in_words
 from pipeline.job.chunk import ConvertedLines, KnownChunk
 from pipeline.job.compare import (
-    HIDDEN,
     CompareChunks,
     CompareVisit,
     check_of,
+    comparison_outcome,
     problems_of_compared,
     record_child_rows,
     record_unaccounted,
@@ -257,8 +257,6 @@ def conclude_chain(cursor: Cursor, load: BegunLoad, chain: ComparedChain, folder
         Part("outdated", "outdated", outdated_rows + outdated_dead, PartKind.DIFFERENT),
         Part("different", "missing or different", unequal, PartKind.DIFFERENT),
     ]
-    if compared.items < chain.lines:
-        parts.append(Part("lost", "not compared", chain.lines - compared.items, PartKind.LOST))
     outdated = sum(mismatches[kind] for kind in _OUTDATED)
     checks = (
         Check(
@@ -271,22 +269,17 @@ def conclude_chain(cursor: Cursor, load: BegunLoad, chain: ComparedChain, folder
         check_of("every row has its item", f"{target_rows:,} rows in the target", mismatches, _OF_ROWS, problems),
         *_checks_of_stream(cursor, load),
     )
-    return Outcome(
-        source_table=load.plan.table.source,
-        target_table=load.plan.load.target_table,
-        export_id=load.export.export_id,
+    return comparison_outcome(
+        load,
+        compared,
         counted=chain.counted,
         total=chain.lines,
-        total_words="in the manifest",
-        seen=compared.items,
-        seen_words="compared",
-        parts=tuple(parts),
-        problems=tuple(problems),
-        warnings=(f"{HIDDEN}: those that it hides count as missing, or are not seen at all",) if load.plan.target.hides_rows else (),
+        parts=parts,
+        problems=problems,
         checks=checks,
-        tallies={"mismatches": dict(mismatches), "columns": compared.columns, "listed": {MismatchKind.ROW_WITHOUT_ITEM.value: listed}},
+        mismatches=mismatches,
+        listed=listed,
         target_rows=target_rows,
-        done_now=compared.items,
         seconds=seconds,
         outdated=outdated,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -19,7 +19,6 @@ from pipeline.errors import Stopped
 from pipeline.job.chunk import KnownChunk, KnownChunks
 from pipeline.job.plan import BegunLoad, LoadPlan, check_data_file, read_split
 from pipeline.job.run_visits import run_visits
-from pipeline.job.take_back import next_folder
 from pipeline.job.visit import VisitedLoad
 from pipeline.ledger.changes import count_outdated
 from pipeline.ledger.chunks import Totals, refused_files
@@ -38,6 +37,8 @@ from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordFiles, count_records
 from pipeline.records.kinds import RecordKind
 from pipeline.records.lines import mismatch_batch
+from pipeline.rollback.roll_back import rollback_outcome
+from pipeline.rollback.take_back import next_folder
 from pipeline.source.chunks import plan_splits
 from pipeline.source.data_file import DataFileRefused
 from pipeline.source.windows import shown_time
@@ -245,10 +246,12 @@ def _look(window: _Window, before: WindowRollbackTotals, started: float) -> Outc
     if before.counts.changed:
         parts.append(Part("taken_back", "are taken back already", before.counts.changed, PartKind.BEFORE))
     parts.append(Part("kept", "would be left", sum(kinds.values()), PartKind.DIFFERENT))
-    return _outcome(
-        window,
-        before,
-        parts,
+    return rollback_outcome(
+        plan,
+        counted="record",
+        total=before.records,
+        total_words="applied",
+        parts=parts,
         seen=would.all + before.counts.all + sum(kinds.values()),
         kept=kinds,
         checks=(Check("refusals", Verdict.FACT, "not looked at: what PostgreSQL would refuse for the sake of other rows"),),
@@ -280,10 +283,12 @@ def _conclude(cursor: Cursor, window: _Window, before: WindowRollbackTotals, sta
     parts = [Part(name, words, getattr(totals.counts, name), PartKind.GOOD) for name, (words, _) in _PARTS.items()]
     parts.append(Part("idle", "did nothing", totals.counts.idle, PartKind.BEFORE))
     parts.append(Part("kept", "left", totals.kept, PartKind.DIFFERENT))
-    return _outcome(
-        window,
-        totals,
-        parts,
+    return rollback_outcome(
+        plan,
+        counted="record",
+        total=totals.records,
+        total_words="applied",
+        parts=parts,
         seen=looked_at,
         kept=kept,
         problems=problems,
@@ -308,37 +313,3 @@ def _count_rows(cursor: Cursor, window: _Window) -> int:
     # Counting a large table may take long.
     cursor.execute("SET LOCAL statement_timeout = 0")
     return count_rows(cursor, window.plan.target)
-
-
-def _outcome(
-    window: _Window,
-    totals: WindowRollbackTotals,
-    parts: Sequence[Part],
-    *,
-    seen: int,
-    kept: Mapping[str, int],
-    checks: Sequence[Check],
-    target_rows: int,
-    done_now: int,
-    started: float,
-    problems: Sequence[str] = (),
-) -> Outcome:
-    load = window.plan.load
-    return Outcome(
-        source_table=window.plan.table.source,
-        target_table=load.target_table,
-        export_id=load.export_id,
-        counted="record",
-        total=totals.records,
-        total_words="applied",
-        seen=seen,
-        seen_words="looked at",
-        parts=tuple(parts),
-        problems=tuple(problems),
-        checks=tuple(checks),
-        tallies={"kept": kept},
-        target_rows=target_rows,
-        done_now=done_now,
-        seconds=time.monotonic() - started,
-        window=load.link.number if load.link else None,
-    )

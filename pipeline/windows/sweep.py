@@ -24,6 +24,7 @@ from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles
 from pipeline.records.kinds import RecordKind
 from pipeline.records.lines import row_record
+from pipeline.rollback.roll_back import rollback_outcome
 from pipeline.target.delete import WAYS_TO_SWEEP, Blocks, OfChain, SweepRows, Swept, blocks_of, count_of_chain, rows_left_of_chain
 from pipeline.target.session import Cursor, Session
 from pipeline.target.target import Reference, Target, find_references
@@ -136,22 +137,19 @@ def _conclude(
         RecordFiles(folder / RecordKind.DISCREPANCIES / plan.folder).write(RecordBatch(_FILE, tuple(records), is_last=True))
     would_delete = ours if is_dry else 0
     kept = 0 if is_dry else ours
-    return Outcome(
-        source_table=plan.table.source,
-        target_table=plan.load.target_table,
-        export_id=plan.load.export_id,
+    return rollback_outcome(
+        plan,
         counted="row",
         total=deleted + ours + others,
         total_words="found",
         seen=deleted + ours + others,
-        seen_words="looked at",
-        parts=tuple(_parts(deleted, would_delete, kept, others, is_dry=is_dry)),
+        parts=_parts(deleted, would_delete, kept, others, is_dry=is_dry),
         warnings=(_OTHERS.format(count=others),) if others and not is_dry else (),
-        checks=tuple(_checks(cursor, chain, children, is_dry=is_dry)),
-        tallies={"kept": kinds},
+        checks=_checks(cursor, chain, children, is_dry=is_dry),
+        kept=kinds,
         target_rows=ours + others,
         done_now=would_delete if is_dry else deleted - before,
-        seconds=time.monotonic() - started,
+        started=started,
     )
 
 

@@ -252,9 +252,8 @@ def test_what_was_loaded_together_is_compared_together(
     validated = run.validate(export, three, *["--repair"] * repair)
 
     assert validated.exit_code == 3, validated.output
-    loads = [load_id for (load_id,) in database.query("SELECT load_id FROM seen ORDER BY number")]
     of_all = FILES * OF_FILE // 10
-    assert loads == (sorted([1, 2, 3] * of_all) if repair else [1, 2, 3] * of_all)
+    assert seen_by(database) == (sorted([1, 2, 3] * of_all) if repair else [1, 2, 3] * of_all)
     found = [table["mismatches"] for table in report_of(run.run_folders[-1])["tables"]]
     assert found == [{"different": 1}, {}, {"repaired" if repair else "missing": 1}]
     kept = [[record["target_table"] for record in records(run.run_folders[-1] / "mismatches" / f"App--{table}")] for table in NAMES]
@@ -262,6 +261,95 @@ def test_what_was_loaded_together_is_compared_together(
     assert database.value("SELECT count(*) FROM ddb2pg.compared_chunk") == 0
     of_last = "full" if repair else "quick"
     assert database.query("SELECT validated FROM ddb2pg.load ORDER BY load_id") == [("quick",), ("full",), (of_last,)]
+
+
+def seen_by(database: Database) -> list[int]:
+    """The loads of compared chunks, in the order in which they were compared."""
+    return [load_id for (load_id,) in database.query("SELECT load_id FROM seen ORDER BY number")]
+
+
+def test_the_gate_compares_all_tables_in_one_reading(export: Path, three: str, database: Database, run: CommandLine) -> None:
+    """What was compared before is not compared again, and a difference stops the run with the table that has it."""
+    assert run.migrate(export, three, CHUNKS, "--validate=none").exit_code == 0
+    database.execute(SEEN)
+    database.execute("UPDATE customer_order SET kind = 'other' WHERE id = (SELECT id FROM customer_order ORDER BY id LIMIT 1)")
+
+    finished = run.migrate(export, three, CHUNKS, "--validate=full")
+
+    assert finished.exit_code == 1, finished.output
+    of_all = FILES * OF_FILE // 10
+    assert seen_by(database) == [1, 2, 3] * of_all
+    tables = report_of(run.run_folders[-1])["tables"]
+    of_gate = [[check["verdict"] for check in table["checks"] if check["name"].startswith("row comparison")] for table in tables]
+    assert of_gate == [["pass"], ["fail"], ["pass"]]
+    kept = [[record["target_table"] for record in records(run.run_folders[-1] / "mismatches" / f"App--{table}")] for table in NAMES]
+    assert kept == [[], ["public.customer_order"], []]
+    assert database.query("SELECT validated FROM ddb2pg.load ORDER BY load_id") == [("full",), (None,), ("full",)]
+    assert database.value("SELECT count(*) FROM ddb2pg.compared_chunk") == 0
+    database.execute("UPDATE customer_order SET kind = 'order'; TRUNCATE seen")
+    finished = run.migrate(export, three, CHUNKS, "--validate=full")
+    assert finished.exit_code == 0, finished.output
+    assert seen_by(database) == [2] * of_all
+
+
+# -- taken back ----------------------------------------------------------------------------------------------------------------------------
+
+CLOSED = SEEN.replace("INSERT ON ddb2pg.compared_chunk", "UPDATE OF rolled_back_at ON ddb2pg.chunk")
+ACTS_ON_DELETE = {
+    "a foreign key": FOREIGN_KEY,
+    "a trigger": "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$;"
+    "CREATE TRIGGER look BEFORE DELETE ON customer FOR EACH ROW EXECUTE FUNCTION look()",
+    "a rule": "CREATE RULE look AS ON DELETE TO customer DO ALSO NOTIFY gone",
+}
+
+
+def test_tables_are_looked_at_and_taken_back_in_one_reading(export: Path, three: str, database: Database, run: CommandLine) -> None:
+    """The last table first, as in readings of their own. The keys of child rows lead to their own parents: that ties nothing."""
+    database.execute("ALTER TABLE order_line ADD FOREIGN KEY (id) REFERENCES customer_order")
+    assert run.migrate(export, three, CHUNKS).exit_code == 0
+    database.execute("UPDATE customer SET kind = 'other' WHERE id = %s", LAST)
+    of_all = FILES * OF_FILE // 10
+    database.execute(SEEN)
+
+    looked = run.roll_back(export, three)
+
+    assert looked.exit_code == 3, looked.output
+    assert seen_by(database) == [3, 2, 1] * of_all
+    database.execute("DROP TABLE seen; DROP FUNCTION note CASCADE")
+    database.execute(CLOSED)
+    done = run.roll_back(export, three, "--yes")
+    assert done.exit_code == 3, done.output
+    assert seen_by(database) == [3, 2, 1] * of_all
+    for run_folder in run.run_folders[-2:]:
+        tables = report_of(run_folder)["tables"]
+        assert [table["target_table"].removeprefix("public.") for table in tables] == [*NAMES[::-1]]
+        assert [table["kept"] for table in tables] == [{}, {}, {"different": 1}]
+        kept = [[record["target_table"] for record in records(run_folder / "discrepancies" / f"App--{table}")] for table in NAMES]
+        assert kept == [["public.customer"], [], []]
+    rows = [database.value(f"SELECT count(*) FROM {target}") for target in ("customer", "customer_order", "order_line", "everything")]
+    assert rows == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("tie", ACTS_ON_DELETE.values(), ids=ACTS_ON_DELETE)
+def test_what_acts_on_deleted_rows_is_taken_back_in_a_reading_of_its_own(
+    export: Path, three: str, database: Database, run: CommandLine, tie: str
+) -> None:
+    """Looking changes nothing, so that is one reading all the same."""
+    database.execute(tie)
+    assert run.migrate(export, three, CHUNKS).exit_code == 0
+    of_all = FILES * OF_FILE // 10
+    database.execute(SEEN)
+    assert run.roll_back(export, three).exit_code == 0
+    assert seen_by(database) == [3, 2, 1] * of_all
+    database.execute("DROP TABLE seen; DROP FUNCTION note CASCADE")
+    database.execute(CLOSED)
+
+    done = run.roll_back(export, three, "--yes")
+
+    assert done.exit_code == 0, done.output
+    assert seen_by(database) == [3, 2] * of_all + [1] * of_all
+    rows = [database.value(f"SELECT count(*) FROM {target}") for target in ("customer", "customer_order", "order_line", "everything")]
+    assert rows == [0, 0, 0, 0]
 
 
 # -- resumed -------------------------------------------------------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pipeline.job.compare import CompareChunks
-from pipeline.job.replay import GivenItem, LoadKey, Replay, ReplayedBatch
-from pipeline.job.take_back import TakeBackChunks, take_back_replayed
 from pipeline.job.visit import ChunkVisitor
 from pipeline.ledger.comparisons import count_target, find_unaccounted, items_in_target, rows_without_item
 from pipeline.ledger.replays import kept_replayed, replayed_mismatches
 from pipeline.ledger.rollbacks import begin_rollbacks
 from pipeline.records.kinds import RecordKind
+from pipeline.replay.given import GivenItem, LoadKey
+from pipeline.replay.load_again import Replay, ReplayedBatch
+from pipeline.rollback.take_back import TakeBackChunks, take_back_replayed
 from pipeline.source.chunks import ItemAddress
 from pipeline.target.session import Cursor
 from tests.pipeline.target.made_loads import Lab, Loaded, chunk_of, loader

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pipeline.job.take_back import TakeBackChunks
 from pipeline.job.visit import ChunkVisitor
 from pipeline.ledger.rollbacks import begin_rollbacks
 from pipeline.records.kinds import RecordKind
+from pipeline.rollback.take_back import TakeBackChunks
 from pipeline.target.target import find_references
 from tests.pipeline.target.made_loads import Lab, chunk_of, thing
 

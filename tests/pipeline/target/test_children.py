@@ -12,8 +12,8 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from pipeline.errors import Stopped
 from pipeline.job.compare import CompareChunks
-from pipeline.job.take_back import TakeBackChunks
 from pipeline.job.visit import ChunkVisitor, VisitPlan
+from pipeline.rollback.take_back import TakeBackChunks
 from pipeline.target.target import find_references
 from tests.pipeline.target.made_loads import Lab, chunk_of, loader, reference_to, uuid
 from tests.postgres_server import Database

@@ -8,10 +8,10 @@ import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from pipeline.errors import Stopped
-from pipeline.job.take_back import TakeBackChunks
 from pipeline.job.visit import ChunkVisitor
 from pipeline.ledger.loads import ChunkKey
 from pipeline.ledger.rollbacks import RolledBackChunk, closed_chunk, finish_rollback
+from pipeline.rollback.take_back import TakeBackChunks
 from pipeline.target.session import Session
 from tests.pipeline.target.made_loads import PLAIN, Lab, reference_to, thing, uuid
 from tests.pipeline.target.made_rollbacks import CHILDREN, LINES, Rollback

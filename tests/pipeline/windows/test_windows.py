@@ -15,14 +15,14 @@ from rich.console import Console
 
 from pipeline.commands.validate import validate
 from pipeline.errors import Refused, Stopped
-from pipeline.job.find_loads import find_given_loads
-from pipeline.job.replay import gather
 from pipeline.job.visit import visit_plainly
 from pipeline.ledger.applied import applied_tables
 from pipeline.ledger.rollbacks import begin_rollbacks
 from pipeline.options import ValidateOptions
 from pipeline.places.storage import LOCAL_AND_AWS
 from pipeline.records.files import RecordFiles
+from pipeline.replay.find_given import find_given_loads
+from pipeline.replay.given import gather
 from pipeline.target.fates import Conflicts
 from pipeline.target.session import Session
 from tests.histories import BEGIN, SECOND, History, Item, Operation, write_history

@@ -1,21 +1,20 @@
 """Dead letters loaded again from their files, exactly once: each is claimed in the ledger in the transaction of its row.
 
-A replay is a load whose lines come from files of dead letters. An item that is a row already, from an earlier replay, is left alone. One
-that the definition does not take now is filtered, and counted as that from then on; the next replay tries it again. Where several
-definitions take from the source it is a dead letter still, unless it is ignored on purpose: the other loads left it out.
+An item that is a row already, from an earlier replay, is left alone. One that the definition does not take now is filtered, and counted as
+that from then on; the next replay tries it again. Where several definitions take from the source it is a dead letter still, unless it is
+ignored on purpose: the other loads left it out.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import islice
 from typing import Final
 
-from pipeline.errors import Refused, Stopped
+from pipeline.errors import Stopped
 from pipeline.job.chunk import ConvertedLines, Refusal, convert_lines
 from pipeline.job.load import records_of
 from pipeline.job.plan import LoadPlan
@@ -31,9 +30,8 @@ from pipeline.ledger.replays import (
     release_filtered,
     release_items,
 )
-from pipeline.places.storage import Storage
-from pipeline.records.lines import Record, Rejection, is_dead_letter, line_of
-from pipeline.records.reading import read_dead_letters
+from pipeline.records.lines import Rejection
+from pipeline.replay.given import GivenItem
 from pipeline.source.chunks import ItemAddress
 from pipeline.target.compare import find_hashes
 from pipeline.target.rows import RefusedRow, Rows, fields_of
@@ -44,9 +42,6 @@ from transforms.compile import ToRow, compile_key
 from transforms.rejects import ErrorCode, ItemError, Stage
 from transforms.where import IGNORED
 
-_MOST_PROBLEMS: Final = 20
-_BATCH_ITEMS: Final = 2_000
-_BATCH_BYTES: Final = 8 << 20
 _NOWHERE: Final = Refusal(
     Stage.TRANSFORM,
     [
@@ -59,123 +54,6 @@ _NOWHERE: Final = Refusal(
         )
     ],
 )
-_CHANGED: Final = "the files of dead letters were changed while they were read; what was loaded stays: run the same command again"
-
-
-# -- the files -----------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LoadKey:
-    """What identifies a load: an export and a target."""
-
-    source_table: str
-    target_table: str
-    export_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class GivenItem:
-    """One dead letter: its place in the export, and the line to load for it."""
-
-    load: LoadKey
-    address: ItemAddress
-    line: bytes
-    codes: tuple[str, ...]
-    attempt: int
-    first_run_id: str
-
-
-@dataclass(slots=True)
-class GivenLoad:
-    key: LoadKey
-    numbers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    uris: list[str] = field(default_factory=list)
-    """The dead-letter files that hold them."""
-
-    @property
-    def items(self) -> int:
-        return sum(map(len, self.numbers.values()))
-
-
-def gather(uris: Sequence[str], storage: Storage) -> dict[LoadKey, GivenLoad]:
-    """What some files give, by load. Raises `Refused` with what is wrong with them."""
-    loads: dict[LoadKey, GivenLoad] = {}
-    problems: list[str] = []
-    for uri in uris:
-        of_file: set[LoadKey] = set()
-        for item in _read_items([uri], storage):
-            if isinstance(item, str):
-                problems.append(f"{uri}: {item}")
-                continue
-            of_file.add(item.load)
-            numbers = loads.setdefault(item.load, GivenLoad(item.load)).numbers[item.address.data_file]
-            if item.address.item_number in numbers:
-                problems.append(f"{uri}: item {item.address.item_number:,} of {item.address.data_file!r} is given twice; which one counts?")
-            numbers.add(item.address.item_number)
-        for key in of_file:
-            loads[key].uris.append(uri)
-    problems.extend(_several_loads(loads))
-    if not loads and not problems:
-        problems.append("there is no dead letter in it: nothing to bring in")
-    if problems:
-        more = len(problems) - _MOST_PROBLEMS
-        raise Refused([*islice(problems, _MOST_PROBLEMS), *([f"and {more:,} more like these"] if more > 0 else [])])
-    return loads
-
-
-def _several_loads(loads: Mapping[LoadKey, GivenLoad]) -> Iterator[str]:
-    """Of each source of which dead letters of several loads are given, the folders to give instead."""
-    for source in dict.fromkeys(key.source_table for key in loads):
-        of_source = [given for key, given in loads.items() if key.source_table == source]
-        if len(of_source) > 1:
-            folders = [
-                f"{' and '.join(sorted({uri.rpartition('/')[0] for uri in given.uris}))} ({given.key.target_table})" for given in of_source
-            ]
-            yield (
-                f"{source!r}: dead letters of {len(of_source)} loads are given; bring in one after the other, in the order of the "
-                f"definitions: give {', then '.join(folders)}"
-            )
-
-
-def batches(given: GivenLoad, storage: Storage) -> Iterator[list[GivenItem]]:
-    """The items of one load, in their order. Raises `Stopped` where the files are not as `gather` read them."""
-    batch: list[GivenItem] = []
-    size = 0
-    for item in _read_items(given.uris, storage):
-        if isinstance(item, str):
-            raise Stopped(_CHANGED)
-        if item.load != given.key:
-            continue
-        if batch and (len(batch) == _BATCH_ITEMS or size + len(item.line) > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += len(item.line)
-    if batch:
-        yield batch
-
-
-def _read_items(uris: Sequence[str], storage: Storage) -> Iterator[GivenItem | str]:
-    """Each dead letter, or what is wrong with it; people may have edited the files. Raises `Refused` where a file cannot be read."""
-    for number, record in enumerate(read_dead_letters(uris, storage)):
-        yield _item(record) or f"record {number:,}, from 0, is no dead letter as ddb2pg writes them; docs/dead-letters.md has their fields"
-
-
-def _item(record: Record) -> GivenItem | None:
-    if not is_dead_letter(record):
-        return None
-    return GivenItem(
-        load=LoadKey(record["source_table"], record["target_table"], record["export_id"]),
-        address=ItemAddress(record["data_file"], record["item_number"]),
-        line=line_of(record),
-        codes=tuple(sorted({error["code"] for error in record["errors"]})),
-        attempt=record.get("attempt") or 1,
-        first_run_id=record.get("first_run_id") or record["run_id"],
-    )
-
-
-# -- the visit -----------------------------------------------------------------------------------------------------------------------------
 
 
 class GivenItems:

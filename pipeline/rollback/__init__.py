@@ -1,0 +1,1 @@
+"""The rollback of loads: their chunks are visited and taken back."""
