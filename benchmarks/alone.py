@@ -1,4 +1,4 @@
-"""What only ddb2pg does: small and large exports, a resume, faulty items, validation, inspection, replay."""
+"""What only ddb2pg does: small and large exports, a resume, faulty items, validation, inspection, a draft, replay, a report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.contestants import ALL, Task, ddb2pg_command, migrate_command, ours
-from benchmarks.data import TARGETS, make_dataset, target_bytes
+from benchmarks.data import SESSIONS, TARGETS, make_dataset, target_bytes
 from benchmarks.processes import Command, measure
 from benchmarks.results import Results
 from benchmarks.server import BenchmarkServer
@@ -43,6 +43,14 @@ def _run_finished_load(task: Task, number: int, results: Results) -> None:
     exports = task.dataset.export_arguments(task.tables)
     inspect = Command([sys.executable, "-m", "pipeline", "inspect", "--full", *exports], ours(task.server))
     results.add("inspect --full", "all", items, number, measure([inspect], task.server))
+    _draft(task, number, results)
+
+
+def _draft(task: Task, number: int, results: Results) -> None:
+    """Of the sessions, whose export is written as one of any table."""
+    draft = [sys.executable, "-m", "pipeline", "draft", *task.dataset.export_arguments((SESSIONS,)), "--output"]
+    usage = measure([Command([*draft, str(task.output / f"draft_{number}.py")], ours(task.server))], task.server)
+    results.add("draft", "sessions", task.dataset.items_of((SESSIONS,)), number, usage)
 
 
 def _run_faulty(task: Task, number: int, results: Results) -> None:
@@ -55,6 +63,9 @@ def _run_faulty(task: Task, number: int, results: Results) -> None:
     replay = [sys.executable, "-m", "pipeline", "dead-letters", "replay", str(run), "--output", str(task.output)]
     usage = measure([Command(replay, ours(task.server))], task.server, exit_codes=_DEAD_LETTERS)
     results.add("dead-letters replay", "all", task.dataset.items - rows, number, usage)
+    report = [sys.executable, "-m", "pipeline", "report", str(run)]
+    usage = measure([Command(report, ours(task.server))], task.server, exit_codes=_DEAD_LETTERS)
+    results.add("report", "all", task.dataset.items - rows, number, usage)
 
 
 def _load(task: Task, number: int, results: Results) -> None:

@@ -1,4 +1,4 @@
-"""The contenders' times as bars: `chart.py RESULTS.json CHART.svg`, in an environment that has matplotlib."""
+"""The contenders' times as bars, and times beside sizes: `chart.py RESULTS.json CHART.svg`, in an environment that has matplotlib."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ mpl.rcParams["svg.hashsalt"] = "ddb2pg"  # equal results, equal bytes
 
 import matplotlib.pyplot as plt  # noqa: E402 - after the choice of how it draws
 
+_LINES_HEIGHT = 9  # of the panel with lines, in bars
+
 
 def main() -> None:
     """Draw what a results file holds: microseconds an item, so that contenders with fewer items stand beside the others."""
@@ -22,15 +24,11 @@ def main() -> None:
     titles: dict[str, str] = content["titles"]
     panels = [(tables, bars_of(content["runs"], titles, tables)) for tables in ("all", "sessions")]
     panels = [(tables, bars) for tables, bars in panels if bars]
-    figure, axes = plt.subplots(
-        len(panels),
-        1,
-        figsize=(9, 1 + 0.45 * sum(len(bars) for _, bars in panels)),
-        squeeze=False,
-        height_ratios=[len(bars) for _, bars in panels],
-    )
-    for (tables, bars), axis in zip(panels, axes[:, 0], strict=True):
+    heights = [len(bars) for _, bars in panels] + [_LINES_HEIGHT]
+    figure, axes = plt.subplots(len(heights), 1, figsize=(9, 1 + 0.45 * sum(heights)), squeeze=False, height_ratios=heights)
+    for (tables, bars), axis in zip(panels, axes[:-1, 0], strict=True):
         draw(axis, "all three tables" if tables == "all" else "sessions alone", bars)
+    draw_sizes(axes[-1, 0], lines_of(content["runs"], titles))
     machine = content["machine"]
     figure.suptitle(
         f"microseconds an item (items), {machine['cores']} cores with the server on them, PostgreSQL {content['server']['version']}"
@@ -46,6 +44,29 @@ def bars_of(runs: list[dict[str, Any]], titles: dict[str, str], tables: str) -> 
         if run["tables"] == tables and run["what"] in titles and run["fault"] is None:
             found.setdefault(f"{titles[run['what']]} ({run['items']:,})", []).append(run["seconds"] / run["items"] * 1e6)
     return sorted(found.items(), key=lambda bar: statistics.median(bar[1]))
+
+
+def lines_of(runs: list[dict[str, Any]], titles: dict[str, str]) -> dict[str, list[tuple[int, float]]]:
+    """Median seconds of all three tables beside numbers of items, by title, of those that loaded more than one size."""
+    seconds: dict[str, dict[int, list[float]]] = {}
+    for run in runs:
+        what = "ddb2pg" if run["what"] == "load" else run["what"]
+        if run["tables"] == "all" and what in titles and run["fault"] is None:
+            seconds.setdefault(titles[what], {}).setdefault(run["items"], []).append(run["seconds"])
+    lines = {title: sorted((items, statistics.median(values)) for items, values in sizes.items()) for title, sizes in seconds.items()}
+    return {title: points for title, points in lines.items() if len(points) > 1}
+
+
+def draw_sizes(axis: Any, lines: dict[str, list[tuple[int, float]]]) -> None:
+    """A line for each, both scales by powers of ten."""
+    for title, points in lines.items():
+        axis.plot(*zip(*points, strict=True), marker="o", label=title, linewidth=2.5 if title.startswith("ddb2pg") else 1.2)
+    axis.set(xscale="log", yscale="log", xlabel="items of all three tables", ylabel="seconds")
+    axis.set_title("time beside size", loc="left")
+    axis.grid(color="#dddddd")
+    axis.spines[["top", "right"]].set_visible(False)
+    if lines:
+        axis.legend(frameon=False)
 
 
 def draw(axis: Any, title: str, bars: list[tuple[str, list[float]]]) -> None:

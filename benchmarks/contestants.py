@@ -47,6 +47,8 @@ class Contender:
     """Whether it loads sessions alone, too: there are bars for that."""
     loads_all_once: bool = False
     """Whether one round of all tables is enough: there is no bar for them, and it takes long."""
+    is_sized: bool = False
+    """Whether it loads the other sizes, too, for the chart of time and size."""
 
 
 def migrate_command(task: Task, *arguments: str) -> Command:
@@ -90,10 +92,11 @@ def _scripted(
     *,
     share: int = 1,
     is_beside_sessions: bool = False,
+    is_sized: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Contender:
     commands = partial(_script, script, packages, environment or {})
-    return Contender(name, title, commands, packages, share, is_beside_sessions, loads_all_once=True)
+    return Contender(name, title, commands, packages, share, is_beside_sessions, loads_all_once=True, is_sized=is_sized)
 
 
 _BY_HAND: Final = ("psycopg2-binary", "orjson", "isal")
@@ -105,15 +108,21 @@ _DUCKDB: Final = (
 CONTENDERS: Final[Mapping[str, Contender]] = {
     contender.name: contender
     for contender in (
-        Contender("psql-text", "psql \\copy, ready text", partial(_psql, "text", 1), is_beside_sessions=True),
+        Contender("psql-text", "psql \\copy, ready text", partial(_psql, "text", 1), is_beside_sessions=True, is_sized=True),
         Contender("psql-text-2", "psql \\copy, ready text, two sessions", partial(_psql, "text", 2)),
         Contender("psql-binary", "psql \\copy, ready binary", partial(_psql, "binary", 1)),
         Contender("psql-binary-2", "psql \\copy, ready binary, two sessions", partial(_psql, "binary", 2)),
         Contender(OURS, "ddb2pg migrate", lambda task: [migrate_command(task)], is_beside_sessions=True),
         _scripted("by-hand", "best script by hand, one process", "by_hand.py", _BY_HAND, is_beside_sessions=True),
         _scripted("by-hand-2", "best script by hand, two processes", "by_hand.py", _BY_HAND, environment={"PROCESSES": "2"}),
-        _scripted("duckdb", "DuckDB, postgres extension", "duckdb_postgres.py", _DUCKDB, is_beside_sessions=True),
-        _scripted("straightforward", "script of an hour", "straightforward.py", ("psycopg2-binary", "simplejson"), share=10),
+        _scripted("duckdb", "DuckDB, postgres extension", "duckdb_postgres.py", _DUCKDB, is_beside_sessions=True, is_sized=True),
+        _scripted(
+            "straightforward",
+            "the published way: one process, batched INSERTs",
+            "straightforward.py",
+            ("psycopg2-binary", "simplejson"),
+            share=10,
+        ),
         _scripted("dlt", "dlt to Postgres", "dlt_postgres.py", ("dlt[postgres]", "orjson"), share=10, is_beside_sessions=True),
     )
 }

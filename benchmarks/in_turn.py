@@ -33,6 +33,16 @@ def run_in_turn(
                     _run(contender, Task(dataset, tables, server, cache, output), name, number, results)
 
 
+def run_sizes(
+    contenders: Sequence[Contender], sizes: Sequence[int], server: BenchmarkServer, cache: Path, output: Path, results: Results
+) -> None:
+    """All three tables of other sizes, once, for those that the chart of time and size shows."""
+    for size in sizes:
+        for contender in contenders:
+            if contender.is_sized:
+                _run(contender, Task(_prepare(contender, size, server, cache, results), ALL, server, cache, output), "all", 1, results)
+
+
 def _is_due(contender: Contender, name: str, number: int) -> bool:
     if number > 1 and (contender.share > 1 or (name == "all" and contender.loads_all_once)):
         return False

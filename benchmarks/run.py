@@ -22,7 +22,7 @@ from rich.console import Console
 from benchmarks.alone import run_alone
 from benchmarks.contestants import CONTENDERS
 from benchmarks.environments import environment_python, installed_versions
-from benchmarks.in_turn import run_in_turn
+from benchmarks.in_turn import run_in_turn, run_sizes
 from benchmarks.places import add_places, numbers, results_file
 from benchmarks.results import Results, machine
 from benchmarks.server import BenchmarkServer
@@ -50,6 +50,7 @@ def main() -> None:
         if "contenders" in arguments.parts:
             chosen = [CONTENDERS[name] for name in arguments.contenders]
             run_in_turn(chosen, arguments.items, arguments.rounds, server, arguments.cache, output, results, arguments.tables)
+            run_sizes(chosen, arguments.sizes, server, arguments.cache, output, results)
         if "alone" in arguments.parts:
             run_alone(arguments.items, arguments.sizes, arguments.rounds, server, arguments.cache, output, results)
     finally:
@@ -76,9 +77,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--sizes",
         type=numbers,
-        default=[1_000, 200_000, 8_000_000],
+        default=[1_000, 60_000, 200_000, 8_000_000],
         metavar="N,N",
-        help="of the loads without contenders (default: 1000,200000,8000000)",
+        help="of further loads, of ddb2pg, psql and DuckDB (default: 1000,60000,200000,8000000)",
     )
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, help="what contenders load (default: both)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="(default: both)")

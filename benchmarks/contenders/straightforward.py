@@ -1,4 +1,8 @@
-"""What an engineer writes in an hour: gzip, json, `execute_values`, a commit a file; simplejson for JSONB, as json has no exact numbers."""
+"""The published way of this job, as an engineer writes it in an hour: one process, batched INSERTs, a commit a file.
+
+Published scripts are Node.js programs that keep a list of finished files; the one figure that is known is 5,355 items a second. This one
+has gzip, json and `execute_values`, and simplejson for JSONB, because json has no exact numbers.
+"""
 
 from __future__ import annotations
 
