@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import mmap
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -118,14 +119,15 @@ def _end_where_an_answer_is_lost() -> None:
 
 
 def _watch_memory() -> None:
-    """End this process when a megabyte cannot be had for some seconds. Nothing here needs memory that it has not got."""
+    """End this process when the system has given it no memory for some seconds."""
     failed = 0
     while failed < 5:
         try:
             time.sleep(1)
-            bytearray(1_000_000)
+            # Python may have a megabyte left when nothing else can be had: ask the system itself.
+            mmap.mmap(-1, 1_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
             failed = 0
-        except MemoryError:
+        except (MemoryError, OSError):
             failed += 1
     os._exit(_NO_ANSWER)
 
