@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final
 
+from pipeline.errors import Refused
 from pipeline.outcome.outcome import Check, Verdict
 from pipeline.preflight.column_types import type_findings
 from pipeline.preflight.findings import Code, Question, ask, fact, problem, warning
 from pipeline.target.session import Cursor
-from pipeline.target.target import Target, TargetColumn, is_constant, is_key_filled, kind_of_relation, quoted
+from pipeline.target.target import Target, TargetColumn, evaluate_default, is_constant, is_key_filled, kind_of_relation, quoted
 from transforms.children import columns_left_to_python
 from transforms.compile import left_to_python
 from transforms.native.plan import IS_BUILT
@@ -179,6 +180,21 @@ def _default_findings(cursor: Cursor, name: str, wanted: Column, column: TargetC
             "would differ from those of the load; SET DEFAULT on the column, or change the definition"
         )
         yield warning(Code.DEFAULT_DIFFERS, sentence, name)
+
+
+def taken_default_findings(cursor: Cursor, table: Table, target: Target | None) -> Iterator[Check]:
+    """Of the columns that take their own DEFAULT, before a load begins: whether it has one value for all rows."""
+    columns = {column.name: column for column in target.columns} if target else {}
+    for wanted in table.columns:
+        column = columns.get(wanted.name)
+        if column is None or not wanted.takes_default:
+            continue
+        try:
+            evaluate_default(cursor, wanted, column)
+            sentence = f"column {wanted.name}: where it is missing, a row gets what its DEFAULT {column.default} is when the load begins"
+            yield fact(Code.DEFAULT_TAKEN, sentence, table.target)
+        except Refused as refused:
+            yield problem(Code.DEFAULT_UNUSABLE, f"column {wanted.name}: {refused}", table.target)
 
 
 def _filled_in(column: Column) -> str | None:
