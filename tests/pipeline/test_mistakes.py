@@ -157,12 +157,13 @@ IN_TOML = [
     (TOML + 'rule = "Varchar"\n', "FILE, line 12: Varchar needs length: rule = { Varchar = { length = ... } }"),
     (
         TOML + 'rule = "Text"\nmissing = "none"\n',
-        'FILE, line 12: missing has no none; there are REFUSED, NULL, MIGRATION_TIME, COLUMN_DEFAULT, or a content, as { Otherwise = "none" }',
+        "FILE, line 12: missing has no none; there are REFUSED, NULL, MIGRATION_TIME, COLUMN_DEFAULT, or a content, as "
+        '{ Otherwise = "none" }',
     ),
     (
         TOML + 'rule = "Text"\nmissing = "DEFAULT"\n',
-        "FILE, line 12: missing has no DEFAULT: did you mean COLUMN_DEFAULT?; there are REFUSED, NULL, MIGRATION_TIME, COLUMN_DEFAULT, or a "
-        'content, as { Otherwise = "DEFAULT" }',
+        "FILE, line 12: missing has no DEFAULT: did you mean COLUMN_DEFAULT?; there are REFUSED, NULL, MIGRATION_TIME, COLUMN_DEFAULT, or "
+        'a content, as { Otherwise = "DEFAULT" }',
     ),
     (
         TOML.replace("[[tables]]", "[tables]").partition("\n\n")[0],
