@@ -380,4 +380,4 @@ def test_a_load_that_is_killed_goes_on_with_the_value_it_began_with(bare: Databa
     assert bare.query("SELECT kind, count(*) FROM thing GROUP BY 1") == [("first", 17)]
     validated = run("validate", "--export", export, "--output", run.output, with_tables)
     assert validated.exit_code == 0, validated.output
-    assert parts_of(report_of(run.run_folders[-1]))["equal"] == 17
+    assert parts_of(report_of(run.run_folders[-1])["tables"][0])["equal"] == 17
