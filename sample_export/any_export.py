@@ -487,7 +487,7 @@ _PLAIN = (
 
 
 def _is_plain(column: Plain) -> bool:
-    return column["missing"] in ("NULL", "MIGRATION_TIME") or kind_of(column["rule"])[0] in _PLAIN
+    return column["missing"] in ("NULL", "MIGRATION_TIME", "COLUMN_DEFAULT") or kind_of(column["rule"])[0] in _PLAIN
 
 
 def _take_out(members: Typed, path: Steps) -> None:

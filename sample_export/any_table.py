@@ -134,12 +134,12 @@ def put(item: Typed, path: Path, value: Typed | None) -> None:
 
 
 def meaning_of_missing(column: Plain) -> Any:
-    """What a column must hold where its attribute is missing."""
+    """What a column must hold where its attribute is missing. The target alone says what a DEFAULT is, the ledger when the load began."""
     missing = column["missing"]
     if missing == "NULL":
         return None
-    if missing == "MIGRATION_TIME":
-        return "migration_time"
+    if missing in ("MIGRATION_TIME", "COLUMN_DEFAULT"):
+        return missing.lower()
     content = missing["Otherwise"]["content"]
     name, of = kind_of(column["rule"])
     return {"jsonb": to_json(content, typed=of["typed"])} if name in ("Jsonb", "Json") else content

@@ -152,9 +152,19 @@ def row_differences(
     content = io.StringIO()
     writer = csv.writer(content)
     names = table.column_names
+    defaults = {
+        name: database.value(f"SELECT ({expression})::text")
+        for name, expression in database.query(
+            "SELECT attname, pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN pg_attribute ON (attrelid, attnum) = (adrelid, adnum) "
+            "WHERE adrelid = %s::regclass AND attname = ANY (%s)",
+            table.target,
+            [column.name for column in table.columns if column.takes_default],
+        )
+    }
     for row in rows:
         assert row.keys() == set(names)
-        writer.writerow([_csv_value(row[name], migration_time) for name in names])
+        values = (defaults[name] if row[name] == "column_default" else row[name] for name in names)
+        writer.writerow([_csv_value(value, migration_time) for value in values])
     content.seek(0)
     columns = ", ".join(names)
     connection = database.connect()

@@ -307,7 +307,8 @@ def _column_of_child(child: Child, of_parent: Column) -> str | None:
     in_child = None if source is None else Parent(source)
     for column in child.columns:
         same_source = column.source == in_child
-        same_missing = source is not None or column.missing == of_parent.missing
+        # Two columns may have two defaults.
+        same_missing = source is not None or (column.missing == of_parent.missing and not column.takes_default)
         if same_source and same_missing and (column.rule, column.clean) == (of_parent.rule, of_parent.clean):
             return column.name
     return None

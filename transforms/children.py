@@ -160,7 +160,8 @@ def _value_or_none(made: Item, path: str) -> object:
 
 def columns_left_to_python(child: Child) -> list[Column]:
     """The columns whose values the compiled conversion asks Python for; nothing where the compiled module is not there."""
-    compiled = zip(child.columns, _compiled_columns(child, 0), strict=True)
+    any_defaults = replace(child, columns=tuple(column.with_default() for column in child.columns))
+    compiled = zip(child.columns, _compiled_columns(any_defaults, 0), strict=True)
     return [column for column, of_element in compiled if IS_BUILT and is_called(of_element)]
 
 

@@ -28,7 +28,7 @@ from transforms.sources import (
     names_of,
     plain_path,
 )
-from transforms.table import Child, Column, Missing, Otherwise
+from transforms.table import Child, Column, Evaluated, Missing, Otherwise
 from transforms.types import NULL, TIMESTAMPTZ, timestamptz_field, timestamptz_of_field
 from transforms.values import ABSENT, Item, check_number, is_attribute_value, is_missing
 
@@ -213,6 +213,11 @@ def _field_if_missing(column: Column) -> bytes:
     """The field of a column whose missing rule does not depend on the load."""
     if isinstance(column.missing, Otherwise):
         return column.rule.encoder("")(column.missing.content, [])
+    if isinstance(column.missing, Evaluated):
+        return column.missing.field
+    if column.takes_default:
+        message = f"{column.name}: the value of its DEFAULT is the load's, and was not given (`Table.with_defaults`)"
+        raise ValueError(message)
     return NULL
 
 

@@ -154,7 +154,7 @@ def left_to_python(table: Table) -> list[Column | None]:
     """
     if not IS_BUILT:
         return []
-    compiled = [compile_column(column, 0) for column in table.columns]
+    compiled = [compile_column(column.with_default(), 0) for column in table.columns]
     return [*(column.definition for column in compiled if is_called(column)), *[None] * _is_checked_by_python(table)]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import pkgutil
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum, StrEnum
@@ -23,7 +24,7 @@ from typing import Any, Final
 from transforms.functions import text_of_class, text_of_function, text_of_value
 from transforms.rules import Conversion
 from transforms.sources import Clean, Parent, Source, names_of, paths_of
-from transforms.types import PgType
+from transforms.types import NULL, PgType
 from transforms.where import Condition, Ignore
 
 # What makes a row of an item besides its table's definition: a load in progress must not mix rows of two versions of it.
@@ -53,6 +54,8 @@ class Missing(Enum):
     """SQL NULL."""
     MIGRATION_TIME = "migration_time"
     """The load's one `migration_time`, with the notice `timestamp_defaulted`."""
+    COLUMN_DEFAULT = "column_default"
+    """The value that the column's own DEFAULT had when the load began, without a notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,24 @@ EMPTY_OBJECT: Final = Otherwise({"M": {}})
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What `Missing.COLUMN_DEFAULT` is in a load, which keeps the value: the field of a row (`Table.with_defaults`)."""
+
+    field: bytes
+
+
+Defaults = Mapping[str, bytes]
+"""By a column's name the value of its DEFAULT, as the field of a row."""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One line of the mapping: where the value comes from (`transforms/sources.py`), the target's column, the rule, and what else holds."""
 
     source: Source
     name: str
     rule: Conversion
-    missing: Missing | Otherwise = Missing.NULL
+    missing: Missing | Otherwise | Evaluated = Missing.NULL
     clean: tuple[Clean, ...] = ()
 
     def __post_init__(self) -> None:
@@ -93,6 +107,15 @@ class Column:
     def is_nullable(self) -> bool:
         """Whether the column can get NULL from an item."""
         return self.missing is Missing.NULL or getattr(self.rule, "empty_as_null", False)
+
+    @property
+    def takes_default(self) -> bool:
+        """Whether it needs the value of the target's DEFAULT (`with_default`) before it can be compiled."""
+        return self.missing is Missing.COLUMN_DEFAULT
+
+    def with_default(self, field: bytes = NULL) -> Column:
+        """With the value of its DEFAULT; one of which only the rest is looked at takes any."""
+        return replace(self, missing=Evaluated(field)) if self.takes_default else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +185,24 @@ class Table:
         return replace(self, columns=tuple(by_name[name] for name in names))
 
     @property
+    def takes_defaults(self) -> bool:
+        """Whether a column of it or of its children needs the value of its DEFAULT (`with_defaults`) before it can be compiled."""
+        return any(column.takes_default for one in (self, *self.child_tables) for column in one.columns)
+
+    def with_defaults(self, defaults: Sequence[Defaults]) -> Table:
+        """With the values of its columns' DEFAULTs, then of each child's. Raises `KeyError` where one is lacking."""
+        if not self.takes_defaults:
+            return self
+        own, *of_children = defaults
+        children = (replace(child, columns=_filled(child.columns, of)) for child, of in zip(self.children, of_children, strict=True))
+        return replace(self, columns=_filled(self.columns, own), children=tuple(children))
+
+    @property
+    def with_any_defaults(self) -> Table:
+        """To be compiled where only the definition is known: each column that takes its DEFAULT gets NULL."""
+        return self.with_defaults([defaultdict(lambda: NULL)] * (1 + len(self.children)))
+
+    @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that the attributes of DynamoDB's key feed, in its order."""
         return tuple(column.name for attribute in self.key for column in self.columns if (attribute,) in map(names_of, column.paths))
@@ -177,6 +218,10 @@ class Table:
     def fingerprint(self) -> str:
         """Equal for definitions that make equal rows of every item, as long as the code of the rules is the same."""
         return hashlib.sha256(f"{_hash_of_rules()} {_canonical(self)}".encode()).hexdigest()[:16]
+
+
+def _filled(columns: Sequence[Column], defaults: Defaults) -> tuple[Column, ...]:
+    return tuple(column.with_default(defaults[column.name]) if column.takes_default else column for column in columns)
 
 
 class Unmapped(StrEnum):

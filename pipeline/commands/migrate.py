@@ -32,7 +32,7 @@ from pipeline.preflight.exports import Planned
 from pipeline.preflight.findings import problems_in
 from pipeline.preflight.readings import ToRead, plan_readings
 from pipeline.target.session import Cursor, Session
-from pipeline.target.target import DatabaseFacts, Target, describe_database, find_target_of, read_row_security
+from pipeline.target.target import DatabaseFacts, Target, describe_database, evaluate_defaults, find_target_of, read_row_security
 from pipeline.windows.run import apply_windows
 
 _LAUNCH: Final = "migrate --no_wait"
@@ -135,6 +135,7 @@ def _enter(cursor: Cursor, options: MigrateOptions, run_id: str, planned: Planne
             row_security,
             target.oid,
             [ChildTable(child.qualified, child.oid, of_child) for child, of_child in pairs],
+            column_defaults=evaluate_defaults(cursor, table, target),
         )
     folder = record_folder(table, options.tables)
     return BegunLoad(export, LoadPlan(load, table, target, options.database, run_id, folder, options.storage, options.threshold))

@@ -28,7 +28,7 @@ from pipeline.stream.prove import streams_so_far
 from pipeline.target.connection import why_not_connected
 from pipeline.target.session import Cursor, Session
 from transforms.sources import OfElement, Parent, Part, Source, Whole, paths_of
-from transforms.table import Column, Missing
+from transforms.table import Column, Otherwise
 from transforms.where import in_words
 
 
@@ -58,7 +58,7 @@ def check_definition(options: CheckDefinitionOptions, console: Console) -> Run:
 def _print_columns(console: Console, title: str, columns: Sequence[Column]) -> None:
     grid = Grid("column", "type", "from", "missing", title=title, title_justify="left")
     for column in columns:
-        missing = column.missing.name if isinstance(column.missing, Missing) else repr(column.missing.content)
+        missing = repr(column.missing.content) if isinstance(column.missing, Otherwise) else getattr(column.missing, "name", "")
         grid.add_row(*map(Text, (column.name, str(column.pg_type), _source_in_words(column.source), missing)))
     print_grid(console, grid)
 

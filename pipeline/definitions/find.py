@@ -187,7 +187,7 @@ def _problems_of(table: Table, lines: Mapping[str, Sequence[int]]) -> Iterator[s
     yield from problems
     if not problems:
         try:
-            compile_rows(table, migration_time=0)
+            compile_rows(table.with_any_defaults, migration_time=0)
         except Exception as error:  # noqa: BLE001 - a conversion may be the user's own code
             yield f"{of_table}: {_in_words(error)}"
 
@@ -216,7 +216,8 @@ def _problems_of_column(column: Column) -> Iterator[str]:
     elif not _is_rule(conversion):
         yield _no_rule(conversion)
     elif not isinstance(missing, Missing | Otherwise):
-        yield f"{missing!r} is no rule for a missing attribute: Missing.REFUSED, NULL or MIGRATION_TIME, or Otherwise(content)"
+        known = "Missing.REFUSED, NULL, MIGRATION_TIME or COLUMN_DEFAULT, or Otherwise(content)"
+        yield f"{missing!r} is no rule for a missing attribute: {known}"
     elif unknown := [tag for tag in conversion.tags if tag not in JSON_TYPE_OF_TAG]:
         yield f"{', '.join(map(str, unknown))} is no type tag; DynamoDB's are {' '.join(JSON_TYPE_OF_TAG)}"
     elif missing is Missing.MIGRATION_TIME and conversion.pg_type != TIMESTAMPTZ:
@@ -276,7 +277,7 @@ def _problems_of_rule(column: Column) -> Iterator[str]:
         yield f"{missing} is no content for {type(conversion).__name__}: it must be {what}"
         return
     try:
-        compile_column(column, 0)
+        compile_column(column.with_default(), 0)
     except ValueRefused as refused:
         yield f"{missing} {refused.message}"
     except Exception as error:  # noqa: BLE001 - a conversion may be the user's own code

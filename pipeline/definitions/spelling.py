@@ -14,11 +14,6 @@ from typing import Any, Final
 import ddb2pg
 from pipeline.errors import Refused, meant
 
-_OWN_DEFAULT: Final = (
-    "; a row of a load cannot take its column's own DEFAULT. Leave the column out where no item has the attribute; write "
-    "Otherwise(content) for a constant, Missing.MIGRATION_TIME for now(), and UuidV5 of the key for a random UUID (docs/tables.md)"
-)
-
 
 def text_of(path: Path) -> str:
     """Of a file of Python, or of TOML. Raises `Refused` where it is no text, and `OSError`."""
@@ -48,8 +43,6 @@ def in_words(error: BaseException) -> str:
 def no_member(kind: type[Enum], name: str) -> str:
     """That an enum of `ddb2pg` has no such member, and what to write instead."""
     members = kind.__members__
-    if kind is ddb2pg.Missing and "DEFAULT" in name.upper():
-        return f"{kind.__name__} has no {name}{_OWN_DEFAULT}"
     return f"{kind.__name__} has no {name}{meant(name, members) or '; there are ' + ', '.join(members)}"
 
 

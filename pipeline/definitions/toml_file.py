@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import ddb2pg
-from pipeline.definitions.spelling import in_words, no_member, text_of
+from pipeline.definitions.spelling import in_words, text_of
 from pipeline.errors import Refused, meant
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*([\w.]+)\s*\]\]")
@@ -135,9 +135,6 @@ class _Reader:
                 return _ENUMS[name][text]
             if name == "missing" and text == "EMPTY_OBJECT":
                 return ddb2pg.EMPTY_OBJECT
-            if name == "missing" and "DEFAULT" in text.upper():
-                self._complain(no_member(ddb2pg.Missing, text))
-                return text
             content = f', or a content, as {{ Otherwise = "{text}" }}' if name == "missing" else ""
             there_are = f"there are {', '.join(_ENUMS[name].__members__)}{content}"
             self._complain(f"{name} has no {text}{meant(text, _ENUMS[name].__members__)}; {there_are}")

@@ -96,7 +96,7 @@ class CompareVisit:
     def __init__(self, plan: CompareChunks) -> None:
         self._plan = plan
         self._load = load = plan.load_plan
-        self._to_key = compile_key(load.table, load.target.key, migration_time=load.load.migration_microseconds)
+        self._to_key = compile_key(load.with_defaults, load.target.key, migration_time=load.load.migration_microseconds)
         self._key_table = load.table.only(load.target.key)
         self.ways: Sequence[WriteRows | None] = ways_to_write(load.target, load.table) if plan.repair else [None]
 

@@ -53,6 +53,11 @@ class LoadPlan:
         return self.folder != self.table.source
 
     @property
+    def with_defaults(self) -> Table:
+        """The definition with what the load keeps of its columns' DEFAULTs: what rows are made by."""
+        return self.load.with_defaults(self.table)
+
+    @property
     def job_name(self) -> str:
         """On a cluster, where there are others."""
         return f"ddb2pg-{self.run_id}-{self.folder}"
@@ -68,7 +73,7 @@ class LoadPlan:
 
     def compiled(self) -> CompiledRows:
         """The same, with what tells which attributes no item had."""
-        return compile_whole_rows(self.table, migration_time=self.load.migration_microseconds, unmapped=self.load.unmapped)
+        return compile_whole_rows(self.with_defaults, migration_time=self.load.migration_microseconds, unmapped=self.load.unmapped)
 
 
 def folder_of_load(load: Load, folder: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
+
+from psycopg2.extras import Json
 
 from pipeline.errors import Refused, Stopped
 from pipeline.source.chunks import ChunkSize, SplitSize
@@ -14,7 +16,7 @@ from pipeline.source.manifest import Export, Window
 from pipeline.sql import read_sql
 from pipeline.target.session import Cursor
 from transforms.lines import View
-from transforms.table import Table, Unmapped
+from transforms.table import Defaults, Table, Unmapped
 
 # Any number that nothing else is likely to take: starting a load is serialised on it.
 _START_LOCK: Final = 0x6464_6232_7067
@@ -102,6 +104,9 @@ class Load:
     """In the definition's order, without their row security."""
     validated_as_of: datetime | None = None
     """Of the load that a chain begins with: the time of the fresh full export with which the target was compared at `validated_at`."""
+    column_defaults: tuple[Mapping[str, str], ...] = ()
+    """Of columns with `Missing.COLUMN_DEFAULT` the values of their DEFAULTs when the load began, as fields of rows in hexadecimal: of the
+    target, then of each child's."""
 
     @property
     def chain(self) -> int:
@@ -115,6 +120,10 @@ class Load:
     @property
     def cut(self) -> Cut:
         return Cut(self.export_id, self.export_digest, self.split_size, self.chunk_size)
+
+    def with_defaults(self, table: Table) -> Table:
+        """The definition as rows of this load are made by it: with the DEFAULTs of its columns as they were when the load began."""
+        return table.with_defaults([{name: bytes.fromhex(field) for name, field in of.items()} for of in self.column_defaults])
 
     @property
     def migration_microseconds(self) -> int:
@@ -139,7 +148,7 @@ LOAD_COLUMNS: Final = """
     window_view, export_filter,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(child.target_table, CASE WHEN ledger_oid = 'ddb2pg.load'::regclass
                                                                      THEN child.target_oid::bigint END) ORDER BY child.child), '[]')
-     FROM ddb2pg.child_table child WHERE child.load_id = load.load_id), validated_as_of
+     FROM ddb2pg.child_table child WHERE child.load_id = load.load_id), validated_as_of, column_defaults
 """
 
 
@@ -147,7 +156,7 @@ def load_of_row(row: tuple[Any, ...]) -> Load:
     load_id, export_id, source, target, digest, items, migration_time, chunk_items, chunk_bytes, split_items, most_splits, *rest = row
     chunk_size, split_size = ChunkSize(chunk_items, chunk_bytes), SplitSize(split_items, most_splits)
     unmapped, definition, started_at, finished_at, rollback_started_at, rolled_back_at, validated, validated_at, target_oid, *rest = rest
-    export_time, table_id, chain, number, from_time, to_time, view, export_filter, children, validated_as_of = rest
+    export_time, table_id, chain, number, from_time, to_time, view, export_filter, children, validated_as_of, defaults = rest
     return Load(
         load_id,
         export_id,
@@ -173,6 +182,7 @@ def load_of_row(row: tuple[Any, ...]) -> Load:
         export_filter,
         tuple(ChildTable(target_table, oid) for target_table, oid in children),
         validated_as_of,
+        tuple(defaults),
     )
 
 
@@ -312,18 +322,21 @@ def start_load(
     target_oid: int | None = None,
     children: Sequence[ChildTable] = (),
     link: Link | None = None,
+    column_defaults: Sequence[Defaults] = (),
 ) -> Load:
     """Begin a load; its `migration_time` is this transaction's, or its chain's. `row_security` is that of the target (`read_row_security`).
 
-    Of a window `link` is its place.
+    Of a window `link` is its place, and its chain has its `column_defaults`, which else are those of the target and of its children's.
     """
     cursor.execute(
         """
         INSERT INTO ddb2pg.load (export_id, source_table, target_table, export_time, export_digest, manifest_items, manifest_files,
                                  migration_time, chunk_items, chunk_bytes, split_items, most_splits, unmapped, definition, row_security,
-                                 target_oid, table_id, chain, window_number, window_from, window_to, window_view, export_filter)
+                                 target_oid, table_id, chain, window_number, window_from, window_to, window_view, export_filter,
+                                 column_defaults)
         VALUES (%s, %s, %s, %s, %s, %s, %s, coalesce((SELECT migration_time FROM ddb2pg.load WHERE load_id = %s), now()),
-                %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                coalesce((SELECT column_defaults FROM ddb2pg.load WHERE load_id = %s), %s))
         RETURNING load_id
         """,
         [
@@ -350,6 +363,8 @@ def start_load(
             link and link.window.to_time,
             link and link.window.view.value,
             export.filter,
+            link and link.chain,
+            Json([{name: field.hex() for name, field in of.items()} for of in column_defaults]),
         ],
     )
     load_id = cursor.fetchone()[0]

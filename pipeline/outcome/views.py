@@ -42,19 +42,38 @@ def percent(count: int, total: int) -> str:
 
 
 def headline(report: Facts) -> str:
-    """`8,953 of 60,000 items (14.9 %) need review`; the sentence of the verdict where the run did not end well, or all is well."""
+    """`8,953 of 60,000 items (14.9 %) need review`; the sentence of the verdict where the run did not end well, or all is well.
+
+    An export of which several tables take counts once. Its tables do not tell which of their items are the same, so then it is `up to`.
+    """
     if report["verdict"]["state"] != State.REVIEW:
         return str(report["verdict"]["sentence"])
     found = []
     for counted, tables in _by_counted(report["tables"]).items():
-        total = sum(table["total"] for table in tables)
-        review = sum(part["count"] for table in tables for part in table["parts"] if part["kind"] in _TO_REVIEW)
+        exports = _by_export(tables)
+        total = sum(of_export[0]["total"] for of_export in exports)
+        # No more items of an export need review than it has.
+        review = sum(min(sum(map(_to_review, of_export)), of_export[0]["total"]) for of_export in exports)
+        up_to = "up to " if any(sum(map(bool, map(_to_review, of_export))) > 1 for of_export in exports) else ""
         if review:
-            found.append((review, f"{review:,} of {counted_in_words(total, counted)} ({percent(review, total)})"))
+            found.append((review, f"{up_to}{review:,} of {counted_in_words(total, counted)} ({percent(review, total)})"))
     if not found:
         return str(report["verdict"]["sentence"])
     needs = "needs" if [review for review, _ in found] == [1] else "need"
     return f"{' and '.join(words for _, words in found)} {needs} review"
+
+
+def _to_review(table: Facts) -> int:
+    return sum(part["count"] for part in table["parts"] if part["kind"] in _TO_REVIEW)
+
+
+def _by_export(tables: Sequence[Facts]) -> list[list[Facts]]:
+    """Those of one export together; what is of no export is by itself."""
+    found: dict[object, list[Facts]] = {}
+    for number, table in enumerate(tables):
+        export = table.get("export_id")
+        found.setdefault((table["source_table"], export) if export else number, []).append(table)
+    return list(found.values())
 
 
 def _by_counted(tables: Sequence[Facts]) -> dict[str, list[Facts]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pipeline.engines.arguments import WorkerLimit
@@ -35,14 +35,14 @@ from pipeline.preflight.exports import (
 from pipeline.preflight.findings import Code, problem
 from pipeline.preflight.readings import ToRead, plan_readings, reading_findings
 from pipeline.preflight.sample import TableSample, absent_findings, estimate_bytes, sample_table
-from pipeline.preflight.targets import compiled_findings, target_findings
+from pipeline.preflight.targets import compiled_findings, taken_default_findings, target_findings
 from pipeline.preflight.windows import window_findings
 from pipeline.source.chunks import ChunkSize, SplitSize, plan_splits
 from pipeline.source.given import ExportArgument
 from pipeline.target.connection import Link, Pooling, look_at_link
 from pipeline.target.database_url import DatabaseReference
 from pipeline.target.session import Cursor, Session
-from pipeline.target.target import Target, find_target, find_target_of, has_rows
+from pipeline.target.target import Target, evaluate_defaults, find_target, find_target_of, has_rows
 from transforms.table import Table, Unmapped
 
 
@@ -85,6 +85,8 @@ class Checked:
     findings: tuple[Check, ...]
     windows: tuple[PlannedWindows, ...] = ()
     """To be applied after that, in no order."""
+    with_defaults: Mapping[str, Table] = field(default_factory=dict)
+    """By target the definitions as rows are made by them."""
 
 
 def check(options: PreflightOptions, *, with_estimate: bool = False) -> Checked:
@@ -99,12 +101,14 @@ def check(options: PreflightOptions, *, with_estimate: bool = False) -> Checked:
         findings.extend(problem(Code.NOT_REACHABLE, sentence) for sentence in refused.problems)
         return Checked(tuple(planned), tuple(findings), tuple(windows))
     findings.extend(link_findings(link))
+    with_defaults: dict[str, Table] = {}
     if link.pooling is not Pooling.STATEMENT:
         needed = estimate_bytes(planned, options.storage) if with_estimate else None
 
         def work(cursor: Cursor) -> list[Check]:
             cursor.execute("SET TRANSACTION READ ONLY")
             looked_up = [_look_up(cursor, one) for one in planned]
+            with_defaults.update({one.planned.table.target: _with_defaults(cursor, one) for one in looked_up})
             found = [
                 *database_findings(cursor),
                 *_connection_findings(cursor, options, looked_up, link),
@@ -115,7 +119,7 @@ def check(options: PreflightOptions, *, with_estimate: bool = False) -> Checked:
 
         with Session(options.database) as session:
             findings.extend(session.transact(work))
-    return Checked(tuple(planned), tuple(findings), tuple(windows))
+    return Checked(tuple(planned), tuple(findings), tuple(windows), with_defaults)
 
 
 def table_findings(cursor: Cursor, planned: Planned, target: Target | None, unmapped: Unmapped) -> Iterator[Check]:
@@ -123,8 +127,12 @@ def table_findings(cursor: Cursor, planned: Planned, target: Target | None, unma
     yield from target_findings(cursor, planned.table, target)
     yield from load_findings(cursor, planned.export, planned.table, target, unmapped)
     load = find_visible_load(cursor, planned.export, target)
+    if load is None:
+        yield from taken_default_findings(cursor, planned.table, target)
     for child, child_target in _children(cursor, planned.table):
         yield from target_findings(cursor, child, child_target, is_child=True)
+        if load is None:
+            yield from taken_default_findings(cursor, child, child_target)
         if load is None and child_target is not None and "SELECT" in child_target.privileges and has_rows(cursor, child_target):
             yield problem(Code.NOT_EMPTY, "is not empty, and its rows are of no load that is known; empty the table", child.target)
 
@@ -158,6 +166,17 @@ class _LookedUp:
 def _look_up(cursor: Cursor, planned: Planned) -> _LookedUp:
     target = find_target_of(cursor, planned.table)
     return _LookedUp(planned, target, _children(cursor, planned.table), find_visible_load(cursor, planned.export, target))
+
+
+def _with_defaults(cursor: Cursor, looked_up: _LookedUp) -> Table:
+    """With those that the load has, or would begin with; with NULL for them where they cannot be told, which is a finding."""
+    table, load = looked_up.planned.table, looked_up.load
+    try:
+        if load is not None:
+            return load.with_defaults(table)
+        return table.with_defaults(evaluate_defaults(cursor, table, looked_up.target)) if looked_up.target else table.with_any_defaults
+    except (Refused, LookupError, ValueError):
+        return table.with_any_defaults
 
 
 def _table_findings(cursor: Cursor, options: PreflightOptions, looked_up: Sequence[_LookedUp]) -> Iterator[Check]:
@@ -228,9 +247,13 @@ def check_with_sample(options: PreflightOptions, sample: int, *, show_values: bo
     checked = check(options, with_estimate=True)
     now = time.time_ns() // 1000
     samples = [
-        sample_table(planned, sample, options.unmapped, options.storage, now, show_values=show_values)
+        sample_table(_as_loaded(planned, checked), sample, options.unmapped, options.storage, now, show_values=show_values)
         for planned in (checked.planned if sample else ())
     ]
     unusable = [problem(Code.EXPORT_UNUSABLE, one.problem, one.target_table) for one in samples if one.problem]
     absent = [finding for planned in checked.planned for finding in absent_findings(planned, options.storage)]
     return CheckedWithSample((*checked.findings, *unusable, *absent), tuple(samples))
+
+
+def _as_loaded(planned: Planned, checked: Checked) -> Planned:
+    return replace(planned, table=checked.with_defaults.get(planned.table.target, planned.table.with_any_defaults))

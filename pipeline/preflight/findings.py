@@ -79,6 +79,8 @@ class Code(StrEnum):
     COLUMN_NOT_FED = "column_not_fed"
     NO_PRIVILEGE = "no_privilege"
     DEFAULT_DIFFERS = "default_differs"
+    DEFAULT_TAKEN = "default_taken"
+    DEFAULT_UNUSABLE = "default_unusable"
     PRIMARY_KEY = "primary_key"
     ROW_KEY = "row_key"
     NO_ROW_KEY = "no_row_key"

@@ -158,7 +158,7 @@ def estimate_bytes(planned: Sequence[Planned], storage: Storage) -> int | None:
 
 def _bytes_of_an_item(planned: Planned, storage: Storage) -> float:
     """What the rows of one take on average; an item that is not for this table takes nothing."""
-    to_row = compile_rows(planned.table, migration_time=0)
+    to_row = compile_rows(planned.table.with_any_defaults, migration_time=0)
     sizes = []
     for line in _first_lines(planned, _LOOKED_AT, storage):
         try:

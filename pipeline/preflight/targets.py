@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final
 
+from pipeline.errors import Refused
 from pipeline.outcome.outcome import Check, Verdict
 from pipeline.preflight.column_types import type_findings
 from pipeline.preflight.findings import Code, Question, ask, fact, problem, warning
 from pipeline.target.session import Cursor
-from pipeline.target.target import Target, TargetColumn, is_constant, is_key_filled, kind_of_relation, quoted
+from pipeline.target.target import Target, TargetColumn, evaluate_default, is_constant, is_key_filled, kind_of_relation, quoted
 from transforms.children import columns_left_to_python
 from transforms.compile import left_to_python
 from transforms.native.plan import IS_BUILT
 from transforms.rejects import ValueRefused
-from transforms.sources import Clean, Computed, Parent
+from transforms.sources import Computed, Parent
 from transforms.table import Column, Otherwise, Table
 from transforms.types import DefaultCheck, field_to_text
 
@@ -130,18 +131,16 @@ def compiled_findings(table: Table) -> Iterator[Check]:
 
 
 def _texts_left_to_python(table: Table, each: str) -> Iterator[Check]:
-    """The compiled conversion takes texts that cleaning leaves as they are, and Python makes the whole row of any other."""
+    """The compiled conversion takes texts that cleaning leaves as they are, and Python makes the whole row of any other.
+
+    How many there are is not known, and mostly they are few, so it is no warning.
+    """
     for column in table.columns if IS_BUILT else ():
         if not column.clean:
             continue
         kinds = " or ".join(clean.name for clean in column.clean)
-        or_not_ascii = "" if {Clean.LOWER, Clean.UPPER}.isdisjoint(column.clean) else ", or one that is not ASCII"
-        sentence = (
-            f"column {column.name}: where {kinds} changes its text, or the text has a character that JSON escapes, as a line "
-            f"break{or_not_ascii}, Python makes the whole row, some 30 microseconds for each such {each}, where the compiled conversion "
-            "makes one in 2"
-        )
-        yield warning(Code.NOT_COMPILED_TEXT, sentence, table.target)
+        sentence = f"column {column.name}: each {each} whose text {kinds} changes takes some 30 microseconds, instead of 2"
+        yield fact(Code.NOT_COMPILED_TEXT, sentence, table.target)
 
 
 def _left_to_python(column: Column, each: str, target: str) -> Check:
@@ -179,6 +178,21 @@ def _default_findings(cursor: Cursor, name: str, wanted: Column, column: TargetC
             "would differ from those of the load; SET DEFAULT on the column, or change the definition"
         )
         yield warning(Code.DEFAULT_DIFFERS, sentence, name)
+
+
+def taken_default_findings(cursor: Cursor, table: Table, target: Target | None) -> Iterator[Check]:
+    """Of the columns that take their own DEFAULT, before a load begins: whether it has one value for all rows."""
+    columns = {column.name: column for column in target.columns} if target else {}
+    for wanted in table.columns:
+        column = columns.get(wanted.name)
+        if column is None or not wanted.takes_default:
+            continue
+        try:
+            evaluate_default(cursor, wanted, column)
+            sentence = f"column {wanted.name}: where it is missing, a row gets what its DEFAULT {column.default} is when the load begins"
+            yield fact(Code.DEFAULT_TAKEN, sentence, table.target)
+        except Refused as refused:
+            yield problem(Code.DEFAULT_UNUSABLE, f"column {wanted.name}: {refused}", table.target)
 
 
 def _filled_in(column: Column) -> str | None:

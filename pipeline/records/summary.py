@@ -5,6 +5,7 @@ One dead letter counts once for every code and attribute that is in its errors, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -54,7 +55,7 @@ class ErrorSummary:
 
 @dataclass(frozen=True, slots=True)
 class TableSummary:
-    """The dead letters of one table; errors with the most items first."""
+    """The dead letters of one target, of a line one; errors with the most items first."""
 
     source_table: str
     target_table: str
@@ -77,14 +78,14 @@ class _Table:
 
 
 def summarise(records: Iterable[Record], named: Mapping[str, Collection[str]]) -> list[TableSummary]:
-    """The dead letters by table, code and attribute; `named` has the paths that each table's definition names."""
-    tables: dict[str, _Table] = {}
+    """The dead letters by source and target, code and attribute; `named` has the paths that each source's definitions name."""
+    tables: dict[tuple[str, str], _Table] = {}
     for record in records:
-        source = record["source_table"]
-        table = tables.setdefault(source, _Table(record["target_table"]))
+        source, target = record["source_table"], record["target_table"]
+        table = tables.setdefault((source, target), _Table(target))
         table.dead_letters += 1
         _count(table, record, named.get(source, ()))
-    return [_summary(source, table) for source, table in tables.items()]
+    return [_summary(source, table) for (source, _), table in tables.items()]
 
 
 def _count(table: _Table, record: Record, named: Collection[str]) -> None:
@@ -261,8 +262,10 @@ _MOST_PATTERNS: Final = 5
 def print_summary(console: Console, tables: Sequence[TableSummary]) -> None:
     if not tables:
         _print(console, "no dead letters", "bold green")
+    several = Counter(table.source_table for table in tables)
     for table in tables:
-        _print(console, f"{table.source_table}: {counted_in_words(table.dead_letters, 'dead letter')}", "bold")
+        into = f" -> {table.target_table}" if several[table.source_table] > 1 else ""
+        _print(console, f"{table.source_table}{into}: {counted_in_words(table.dead_letters, 'dead letter')}", "bold")
         for error in table.errors:
             _print_error(console, error)
 

@@ -109,7 +109,7 @@ class Replay:
         self._plan = plan
         self._session = session
         self._to_row = plan.row_maker()
-        self._to_key = compile_key(plan.table, plan.target.key, migration_time=plan.load.migration_microseconds)
+        self._to_key = compile_key(plan.with_defaults, plan.target.key, migration_time=plan.load.migration_microseconds)
         self._key_table = plan.table.only(plan.target.key)
         self._ways = ways_to_write(plan.target, plan.table)
         self._seed = session.transact(lambda cursor: hash_seed(cursor, plan.load.load_id))

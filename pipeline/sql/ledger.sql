@@ -56,6 +56,9 @@ CREATE TABLE ddb2pg.load (
     -- Whether DynamoDB was told to leave items out of the export: 'whole', 'key DIGEST' for a filter on attributes of the key alone, 'other
     -- DIGEST'; null where it was not known. The digest is of the filter, whose values are kept nowhere
     export_filter   text,
+    -- What a missing attribute becomes where the definition says COLUMN_DEFAULT: the values that these columns' DEFAULTs had when the load
+    -- began, {column: field of a binary COPY, in hexadecimal}, of the target and then of each child's; of a window those of its chain
+    column_defaults jsonb NOT NULL DEFAULT '[]',
     CHECK (num_nulls(chain, window_number, window_from, window_to, window_view) IN (0, 5)),
     CHECK (window_from < window_to)
 );

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 import psycopg2
 from psycopg2 import sql
 
+from pipeline.errors import Refused
 from pipeline.target.session import Cursor
-from transforms.table import Table
-from transforms.types import PgType
+from pipeline.target.sqlstate import Fault, fault_of
+from transforms.table import Column, Defaults, Table
+from transforms.types import CHARACTER, NULL, TRUE, PgType, split_row
 
 # As PostgreSQL writes a default that it would evaluate without calling a function of anybody: another may have effects (nextval), or
 # another value in each row (now).
@@ -350,6 +354,110 @@ def is_constant(cursor: Cursor, default: str, content: str, pg_type: PgType) -> 
     both = [sql.SQL("CAST({} AS {})").format(form, sql.SQL(pg_type.staged_type)) for form in forms]
     cursor.execute(sql.SQL("SELECT NOT ({})").format(sql.SQL(pg_type.is_distinct).format(*both)))
     return bool(cursor.fetchone()[0])
+
+
+# -- values of defaults ------------------------------------------------------------------------------------------------------------------
+
+
+# PostgreSQL makes one query of a query and what it selects from, unless that has a volatile function in what it yields.
+_IS_STABLE: Final = "EXPLAIN (FORMAT JSON) SELECT one.value, one.value FROM (SELECT {} AS value FROM generate_series(1, 2)) one"
+_NOT_ONE_QUERY: Final = "Subquery Scan"
+_EVALUATE: Final = """
+    COPY (SELECT {field}, {is_cut}, {is_other} FROM (SELECT {default} AS raw, CAST({default} AS {type}) AS value) one)
+    TO STDOUT (FORMAT BINARY)
+"""
+# An assignment refuses what is too long, and these casts cut it.
+_CUT_BY_CASTS: Final = ("character varying", "character", "bit varying", "bit")
+_IS_CUT: Final = 'rtrim(raw::text) COLLATE "C" IS DISTINCT FROM rtrim(value::text) COLLATE "C"'
+_HEADER: Final = 21
+"""Bytes of a binary COPY before the first field of its first row; behind its last are two."""
+
+
+def evaluate_defaults(cursor: Cursor, table: Table, target: Target) -> list[Defaults]:
+    """What the columns of a definition, and then of each child, have for their DEFAULT now. Raises `Refused` where one is of no use."""
+    family = zip((table, *table.child_tables), (target, *target.children), strict=True)
+    return [dict(_evaluated(cursor, of_table, one)) for of_table, one in family]
+
+
+def _evaluated(cursor: Cursor, table: Table, target: Target) -> Iterator[tuple[str, bytes]]:
+    columns = {column.name: column for column in target.columns}
+    for column in table.columns:
+        if column.takes_default:
+            yield column.name, evaluate_default(cursor, column, columns[column.name])
+
+
+def evaluate_default(cursor: Cursor, wanted: Column, column: TargetColumn) -> bytes:
+    """The value that a column's DEFAULT has now, as the field of a row; the types must fit.
+
+    Raises `Refused` with what is so, and what to do, where it is not one value for all rows.
+    """
+    default, pg_type = column.default, wanted.pg_type
+    if column.fills_itself or default is None:
+        raise Refused([_NO_DEFAULT[column.fills_itself]])
+    cursor.execute("SAVEPOINT ddb2pg_default")
+    try:
+        expression = sql.SQL(f"({default})")
+        cursor.execute(sql.SQL(_IS_STABLE).format(expression))
+        is_volatile = _NOT_ONE_QUERY in str(cursor.fetchone()[0])
+        copied = [] if is_volatile else _copied(cursor, _query_of_default(expression, column, pg_type))
+    except psycopg2.Error as error:
+        if fault_of(error.pgcode) is Fault.TRANSIENT:
+            raise
+        cursor.execute("ROLLBACK TO SAVEPOINT ddb2pg_default; RELEASE SAVEPOINT ddb2pg_default")
+        raise Refused([f"its DEFAULT {default} cannot be evaluated (SQLSTATE {error.pgcode}); see that this role may INSERT it"]) from None
+    cursor.execute("RELEASE SAVEPOINT ddb2pg_default")
+    if is_volatile:
+        raise Refused([_volatile(column, default)])
+    field, is_cut, is_other = copied
+    if field == NULL:
+        raise Refused([f"its DEFAULT {default} is NULL now; write Missing.NULL"])
+    if TRUE in (is_cut, is_other):
+        raise Refused([f"its DEFAULT {default} is no value of {column.type if is_cut == TRUE else pg_type}; change one of the two"])
+    return field
+
+
+def _query_of_default(expression: sql.Composable, column: TargetColumn, pg_type: PgType) -> sql.Composable:
+    if pg_type.copies_directly:
+        # As text it has no spaces at its end, as a rule makes it.
+        staged = "text" if pg_type.name == CHARACTER.name else pg_type.staged_type
+    else:
+        staged = pg_type.unparsed_type or pg_type.staged_type
+    field = sql.SQL("CAST(value AS {})").format(sql.SQL(staged))
+    again = sql.SQL("CAST({} AS {})").format(field, sql.SQL(column.type))
+    return sql.SQL(_EVALUATE).format(
+        field=field,
+        is_cut=sql.SQL(_IS_CUT if column.base_type.removesuffix("[]") in _CUT_BY_CASTS else "false"),
+        is_other=sql.SQL(pg_type.is_distinct).format(sql.SQL("value"), again),
+        default=expression,
+        type=sql.SQL(column.type),
+    )
+
+
+def _copied(cursor: Cursor, statement: sql.Composable) -> list[bytes]:
+    """The fields of the one row that it copies."""
+    copied = io.BytesIO()
+    cursor.copy_expert(statement, copied)
+    return list(split_row(copied.getvalue()[_HEADER:-2]))
+
+
+_NO_DEFAULT: Final = {
+    True: "it is an identity or generated, and has another value in each row; leave the column out, and every row gets one",
+    False: "it has no DEFAULT; write Missing.NULL, or ALTER COLUMN ... SET DEFAULT",
+}
+
+
+def _volatile(column: TargetColumn, default: str) -> str:
+    instead = "take a value that can be made again from the item"
+    if column.sequence or "nextval(" in default:
+        instead = "leave the column out, and every row gets a number"
+    elif column.base_type == "uuid":
+        instead = "write UuidV5 of the item's key, or leave the column out"
+    elif column.base_type.startswith(("timestamp", "date", "time")):
+        instead = "write Missing.MIGRATION_TIME, or ALTER COLUMN ... SET DEFAULT now()"
+    return (
+        f"its DEFAULT {default} has another value for each row (it is VOLATILE), and nothing could tell later whether a row is as it was "
+        f"loaded; {instead}"
+    )
 
 
 def quoted(cursor: Cursor, name: str) -> str:

@@ -155,7 +155,7 @@ class ChangesOfChunks:
         self.applying = plan.applying
         self.session = session
         self._compiled = compile_changes(
-            self.plan.table,
+            self.plan.with_defaults,
             key=self.plan.target.key,
             view=plan.link.window.view,
             migration_time=load.migration_microseconds,

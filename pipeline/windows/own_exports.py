@@ -157,7 +157,7 @@ class _Changes:
             raise ValueError(message)
         self._children = len(plan.table.children)
         self._compiled = compile_changes(
-            plan.table,
+            plan.with_defaults,
             key=plan.target.key,
             view=load.link.window.view,
             migration_time=load.migration_microseconds,

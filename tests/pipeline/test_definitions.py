@@ -256,6 +256,7 @@ clean = ["TRIM", "EMPTY_AS_NULL"]
 source = "tags"
 name = "tags"
 rule = { Array = "Text" }
+missing = "COLUMN_DEFAULT"
 
 [[tables.columns]]
 source = { LaterOf = ["a", "b"] }
@@ -284,7 +285,7 @@ TABLES = [
             Column(Part("SK", "ORDER#{order}", "order"), "id", Uuid(), Missing.REFUSED),
             Column("total", "total", Numeric(precision=12, scale=2, least=0), Otherwise("0")),
             Column(r"note\.text", "note", Text(tags=("S", "N")), clean=(TRIM, EMPTY_AS_NULL)),
-            Column("tags", "tags", Array(Text())),
+            Column("tags", "tags", Array(Text()), Missing.COLUMN_DEFAULT),
             Column(LaterOf("a", "b"), "at", Timestamp(), Missing.MIGRATION_TIME),
             Column(REST, "rest", Jsonb(), EMPTY_OBJECT),
         )),
@@ -438,7 +439,7 @@ source = "ev"
             ", line 11: there is no Prt: did you mean Part?",
             ", line 11: Numeric takes no precison: did you mean precision?",
             ", line 11: missing has no REQUIRED: did you mean REFUSED?; there are REFUSED, NULL, MIGRATION_TIME, "
-            'or a content, as { Otherwise = "REQUIRED" }',
+            'COLUMN_DEFAULT, or a content, as { Otherwise = "REQUIRED" }',
             ', line 17: source = "REST" would be an attribute of that name: write source = { REST = {} }; an attribute that is called so '
             "can be named in a definition in Python",
             ", line 22: Column takes no from",

@@ -37,14 +37,10 @@ source = "total"
 name = "total"
 """
 OF_COLUMN = "--tables FILE: the table Orders -> orders, column total (line 6): "
-OWN_DEFAULT = (
-    "; a row of a load cannot take its column's own DEFAULT. Leave the column out where no item has the attribute; write "
-    "Otherwise(content) for a constant, Missing.MIGRATION_TIME for now(), and UuidV5 of the key for a random UUID (docs/tables.md)"
-)
 IN_COLUMNS = [
     ('Column("total", "total", Numeric(precison=12))', "FILE, line 6: Numeric takes no precison: did you mean precision?"),
     ('Column("total", "total", Text(), Missing.REQUIRED)', "FILE, line 6: Missing has no REQUIRED: did you mean REFUSED?"),
-    ('Column("total", "total", Text(), Missing.COLUMN_DEFAULT)', "FILE, line 6: Missing has no COLUMN_DEFAULT" + OWN_DEFAULT),
+    ('Column("total", "total", Text(), Missing.DEFAULT)', "FILE, line 6: Missing has no DEFAULT: did you mean COLUMN_DEFAULT?"),
     (
         'Column("total", "total", Numric(12, 2))',
         "--tables FILE: cannot be imported: FILE, line 6: NameError: name 'Numric' is not defined: did you mean Numeric?",
@@ -161,9 +157,14 @@ IN_TOML = [
     (TOML + 'rule = "Varchar"\n', "FILE, line 12: Varchar needs length: rule = { Varchar = { length = ... } }"),
     (
         TOML + 'rule = "Text"\nmissing = "none"\n',
-        'FILE, line 12: missing has no none; there are REFUSED, NULL, MIGRATION_TIME, or a content, as { Otherwise = "none" }',
+        "FILE, line 12: missing has no none; there are REFUSED, NULL, MIGRATION_TIME, COLUMN_DEFAULT, or a content, as "
+        '{ Otherwise = "none" }',
     ),
-    (TOML + 'rule = "Text"\nmissing = "COLUMN_DEFAULT"\n', "FILE, line 12: Missing has no COLUMN_DEFAULT" + OWN_DEFAULT),
+    (
+        TOML + 'rule = "Text"\nmissing = "DEFAULT"\n',
+        "FILE, line 12: missing has no DEFAULT: did you mean COLUMN_DEFAULT?; there are REFUSED, NULL, MIGRATION_TIME, COLUMN_DEFAULT, or "
+        'a content, as { Otherwise = "DEFAULT" }',
+    ),
     (
         TOML.replace("[[tables]]", "[tables]").partition("\n\n")[0],
         "FILE: write each of tables under a header of its own, in double brackets: [[tables]]",

@@ -50,6 +50,7 @@ TABLES = [
             Column(LaterOf("seen", "made"), "at", Timestamp()),
             Column(Joined(("x", "y")), "xy", Text()),
             Column("none", "none", Numeric(10, 2), Otherwise("1.50")),
+            Column("usual", "usual", Text(), Missing.COLUMN_DEFAULT),
             *(Column(f"m.a{number}", f"c{number}", rule) for number, rule in enumerate(RULES)),
             Column(REST, "rest", Jsonb(), EMPTY_OBJECT),
         ),
@@ -113,6 +114,7 @@ def test_every_rule_and_every_fault_that_it_knows(tmp_path: Path, database: Data
     columns = ", ".join(f"c{number} {sql_type}" for number, sql_type in enumerate(rules["TYPES"]))
     database.execute(
         "CREATE TABLE thing (id uuid PRIMARY KEY, name text NOT NULL, at timestamptz, xy text, none numeric(10, 2) NOT NULL, "
+        "usual text DEFAULT 'usual', "
         f"rest jsonb, {columns})"
     )
     arguments = ("--items=2000", "--faulty=0.5", "--odd=0.1", "--items_per_file=900")

@@ -65,6 +65,20 @@ def test_the_headline_is_what_needs_review() -> None:
     both = headline(_report(_table("a", 50, 50), _window(1, "10:00", "10:10", 10)))
     assert both == "50 of 100 items (50 %) and 10 of 20 records (50 %) need review"
     assert headline(_report(_table("a", 50, 8), state="bad")) == "The sentence"
+
+
+def test_an_item_counts_once_in_the_headline_however_many_tables_take_from_its_export() -> None:
+    """Which of those to review are the same item is not known, so their sum is the most that it can be."""
+    shared = [_table("App", 100 - review, review, export_id="1") for review in (4, 0, 0)]
+    assert headline(_report(*shared)) == "4 of 100 items (4 %) need review"
+    shared[2] = _table("App", 97, 3, export_id="1")
+    assert headline(_report(*shared)) == "up to 7 of 100 items (7 %) need review"
+    assert headline(_report(*shared, _table("b", 99, 1, export_id="2"))) == "up to 8 of 200 items (4 %) need review"
+    shared[1] = _table("App", 1, 99, export_id="1")
+    assert headline(_report(*shared)) == "up to 100 of 100 items (100 %) need review"
+
+
+def test_the_headline_is_the_verdict_where_nothing_needs_review() -> None:
     assert headline(_report(_table("a", 50, 0))) == "The sentence"
 
 

@@ -313,22 +313,22 @@ def test_each_column_that_is_left_to_python_is_named(column: Column, words: str)
     ("clean", "words"),
     [
         ((), ""),
-        ((TRIM,), "column v: where TRIM changes its text, or the text has a character that JSON escapes, as a line break, Python makes"),
+        ((TRIM,), "column v: each {each} whose text TRIM changes takes some 30 microseconds, instead of 2"),
         (
             (EMPTY_AS_NULL, LOWER),
-            "column v: where EMPTY_AS_NULL or LOWER changes its text, or the text has a character that JSON escapes",
+            "column v: each {each} whose text EMPTY_AS_NULL or LOWER changes takes some 30 microseconds, instead of 2",
         ),
     ],
 )
-def test_texts_that_are_left_to_python_are_named(clean: tuple[Clean, ...], words: str) -> None:
+def test_texts_that_are_left_to_python_are_facts(clean: tuple[Clean, ...], words: str) -> None:
+    """So `migrate`, which prints warnings, says nothing of them."""
     column = Column("v", "v", Text(), clean=clean)
     of_child = replace(column, source=ELEMENT)
     table = Table("s", "t", ("id",), (Column("id", "id", Uuid()), column), children=(Child("vs", "v", (of_child,)),))
     told = [one for one in compiled_findings(table) if one.name == "not_compiled_text"]
 
-    assert [one.detail[: len(words)] for one in told] == [words] * 2 * bool(words)
-    assert [one.table for one in told] == ["t", "v"] * bool(words)
-    assert all(("not ASCII" in one.detail) is (LOWER in clean) for one in told)
+    assert [one.detail for one in told] == [words.format(each=each) for each in ("item", "row") if words]
+    assert [(one.verdict, one.table) for one in told] == [(Verdict.FACT, "t"), (Verdict.FACT, "v")] * bool(words)
 
 
 @pytest.mark.parametrize(

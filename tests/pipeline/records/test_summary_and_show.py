@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipeline.errors import Refused
 from pipeline.places.storage import LOCAL_AND_AWS, OutputFolder
 from pipeline.records.files import RecordBatch, RecordFiles
 from pipeline.records.kinds import RecordFormat
 from pipeline.records.reading import find_dead_letters, read_dead_letters
-from pipeline.records.summary import Filter, Names, ShownLine, TableSummary, item_lines, summarise
+from pipeline.records.summary import Filter, Names, ShownLine, TableSummary, item_lines, print_summary, summarise
 from tests.command_line import CommandLine
 from tests.pipeline.records.conftest import LoadedExport
 from transforms.tables.medzen import TABLES
@@ -187,3 +188,18 @@ def test_the_dead_letter_of_a_change_shows_the_image_that_was_refused() -> None:
 
     assert [(each.name, each.faults) for each in shown("OldImage", "NewImage")] == [("id", ()), ("status", ("invalid_enum",))]
     assert [each.name for each in shown("OldImage")][:1] == ["id"]
+
+
+def test_a_line_that_several_tables_refuse_is_named_once_in_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each target has its own dead letters of a source that they share."""
+    error = {"code": "invalid_json", "attribute": None, "message": "", "sqlstate": None}
+    of_line = {"source_table": "App", "data_file": "a.json.gz", "item_number": 7, "stage": "read", "item": "{", "item_encoding": "utf-8"}
+    records = [{**of_line, "target_table": f"public.{target}", "errors": [error]} for target in ("orders", "customers", "payments")]
+    found = summarise(records, {})
+    assert [(one.target_table, one.dead_letters, len(one.errors[0].first_places)) for one in found] == [
+        ("public.orders", 1, 1),
+        ("public.customers", 1, 1),
+        ("public.payments", 1, 1),
+    ]
+    print_summary(Console(width=80), found)
+    assert "App -> public.customers: 1 dead letter\n" in capsys.readouterr().out
