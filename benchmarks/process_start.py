@@ -1,4 +1,4 @@
-"""What the fork server and fewer collections of garbage bring: whole commands with and without each, in turn.
+"""What the fork server, fewer collections of garbage and fewer looks at steps bring: whole commands with and without each, in turn.
 
     .test-venv/bin/python benchmarks/process_start.py [--items 20000 700000] [--rounds 5] [--workers N]
 
@@ -37,10 +37,15 @@ def own():
 forked_workers.worker_environment, forked_workers.prepare = own, lambda modules=(): None
 """
 _USUAL_GARBAGE: Final = "import gc; gc.set_threshold = gc.freeze = lambda *_: None"
+_USUAL_LOOKS: Final = """
+from pipeline.engines import forked_workers
+forked_workers.look_at_steps_once = lambda: None
+"""
 VARIANTS: Final = {
     "as it is": _MAIN,
     "workers as Beam starts them": f"{_BEAMS_OWN_WORKERS}\n{_MAIN}",
     "garbage as Python collects it": f"{_USUAL_GARBAGE}\n{_MAIN}",
+    "steps as Beam looks at them": f"{_USUAL_LOOKS}\n{_MAIN}",
 }
 
 

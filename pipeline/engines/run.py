@@ -10,7 +10,7 @@ leaves it going. Every other runner is left to Beam.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, GoogleCloudOptions, PipelineOptions, StandardOptions
@@ -21,10 +21,11 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from pipeline.engines.dataflow import TEMPLATE, DataflowJob, dataflow_name
 from pipeline.engines.ending import stop_of_a_step, told_to_end
 from pipeline.engines.flink import FlinkJob
-from pipeline.engines.forked_workers import worker_environment
+from pipeline.engines.forked_workers import look_at_steps_once, worker_environment
 from pipeline.engines.runners import Runner, RunnerKind, is_left_alone, runner_of
 from pipeline.errors import Stopped
 
+View = TypeVar("View", bound=PipelineOptions)
 Define = Callable[[beam.Pipeline], None]
 
 
@@ -45,6 +46,20 @@ class RemoteJob(Protocol):
         """The sentence for what Beam made of its failure; None for what is a bug here."""
 
 
+class _LocalOptions(PipelineOptions):
+    """Makes each view once: Beam asks for some 160 in a job and makes a parser for each, though all share one dictionary of values."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.__dict__["_views"] = {}
+
+    def view_as(self, cls: type[View]) -> View:
+        views = self.__dict__["_views"]
+        view: View = views.get(cls) or super().view_as(cls)
+        views[cls] = view
+        return view
+
+
 def run_pipeline(define: Define, beam_arguments: Sequence[str], workers: int, name: str) -> None:
     """Define a pipeline and run it to its end; `workers` is for this machine, and `--direct_num_workers` stands above it.
 
@@ -63,13 +78,13 @@ def send_pipeline(define: Define, beam_arguments: Sequence[str], name: str) -> R
 
 
 def _run(define: Define, beam_arguments: Sequence[str], workers: int, name: str, *, waits: bool) -> RemoteJob | None:
-    options = PipelineOptions(list(beam_arguments), save_main_session=False)
     runner = runner_of(beam_arguments)
+    is_local = runner.kind is RunnerKind.LOCAL
+    options = (_LocalOptions if is_local else PipelineOptions)(list(beam_arguments), save_main_session=False)
     remote = _remote_job(options, runner, name)
     with told_to_end() as ending:
         ending.whereabouts = remote.whereabouts if remote else None
         try:
-            is_local = runner.kind is RunnerKind.LOCAL
             engine = _local_runner(options, runner, workers) if is_local else options.view_as(StandardOptions).runner
             root = beam.Pipeline(runner=engine, options=options)
             define(root)
@@ -106,6 +121,7 @@ def _remote_job(options: PipelineOptions, runner: Runner, name: str) -> RemoteJo
 
 def _local_runner(options: PipelineOptions, runner: Runner, workers: int) -> fn_runner.FnApiRunner:
     """The pinned engine, with the pipeline's options handed on to worker processes (FnApiRunner by name would not)."""
+    look_at_steps_once()
     direct = options.view_as(DirectOptions)
     if runner.workers is None:
         direct.direct_num_workers = workers

@@ -86,7 +86,8 @@ class _Counts:
             value = item.get(self.name)
             values = [] if value is None or is_missing(value) else [value]
         self.present += bool(values)
-        self.shapes.update(map(_kind_of, values))
+        for value in values:
+            self.shapes[_kind_of(value)] += 1  # `update` takes four times as long for one value
         if encoded is None:
             return
         if encoded == NULL:
