@@ -154,20 +154,40 @@ class Table:
     others: tuple[Condition | Ignore, ...] = ()
 
     def __post_init__(self) -> None:
-        key: object = self.key
-        for name, value in (("source", self.source), ("target", self.target)):
-            _expect(isinstance(value, str) and bool(value), f"Table: {name} must be a name, not {value!r}")
-        _expect(isinstance(key, str | Sequence), f"Table {self.source}: key must be the names of DynamoDB's key, not {key!r}")
-        _expect(isinstance(self.columns, Sequence), f"Table {self.source}: columns must be several, (Column(...), Column(...),)")
+        problems = [
+            *(f"Table: {name} must be a name, not {value!r}" for name, value in self._names if not (isinstance(value, str) and value)),
+            *self._problems_of_key,
+            *self._problems_of_parts,
+        ]
+        if problems:
+            raise TypeError("; ".join(problems))
         # A definition is written with whatever brackets.
-        object.__setattr__(self, "key", (key,) if isinstance(key, str) else tuple(self.key))
+        object.__setattr__(self, "key", (self.key,) if isinstance(self.key, str) else tuple(self.key))
         object.__setattr__(self, "columns", tuple(self.columns))
-        names = f"Table {self.source}: key must be the names of DynamoDB's key, not {key!r}"
-        _expect(all(isinstance(name, str) and name for name in self.key) and bool(self.key), names)
-        for column in self.columns:
-            _expect(isinstance(column, Column), f"Table {self.source}: columns must be of Column, not {column!r}")
-        _expect(isinstance(self.children, Iterable), f"Table {self.source}: children must be several, (Child(...),)")
         object.__setattr__(self, "children", tuple(self.children))
+
+    @property
+    def _names(self) -> tuple[tuple[str, object], ...]:
+        return ("source", self.source), ("target", self.target)
+
+    @property
+    def _problems_of_key(self) -> list[str]:
+        key: object = self.key
+        names = (key,) if isinstance(key, str) else key
+        is_of_names = isinstance(names, Sequence) and bool(names) and all(isinstance(name, str) and name for name in names)
+        return [] if is_of_names else [f"Table {self.source}: key must be the names of DynamoDB's key, not {key!r}"]
+
+    @property
+    def _problems_of_parts(self) -> list[str]:
+        columns: object = self.columns
+        if isinstance(columns, Sequence):
+            odd = [f"Table {self.source}: columns must be of Column, not {each!r}" for each in columns if not isinstance(each, Column)]
+            problems = odd[:1]
+        else:
+            problems = [f"Table {self.source}: columns must be several, (Column(...), Column(...),)"]
+        if not isinstance(self.children, Iterable):
+            problems.append(f"Table {self.source}: children must be several, (Child(...),)")
+        return problems
 
     @property
     def child_tables(self) -> tuple[Table, ...]:

@@ -207,17 +207,9 @@ def _line_in_words(lines: Sequence[int]) -> str:
 
 def _problems_of_column(column: Column) -> Iterator[str]:
     conversion, missing = column.rule, column.missing
-    if not isinstance(column.name, str) or not column.name:
-        yield f"its name must be a column's, not {column.name!r}"
-    if not isinstance(column.source, Source):
-        yield f"its source must be a path, or one of those in docs/tables.md, not {column.source!r}"
-    elif wrong := [*_wrong_arguments(conversion), *_empty_names(column)]:
+    wrong = list(_wrong_parts(column))
+    if wrong:
         yield from wrong
-    elif not _is_rule(conversion):
-        yield _no_rule(conversion)
-    elif not isinstance(missing, Missing | Otherwise):
-        known = "Missing.REFUSED, NULL, MIGRATION_TIME or COLUMN_DEFAULT, or Otherwise(content)"
-        yield f"{missing!r} is no rule for a missing attribute: {known}"
     elif unknown := [tag for tag in conversion.tags if tag not in JSON_TYPE_OF_TAG]:
         yield f"{', '.join(map(str, unknown))} is no type tag; DynamoDB's are {' '.join(JSON_TYPE_OF_TAG)}"
     elif missing is Missing.MIGRATION_TIME and conversion.pg_type != TIMESTAMPTZ:
@@ -228,6 +220,23 @@ def _problems_of_column(column: Column) -> Iterator[str]:
         yield "empty_as_null makes NULL of an empty text, and Missing.REFUSED forbids NULL; one of them has to go"
     else:
         yield from _problems_of_rule(column)
+
+
+def _wrong_parts(column: Column) -> Iterator[str]:
+    """Each by itself, before anything is made of them together."""
+    if not isinstance(column.name, str) or not column.name:
+        yield f"its name must be a column's, not {column.name!r}"
+    if not isinstance(column.source, Source):
+        yield f"its source must be a path, or one of those in docs/tables.md, not {column.source!r}"
+    else:
+        yield from _empty_names(column)
+    arguments = list(_wrong_arguments(column.rule))
+    yield from arguments
+    if not arguments and not _is_rule(column.rule):
+        yield _no_rule(column.rule)
+    if not isinstance(column.missing, Missing | Otherwise):
+        known = "Missing.REFUSED, NULL, MIGRATION_TIME or COLUMN_DEFAULT, or Otherwise(content)"
+        yield f"{column.missing!r} is no rule for a missing attribute: {known}"
 
 
 def _is_rule(value: object) -> bool:

@@ -458,11 +458,25 @@ source = "ev"
             '[[tables]]\nsource="a"\ntarget="a"\nkey="a"\ncolumns="x"\n',
             "/tables.toml, line 1: write each of tables.columns under a header of its own",
         ),
+        (
+            "[[tables]]\nsource=5\ntarget=6\nkey=7\ncolumns=[]\n",
+            "line 1: Table: source must be a name, not 5; Table: target must be a name, not 6; "
+            "Table 5: key must be the names of DynamoDB's key, not 7",
+        ),
         ('[[tables]]\nsource="a"\ntarget="a"\nkey=1\ncolumns=[]\n', "line 1: Table a: key must be the names of DynamoDB's key, not 1"),
     ],
 )
 def test_toml_that_is_no_definition(tmp_path: Path, text: str, problem: str) -> None:
     assert problem in _refusal(tmp_path, text, "tables.toml")
+
+
+def test_all_wrong_types_of_a_column_are_told_at_once(tmp_path: Path) -> None:
+    text = (
+        '[[tables]]\nsource="a"\ntarget="a"\nkey="id"\n[[tables.columns]]\nsource="id"\nname="id"\nrule="Uuid"\nmissing="REFUSED"\n'
+        '[[tables.columns]]\nsource=["b"]\nname=3\nrule=5\nmissing=7\n'
+    )
+    told = _refusal(tmp_path, text, "tables.toml")
+    assert [line.partition("column 3: ")[2].partition(" ")[0] for line in told.splitlines()] == ["its", "its", "5", "7"]
 
 
 def test_check_definition_needs_no_database(tmp_path: Path) -> None:
@@ -476,7 +490,7 @@ def test_check_definition_needs_no_database(tmp_path: Path) -> None:
         ("id", "uuid", "REFUSED"),
         ("total", "numeric(12,2)", {"Otherwise": {"content": "0"}}),
         ("note", "text", "NULL"),
-        ("tags", "text[]", "NULL"),
+        ("tags", "text[]", "COLUMN_DEFAULT"),
         ("at", "timestamp with time zone", "MIGRATION_TIME"),
         ("rest", "jsonb", {"Otherwise": {"content": {"M": {}}}}),
     ]
