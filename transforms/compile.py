@@ -1,7 +1,8 @@
 """A table's definition, compiled once into one function from a line to a row.
 
-Everything that does not depend on an item is prepared. Of a sound item the row is made by the compiled module (`transforms.native`); what
-that is not sure of goes through its columns here, one by one, and ends as a row or with all its errors.
+Everything that does not depend on an item is prepared. Of a sound item the row is made by the compiled module (`transforms.native`). Of
+another one it says which columns it is not sure of: if one of these refuses its value, so is the item, with all its errors. All other items
+go through their columns here, one by one.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from transforms.columns import CompiledColumn, EachRefused, Map, compile_column, compile_rest, maps_of, open_map
-from transforms.lines import Put, read_full_export_line
-from transforms.native.plan import IS_BUILT, NEVER_SURE, compile_sound_rows, is_called, reasons_of
+from transforms.lines import Put, parse_json, read_full_export_line
+from transforms.native.plan import IS_BUILT, NEVER_SURE, Left, compile_sound_rows, is_called, reasons_of
 from transforms.rejects import (
     ErrorCode,
     ItemError,
@@ -78,7 +81,7 @@ def compile_whole_table(
     is_checked_first = _is_checked_by_python(table)
     reasons = reasons_of(conditions)
     sound_functions = compile_sound_rows(compiled, maps, [] if is_checked_first else conditions) if is_full_export else NEVER_SURE
-    encode_sound, take_unseen = sound_functions
+    encode_sound, find_left, take_unseen = sound_functions
     places = _places_of(table.paths, maps)
     # Of each map and list what no item had, of those that were converted here.
     unseen = [set(map_.known) for map_ in maps]
@@ -100,6 +103,9 @@ def compile_whole_table(
             if is_alone:
                 check_taken(read(line).item)
             raise ItemFiltered(reasons[sound])
+        left = find_left(line)
+        if left is not None:
+            refuse_left(left)
         notices, errors = [], list[ItemError]()
         item = read(line).item
         check_taken(item)
@@ -108,6 +114,20 @@ def compile_whole_table(
         encoded = encode_columns(held, columns, notices, errors)
         _tell_unmapped(unmapped_attributes(held, maps), unmapped, notices, errors)
         return encoded, notices
+
+    def refuse_left(left: Left) -> None:
+        """Raise what the item is refused for, if one of the columns that are left refuses its values; all others are sound."""
+        values = read_left(left.columns)
+        if values is None:
+            return
+        for number, name in left.seen:
+            unseen[number].discard(name)
+        errors: list[ItemError] = []
+        for (number, _), of_column in zip(left.columns, values, strict=True):
+            encode_column(compiled[number], of_column, [], errors)
+        if errors:
+            paths = unmapped_paths(tuple(left.unmapped))[0] if left.unmapped else ()
+            _tell_unmapped(paths, unmapped, [], errors)
 
     def take_absent() -> list[str]:
         left_out = None if take_unseen is None else frozenset(take_unseen())
@@ -268,18 +288,36 @@ def encode_columns(
     held: Held, columns: Sequence[tuple[CompiledColumn, ValuesOf]], notices: list[Notice], errors: list[ItemError]
 ) -> EncodedRow:
     """The fields of a row, which is whole if there are no errors."""
-    fields = []
-    for column, values_of in columns:
-        values = values_of(held)
-        if values is None:
-            continue
+    each = ((column, values_of(held)) for column, values_of in columns)
+    return b"".join([encode_column(column, values, notices, errors) for column, values in each if values is not None])
+
+
+def encode_column(column: CompiledColumn, values: Sequence[object], notices: list[Notice], errors: list[ItemError]) -> bytes:
+    """The field of one column; empty where that adds an error."""
+    try:
+        return column.to_field(values, notices)
+    except ValueRefused as refused:
+        errors.append(item_error(refused, column.attribute, column.column))
+    except EachRefused as each:
+        errors.extend(item_error(refused, name, column.column) for name, refused in each.refusals.items())
+    return b""
+
+
+# The parser has a limit, and a value is less deep than the line that it is in.
+_SURELY_NOT_TOO_DEEP: Final = 500
+
+
+def read_left(columns: Iterable[tuple[int, Sequence[bytes | None]]]) -> list[list[object]] | None:
+    """The values of columns of their JSON, `ABSENT` for None; None where the whole line must be read to know what is wrong with it."""
+    values: list[list[object]] = []
+    for _, texts in columns:
+        if any(text is not None and text.count(b"{") + text.count(b"[") > _SURELY_NOT_TOO_DEEP for text in texts):
+            return None
         try:
-            fields.append(column.to_field(values, notices))
-        except ValueRefused as refused:
-            errors.append(item_error(refused, column.attribute, column.column))
-        except EachRefused as each:
-            errors.extend(item_error(refused, name, column.column) for name, refused in each.refusals.items())
-    return b"".join(fields)
+            values.append([ABSENT if text is None else parse_json(text) for text in texts])
+        except orjson.JSONDecodeError:
+            return None
+    return values
 
 
 def unmapped_attributes(held: Held, maps: Sequence[Map]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -44,10 +45,10 @@ def read_full_export_line(line: bytes) -> Put:
     return Put(item)
 
 
-def _parse_object(line: bytes) -> Any:
+def _parse_object(line: bytes, parse: Callable[[bytes], Any] | None = None) -> Any:
     """A dict, or `MemberTwice`. Raises `ReadRefused`, `MemoryError`."""
     try:
-        document = parse_json(line)
+        document = (parse or parse_json)(line)
     except json.JSONDecodeError as error:
         if error.msg.startswith(_NO_MEMORY):
             raise MemoryError from None
@@ -209,10 +210,13 @@ def _members_of(text: bytes) -> dict[str, bytes]:
     return members
 
 
-def item_of_line(line: bytes) -> Item | None:
-    """The item that a line of any export is about: of a change the new image, or the old one of what was deleted; None where it is none."""
+def item_of_line(line: bytes, *, is_read: bool = False) -> Item | None:
+    """The item that a line of any export is about: of a change the new image, or the old one of what was deleted; None where it is none.
+
+    Of one that was read before it is known that no member comes twice, and that is not looked for again.
+    """
     try:
-        document = _parse_object(line)
+        document = _parse_object(line, orjson.loads if is_read else None)
     except ReadRefused:
         return None
     if type(document) is not dict:

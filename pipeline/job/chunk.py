@@ -101,7 +101,7 @@ class ConvertedLines:
             notice_codes=Counter(notice.code.value for notices in self.notices.values() for notice in notices),
             filter_reasons=Counter(self.filtered.values()),
             absent=self.absent,
-            child_rows=[len(child.encoded) for child in self.loaded_rows.children],
+            child_rows=[len(child.encoded) for child in self.loaded_rows.children] if self.rows.children else [],
         )
 
 

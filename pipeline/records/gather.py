@@ -22,9 +22,10 @@ from pipeline.places.storage import OutputFolder, Storage
 from pipeline.records.files import form_of_file
 from pipeline.records.kinds import KINDS, OF_ROWS, RecordKind
 from pipeline.records.lines import Record, line_of
-from pipeline.records.mask import OF_NO_COLUMN, masked_path, shape_in_words, shape_of_value, value_of_path
+from pipeline.records.mask import OF_NO_COLUMN, masked_path, shape_in_words, shape_of_value, value_by_names
 from pipeline.records.reading import count_records_in, read_records
 from transforms.lines import item_of_line
+from transforms.rejects import Stage
 from transforms.sources import names_of
 
 MOST_ENTRIES: Final = 100_000
@@ -239,8 +240,9 @@ class DeadLetters:
     def __init__(self, paths: Sequence[str], show_values: bool, text_left: int = MOST_TEXT) -> None:
         self._show_values = show_values
         self._text_left = text_left
-        self._paths = tuple(paths)
-        self._attributes = frozenset(names_of(path)[0] for path in paths)
+        # Most paths are an attribute's name, which is found faster.
+        self._ways = [(path, names[0] if len(names) == 1 else None, names) for path in paths for names in [names_of(path)]]
+        self._attributes = frozenset(names[0] for _, _, names in self._ways)
 
     def errors(self, record: Record, names: TableNames) -> tuple[EntryError, ...]:
         """What the record says; the paths of attributes are added to the table's names."""
@@ -253,16 +255,16 @@ class DeadLetters:
             self._text_left -= len(line)
             text = line
         content = line_of(record)
-        fields = {} if self._show_values else self._shapes(content)
+        fields = {} if self._show_values else self._shapes(content, is_read=record["stage"] != Stage.READ)
         return Entry(record["data_file"], record["item_number"], record["stage"], errors, fields, len(content), text)
 
-    def _shapes(self, line: bytes) -> dict[str, str]:
-        item = item_of_line(line)
+    def _shapes(self, line: bytes, *, is_read: bool) -> dict[str, str]:
+        item = item_of_line(line, is_read=is_read)
         if item is None:
             return {}
         shapes = {}
-        for path in self._paths:
-            value = value_of_path(item, path)
+        for path, name, names in self._ways:
+            value = value_by_names(item, names) if name is None else item.get(name)
             if value is not None:
                 shapes[path] = shape_in_words(value)
         if not self._attributes.issuperset(item):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from pipeline.records.files import RecordBatch
-from pipeline.records.kinds import SCHEMAS, Field, FieldType, RecordKind
+from pipeline.records.kinds import SCHEMAS, FieldType, RecordKind
 from pipeline.source.chunks import Chunk, ItemAddress
 from pipeline.target.compare import Mismatch, MismatchKind
 from transforms.lines import item_of_line, read_keys
@@ -24,8 +24,7 @@ from transforms.rejects import ErrorCode, ItemError, Notice, Stage
 Record = dict[str, Any]
 """A record as it is read; it may come from a changed copy of a file."""
 
-# Compared, not hashed: a changed file may hold anything in place of a code.
-_CODES: Final = tuple(ErrorCode)
+_CODES: Final = frozenset(ErrorCode)
 
 Values = Mapping[tuple[int, str], Any]
 """(item number, column) -> `{"export", "target"}`, what the export makes and what the target has, both as text; of a column of child rows a
@@ -147,16 +146,26 @@ def line_of(record: Record) -> bytes:
 
 def is_dead_letter(record: Record) -> bool:
     """Whether its fields hold what we write; in a changed copy of a file they may not. An optional field may be null."""
-    schema = SCHEMAS[RecordKind.DEAD_LETTERS]
-    return all(field.is_optional if record.get(field.name) is None else _fits(field, record[field.name]) for field in schema)
+    for name, fits, is_optional in _DEAD_LETTER:
+        value = record.get(name)
+        if not (is_optional if value is None else isinstance(value, str) if fits is None else fits(value)):
+            return False
+    return True
 
 
-def _fits(field: Field, value: Any) -> bool:
-    match field.type:
-        case FieldType.NUMBER | FieldType.SMALL_NUMBER:
-            return type(value) is int and 0 <= value < 1 << 62
-        case FieldType.ERRORS:
-            return (
-                isinstance(value, list) and bool(value) and all(isinstance(error, dict) and error.get("code") in _CODES for error in value)
-            )
-    return isinstance(value, str)
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 62
+
+
+def _are_errors(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_error, value))
+
+
+def _is_error(value: Any) -> bool:
+    # A changed file may hold anything in place of a code, what cannot be hashed included.
+    return isinstance(value, dict) and isinstance(code := value.get("code"), str) and code in _CODES
+
+
+_FITS: Final[Mapping[FieldType, Callable[[Any], bool]]] = {FieldType.NUMBER: _is_number, FieldType.SMALL_NUMBER: _is_number, FieldType.ERRORS: _are_errors}
+# Asked of every record twice; of fields without a function, a text fits.
+_DEAD_LETTER: Final = [(one.name, _FITS.get(one.type), one.is_optional) for one in SCHEMAS[RecordKind.DEAD_LETTERS]]

@@ -233,11 +233,17 @@ def value_by_names(item: Mapping[str, Any], names: Names) -> Any:
 
 def masked_path(path: str, paths: Sequence[str]) -> str:
     """A path as far as the `paths` of a definition have it: `eventData (inside)`. Of a name that they do not have, nothing is shown."""
-    paths = [plain_path(known) for known in paths]
+    paths = _plain_paths(tuple(paths))
     if path in paths or any(known.startswith((f"{path}.", f"{path}[")) for known in paths):
         return path
     above = [known for known in paths if path.startswith((f"{known}.", f"{known}["))]
     return f"{max(above, key=len)} (inside)" if above else OF_NO_COLUMN
+
+
+@lru_cache(maxsize=64)
+def _plain_paths(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Of definitions, of which a process has few."""
+    return tuple(map(plain_path, paths))
 
 
 def shown_place(item: Mapping[str, Any], attribute: str, named: Collection[str]) -> str:

@@ -36,7 +36,7 @@ from pipeline.source.chunks import ItemAddress
 from pipeline.target.compare import find_hashes
 from pipeline.target.rows import RefusedRow, Rows, fields_of
 from pipeline.target.session import Cursor, Session
-from pipeline.target.write import WriteRows, families, stop_if_diverted, ways_to_write
+from pipeline.target.write import WriteRows, copy_new_rows, families, stop_if_diverted, ways_to_write
 from transforms.children import ToRows
 from transforms.compile import ToRow, compile_key
 from transforms.rejects import ErrorCode, ItemError, Stage
@@ -111,7 +111,9 @@ class Replay:
         self._to_row = plan.row_maker()
         self._to_key = compile_key(plan.with_defaults, plan.target.key, migration_time=plan.load.migration_microseconds)
         self._key_table = plan.table.only(plan.target.key)
-        self._ways = ways_to_write(plan.target, plan.table)
+        ways = ways_to_write(plan.target, plan.table)
+        # What PostgreSQL refused before it may refuse again, most often for a key.
+        self._ways = ways[ways.index(copy_new_rows) :] if copy_new_rows in ways else ways
         self._seed = session.transact(lambda cursor: hash_seed(cursor, plan.load.load_id))
 
     def load(self, items: Sequence[GivenItem]) -> ReplayedBatch:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import compress
 from struct import Struct
 from typing import Final
 
@@ -46,10 +47,10 @@ class ChildRows:
         """The same by their own numbers, from 0: their places in `owners`."""
         return Rows(range(len(self.encoded)), self.encoded)
 
-    def where(self, is_wanted: Callable[[int], bool]) -> ChildRows:
+    def where(self, are_wanted: Callable[[Sequence[int]], list[bool]]) -> ChildRows:
         """Those of some items."""
-        pairs = [pair for pair in zip(self.owners, self.encoded, strict=True) if is_wanted(pair[0])]
-        return ChildRows([owner for owner, _ in pairs], [row for _, row in pairs])
+        wanted = are_wanted(self.owners)
+        return ChildRows(list(compress(self.owners, wanted)), list(compress(self.encoded, wanted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +74,17 @@ class Rows:
     def only(self, item_numbers: Iterable[int]) -> Rows:
         """The rows of some of the items."""
         wanted = set(item_numbers)
-        return self._where(lambda number: number in wanted)
+        return self._where(lambda numbers: [number in wanted for number in numbers])
 
     def without(self, item_numbers: Iterable[int]) -> Rows:
         """The rows of the other items."""
         unwanted = set(item_numbers)
-        return self._where(lambda number: number not in unwanted)
+        return self._where(lambda numbers: [number not in unwanted for number in numbers])
 
-    def _where(self, is_wanted: Callable[[int], bool]) -> Rows:
-        rows = Rows.of(pair for pair in zip(self.item_numbers, self.encoded, strict=True) if is_wanted(pair[0]))
-        return replace(rows, children=tuple(child.where(is_wanted) for child in self.children)) if self.children else rows
+    def _where(self, are_wanted: Callable[[Sequence[int]], list[bool]]) -> Rows:
+        wanted = are_wanted(self.item_numbers)
+        children = tuple(child.where(are_wanted) for child in self.children)
+        return Rows(list(compress(self.item_numbers, wanted)), list(compress(self.encoded, wanted)), children)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class RefusedRow:
 
 def fields_of(rows: Rows, positions: Sequence[int]) -> Rows:
     """The same items, of each row only the fields at these positions."""
+    if list(positions) == [0]:  # as of most keys
+        return Rows(rows.item_numbers, [next(split_row(row)) for row in rows.encoded])
     return Rows(rows.item_numbers, [_fields_of(row, positions) for row in rows.encoded])
 
 

@@ -93,27 +93,35 @@ def copy_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[
 def copy_new_rows(cursor: Cursor, target: Target, table: Table, rows: Rows) -> list[RefusedRow]:
     """COPY the rows whose keys are new, the first in the file's order of those that share one; the others are refused as conflicts.
 
-    A key that another session is just inserting is not seen, and makes COPY raise.
+    A key that another session is just inserting is not seen, nor one of this chunk that is equal though it is written in another way. Both
+    make COPY raise.
     """
     positions = [table.column_names.index(name) for name in target.key]
-    stage_parsed(cursor, _KEYS, table.only(target.key), fields_of(rows, positions))
+    keys = fields_of(rows, positions)
+    doubles = _doubles(keys)
+    stage_parsed(cursor, _KEYS, table.only(target.key), keys.without(doubles) if doubles else keys)
     cursor.execute(
         sql.SQL(PLANNING + _FIND_CONFLICTS).format(
-            item=ITEM, key=names(target.key), staging=_KEYS.identifier, target=target.identifier, has_key=has_same_key(target)
+            item=ITEM, staging=_KEYS.identifier, target=target.identifier, has_key=has_same_key(target)
         )
     )
-    conflicts = [row[0] for row in cursor.fetchall()]
-    copy_rows(cursor, target, table, rows.without(conflicts))
+    conflicts = sorted([*doubles, *(row[0] for row in cursor.fetchall())])
+    copy_rows(cursor, target, table, rows.without(conflicts) if conflicts else rows)
     return _conflicts(target, conflicts)
 
 
-_FIND_CONFLICTS: Final = """
-    SELECT {item} FROM (
-        SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {item}) AS ddb2pg_turn FROM {staging}
-    ) AS staged
-    WHERE ddb2pg_turn > 1 OR EXISTS (SELECT FROM {target} AS target WHERE {has_key})
-    ORDER BY {item}
-"""
+def _doubles(keys: Rows) -> list[int]:
+    """The items with the very key of one before them."""
+    known: set[bytes] = set()
+    doubles = []
+    for number, key in zip(keys.item_numbers, keys.encoded, strict=True):
+        if key in known:
+            doubles.append(number)
+        known.add(key)
+    return doubles
+
+
+_FIND_CONFLICTS: Final = "SELECT {item} FROM {staging} AS staged WHERE EXISTS (SELECT FROM {target} AS target WHERE {has_key})"
 
 
 def _conflicts(target: Target, numbers: Sequence[int]) -> list[RefusedRow]:

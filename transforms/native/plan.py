@@ -106,10 +106,23 @@ _MOST_WHOLE: Final = 10**17
 _MOST_POWER: Final = 17
 
 
+class Left(NamedTuple):
+    """What the compiled conversion leaves to Python of an item that is sound otherwise."""
+
+    columns: Sequence[tuple[int, tuple[bytes | None, ...]]]
+    """The numbers of columns, and the JSON of the values that each takes; None for one that is not there. Need not be sound JSON."""
+    unmapped: Sequence[tuple[int, str]]
+    """As `SoundRows.encode` has them."""
+    seen: Sequence[tuple[int, str | int]]
+    """The attributes that no item had before, as `take_unseen` has them."""
+
+
 class SoundFunctions(NamedTuple):
     """The functions of one definition."""
 
     encode: EncodeSound
+    find_left: Callable[[bytes], Left | None]
+    """Of a line that `encode` is not sure of; None where Python must see the whole line."""
     take_unseen: Callable[[], Collection[tuple[int, str | int]]] | None
     """The attributes, as (number of its map, name), that no item had of which `encode` made a row since this was last called."""
 
@@ -199,7 +212,12 @@ def compile_sound_rows(
     answers = tuple(reasons[_ignored(condition)] if isinstance(condition, Ignore) else -1 for condition in ordered)
     rows = sound_rows.SoundRows(len(maps), tuple(attributes.values()), steps, sources, plans, answers)
     named = list(attributes)
-    return SoundFunctions(rows.encode, lambda: [named[number] for number in rows.take_unseen()])
+
+    def find_left(line: bytes) -> Left | None:
+        found = rows.find_left(line)
+        return None if found is None else Left(found[0], found[1], [named[number] for number in found[2]])
+
+    return SoundFunctions(rows.encode, find_left, lambda: [named[number] for number in rows.take_unseen()])
 
 
 def is_called(column: CompiledColumn) -> bool:
@@ -215,7 +233,7 @@ def read_sound_change(line: bytes, key: tuple[str, ...]) -> tuple[int, bytes, by
     return sound_rows.read_change(line, key) if IS_BUILT else None
 
 
-NEVER_SURE: Final = SoundFunctions(lambda _line, _notices: None, None)
+NEVER_SURE: Final = SoundFunctions(lambda _line, _notices: None, lambda _line: None, None)
 
 
 # -- steps ---------------------------------------------------------------------------------------------------------------------------------

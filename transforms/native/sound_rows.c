@@ -3,7 +3,8 @@
 
    It refuses nothing. Of a line that it does not know to be sound, or that is written in a rare way (a timestamp with an exponent, a name
    with an escape), it says "not sure", and the way in Python decides. So each rule about what is refused, and with which words, stands in
-   Python alone; here stands only what the row of a sound item is, and tests hold that it is the same row to the byte.
+   Python alone; here stands only what the row of a sound item is, and tests hold that it is the same row to the byte. Of an item that is
+   sound but for some of its columns `find_left` tells which, so that Python need not convert the others to know what is wrong.
 
    The layout of fields is PostgreSQL's binary COPY format: https://www.postgresql.org/docs/current/sql-copy.html
 
@@ -40,6 +41,8 @@ typedef struct {
     Text *values; /* of the sources of several attributes, and of columns of a user's own */
     Made *made;
     bool *is_seen; /* by attribute */
+    bool is_lenient; /* what a column is not sure of is left, and the line read on */
+    Text *texts; /* while it is lenient: the values of the attributes that were seen */
     Unmapped *unmapped;
     size_t unmapped_count;
 } Work;
@@ -236,6 +239,24 @@ static Outcome read_unknown(Work *work, Reader *reader, Py_ssize_t map, Text nam
     return put(&work->rest, value, (size_t)(reader->at - value));
 }
 
+/* A member that a path goes through, when it is lenient: its columns are left where one of them is not sure of it. */
+static Outcome read_or_leave(const Plan *plan, Work *work, Reader *reader, Py_ssize_t number) {
+    const Attribute *attribute = &plan->attributes[number];
+    size_t size = work->row.size;
+    if (work->is_seen[number]) return NOT_SURE;
+    skip_space(reader);
+    const Reader value = *reader;
+    Outcome outcome = attribute->is_simple ? read_simple(plan, work, reader, number) : read_known(plan, work, reader, number, TOLD);
+    if (outcome == NOT_SURE && attribute->opens < 0 && attribute->use_count > 0) {
+        for (Py_ssize_t use = 0; use < attribute->use_count; use++) work->made[attribute->uses[use]].is_left = true;
+        work->row.size = size;
+        *reader = value;
+        outcome = skip_value(reader);
+    }
+    work->texts[number] = (Text){value.at, (size_t)(reader->at - value.at)};
+    return outcome;
+}
+
 /* The members of the item, or of a map inside it. Of a name that comes twice the last one counts, which is for Python to see to. */
 static Outcome read_members(const Plan *plan, Work *work, Reader *reader, Py_ssize_t map, Fate fate) {
     Text name;
@@ -245,7 +266,8 @@ static Outcome read_members(const Plan *plan, Work *work, Reader *reader, Py_ssi
         TRY(read_name(reader, &name));
         TRY(expect(reader, ':'));
         Py_ssize_t number = find_attribute(plan, map, name);
-        if (number >= 0 && plan->attributes[number].is_simple) TRY(read_simple(plan, work, reader, number));
+        if (number >= 0 && work->is_lenient) TRY(read_or_leave(plan, work, reader, number));
+        else if (number >= 0 && plan->attributes[number].is_simple) TRY(read_simple(plan, work, reader, number));
         else TRY(number < 0 ? read_unknown(work, reader, map, name, fate) : read_known(plan, work, reader, number, fate));
     } while (take(reader, ','));
     return expect(reader, '}');
@@ -259,7 +281,8 @@ static Outcome read_elements(const Plan *plan, Work *work, Reader *reader, Py_ss
         char digits[24];
         Text name = {(const unsigned char *)digits, (size_t)PyOS_snprintf(digits, sizeof digits, "%zd", index)};
         Py_ssize_t number = find_attribute(plan, list, name);
-        TRY(number < 0 ? read_unknown(work, reader, list, (Text){0}, fate) : read_known(plan, work, reader, number, fate));
+        if (number >= 0 && work->is_lenient) TRY(read_or_leave(plan, work, reader, number));
+        else TRY(number < 0 ? read_unknown(work, reader, list, (Text){0}, fate) : read_known(plan, work, reader, number, fate));
         if (!take(reader, ',')) return expect(reader, ']');
     }
 }
@@ -411,8 +434,13 @@ static void free_work(Work *work) {
     PyMem_Free(work->values);
     PyMem_Free(work->made);
     PyMem_Free(work->is_seen);
+    PyMem_Free(work->texts);
     PyMem_Free(work->unmapped);
     *work = (Work){0};
+}
+
+static bool is_whole(const Work *work) {
+    return work->made != NULL && work->is_seen != NULL && work->texts != NULL && work->unmapped != NULL && work->values != NULL;
 }
 
 /* A column's own function may encode another line with this SoundRows: `spare` is in use then, and a new one is made. */
@@ -425,9 +453,10 @@ static Outcome take_work(SoundRows *self, Work *work) {
         work->values = PyMem_New(Text, values);
         work->made = PyMem_New(Made, steps);
         work->is_seen = PyMem_New(bool, attributes);
+        work->texts = PyMem_New(Text, attributes);
         work->unmapped = PyMem_New(Unmapped, MOST_UNMAPPED);
     }
-    if (work->made == NULL || work->is_seen == NULL || work->unmapped == NULL || work->values == NULL) {
+    if (!is_whole(work)) {
         PyErr_NoMemory();
         return FAILED;
     }
@@ -436,7 +465,13 @@ static Outcome take_work(SoundRows *self, Work *work) {
     memset(work->values, 0, values * sizeof(Text));
     work->row.size = work->rest.size = work->text.size = 0;
     work->unmapped_count = 0;
+    work->is_lenient = false;
     return DONE;
+}
+
+static void give_back(SoundRows *self, Work *work) {
+    if (self->spare.made == NULL && is_whole(work)) self->spare = *work;
+    else free_work(work);
 }
 
 /* Whether the item is for the table: `*reason` is why not, or -1. One that is not is sound as JSON, and for another table. */
@@ -499,8 +534,90 @@ static PyObject *encode(PyObject *object, PyObject *const *arguments, Py_ssize_t
     else if (outcome == NOT_SURE) result = Py_NewRef(Py_None);
     Py_XDECREF(fields);
     if (unmapped != Py_None) Py_XDECREF(unmapped);
-    if (self->spare.made == NULL && work.made != NULL && work.is_seen != NULL && work.unmapped != NULL && work.values != NULL) self->spare = work;
-    else free_work(&work);
+    give_back(self, &work);
+    return result;
+}
+
+/* -- what is left of a row ------------------------------------------------------------------------------------------------------------- */
+
+/* The line read, and each column made or left. */
+static Outcome leave_columns(const Plan *plan, Work *work, Reader reader, PyObject *notices) {
+    Py_ssize_t reason;
+    /* What is of the whole item is sure of all of it, or of nothing. */
+    if (plan->has_item || plan->has_rest) return NOT_SURE;
+    TRY(check_where(plan, work, reader, &reason));
+    if (reason >= 0) return NOT_SURE;
+    work->is_lenient = true;
+    TRY(read_line(plan, work, reader));
+    for (Py_ssize_t index = 0; index < plan->step_count; index++) {
+        Made *made = &work->made[index];
+        if (made->is_left) continue;
+        Outcome outcome = finish_step(work, &plan->steps[index], made, &plan->sources[index], notices);
+        if (outcome == FAILED) return FAILED;
+        made->is_left = outcome == NOT_SURE;
+    }
+    return DONE;
+}
+
+/* The JSON of the values that a column takes, None where there is none. */
+static PyObject *texts_of(const Work *work, const Source *source) {
+    Py_ssize_t count = PyTuple_GET_SIZE(source->attributes);
+    PyObject *texts = PyTuple_New(count);
+    for (Py_ssize_t index = 0; texts != NULL && index < count; index++) {
+        Py_ssize_t number = PyLong_AsSsize_t(PyTuple_GET_ITEM(source->attributes, index));
+        PyObject *text = bytes_or_none(work->is_seen[number] ? work->texts[number] : (Text){0});
+        if (text == NULL) Py_CLEAR(texts);
+        else PyTuple_SET_ITEM(texts, index, text);
+    }
+    return texts;
+}
+
+static PyObject *left_columns(const Plan *plan, const Work *work) {
+    PyObject *left = PyList_New(0);
+    for (Py_ssize_t index = 0; left != NULL && index < plan->step_count; index++) {
+        if (!work->made[index].is_left) continue;
+        PyObject *texts = texts_of(work, &plan->sources[index]);
+        PyObject *column = texts ? Py_BuildValue("nN", index, texts) : NULL;
+        if (column == NULL || PyList_Append(left, column)) Py_CLEAR(left);
+        Py_XDECREF(column);
+    }
+    return left;
+}
+
+/* The attributes of this item that no item had before. */
+static PyObject *newly_seen(const SoundRows *self, const bool *is_seen) {
+    PyObject *seen = PyList_New(0);
+    for (Py_ssize_t index = 0; seen != NULL && index < self->unseen_count; index++) {
+        if (!is_seen[self->unseen[index]]) continue;
+        PyObject *number = PyLong_FromSsize_t(self->unseen[index]);
+        if (number == NULL || PyList_Append(seen, number)) Py_CLEAR(seen);
+        Py_XDECREF(number);
+    }
+    return seen;
+}
+
+static PyObject *find_left(PyObject *object, PyObject *line) {
+    SoundRows *self = (SoundRows *)object;
+    if (!self->is_ready || !PyBytes_CheckExact(line)) {
+        PyErr_SetString(PyExc_TypeError, "find_left takes a line (bytes), of a SoundRows that was initialised");
+        return NULL;
+    }
+    const unsigned char *begin = (const unsigned char *)PyBytes_AS_STRING(line);
+    PyObject *result = NULL, *notices = PyList_New(0);
+    Work work;
+    Outcome outcome = take_work(self, &work);
+    if (notices == NULL) outcome = FAILED;
+    if (outcome == DONE) outcome = leave_columns(&self->plan, &work, (Reader){begin, begin + PyBytes_GET_SIZE(line)}, notices);
+    if (outcome == NOT_SURE) result = Py_NewRef(Py_None);
+    if (outcome == DONE) {
+        PyObject *left = left_columns(&self->plan, &work), *unmapped = unmapped_names(&work), *seen = newly_seen(self, work.is_seen);
+        if (left != NULL && unmapped != NULL && seen != NULL) result = PyTuple_Pack(3, left, unmapped, seen);
+        Py_XDECREF(left);
+        Py_XDECREF(unmapped);
+        Py_XDECREF(seen);
+    }
+    Py_XDECREF(notices);
+    give_back(self, &work);
     return result;
 }
 
@@ -573,6 +690,7 @@ static void deallocate(PyObject *object) {
 
 static PyMethodDef methods[] = {
     {"encode", (PyCFunction)(void (*)(void))encode, METH_FASTCALL, "The fields of a line's row, and the attributes that no column takes."},
+    {"find_left", find_left, METH_O, "The columns of a line's row that it is not sure of, where it is sure of the rest."},
     {"take_unseen", take_unseen, METH_NOARGS, "Which attributes no item had."},
     {NULL, NULL, 0, NULL},
 };

@@ -42,7 +42,7 @@ struct Step {
 
 /* What is made of one step of one item. */
 typedef struct {
-    bool is_made;
+    bool is_made, is_left; /* left: it is Python's, and what else is here means nothing */
     size_t begin, size;   /* in the row */
     PyObject *notice;     /* borrowed of the step, or NULL */
     int64_t microseconds; /* of two times: the later one so far */
