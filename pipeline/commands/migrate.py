@@ -20,7 +20,7 @@ from rich.console import Console
 from pipeline.definitions.find import record_folder
 from pipeline.engines.runners import is_dataflow, is_left_alone, prepare_workers
 from pipeline.errors import Refused
-from pipeline.job.load_reading import left_to_load, load_readings, prove_reading, send_reading, with_source
+from pipeline.job.load_reading import left_to_load, load_reading, prove_reading, send_reading, with_source
 from pipeline.job.plan import BegunLoad, LoadPlan, new_run_id
 from pipeline.ledger.loads import ChildTable, create_ledger, find_load, start_load
 from pipeline.options import HowThorough, MigrateOptions
@@ -51,8 +51,8 @@ def migrate(options: MigrateOptions, console: Console) -> Run:
     loads = list(chain.from_iterable(readings))
     begun = begin(run_id, started_at, options, database, [load.plan for load in loads])
     outcomes: list[Outcome] = []
-    for loaded in load_readings(readings, options, begun.folder, console):
-        for outcome in loaded:
+    for reading in readings:
+        for outcome in load_reading(reading, options, begun.folder, console):
             outcomes.append(with_source([*outcomes, outcome], loads, options))
             print_outcome(console, outcomes[-1], "migrate")
         if not all(outcome.may_go_on for outcome in outcomes):

@@ -6,14 +6,13 @@ r"""The Beam graph of one reading of an export, with visits of any kind, and its
                                  \-> files that changed since -> ledger
 
 The bracket is one fused stage, which a test holds: chunks never cross a shuffle, and neither do records. Files are checked in a stage of
-their own, before it: each once, however many splits it has. Where all of them were checked before the job, there is no such stage.
+their own, before it: each once, however many splits it has.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final
 
 import apache_beam as beam
@@ -42,44 +41,33 @@ def define_pipeline(
     splits: Sequence[Split],
     loads: Sequence[VisitedLoad],
     record_format: RecordFormat = RecordFormat.JSONL,
-    checked_ahead: Mapping[str, CheckedFile] = MappingProxyType({}),
 ) -> None:
     """Add one reading of an export to a pipeline: each of its chunks is visited for every load, in their order.
 
-    `checked_ahead` are data files, by name, that need no check any more. Takes ready objects, never arguments of a command line. Raises
-    `ValueError` for loads that cannot be visited in one reading.
+    Takes ready objects, never arguments of a command line. Raises `ValueError` for loads that cannot be visited in one reading.
     """
     plans = [load.plan for load in loads]
     load_plan = cut_of(plans)
     load_plans = [plan.load_plan for plan in plans]
-    data_files = data_files_of(splits)
-    known = {data_file.name: checked_ahead[data_file.name] for data_file in data_files if data_file.name in checked_ahead}
-    unchecked = [data_file for data_file in data_files if data_file.name not in known]
-    side_inputs = [beam.pvalue.AsDict(_checked(root, unchecked, load_plans))] if unchecked else []
+    checked, refused_files = (
+        root
+        | "DataFiles" >> beam.Create(data_files_of(splits), reshuffle=False)
+        | "DealOutFiles" >> beam.Reshuffle()
+        | "CheckFiles" >> beam.ParDo(CheckFiles(load_plan)).with_outputs(REFUSED_FILES, main="checked")
+    )
     chunks, changed_files = (
         root
         | "Splits" >> beam.Create(splits, reshuffle=False)
         | "DealOut" >> beam.Reshuffle()
-        | "ReadChunks" >> beam.ParDo(ReadChunks(load_plan, known), *side_inputs).with_outputs(REFUSED_FILES, main="chunks")
+        | "ReadChunks" >> beam.ParDo(ReadChunks(load_plan), beam.pvalue.AsDict(checked)).with_outputs(REFUSED_FILES, main="chunks")
     )
+    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(load_plans))
     _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(load_plans))
     kinds = plans[0].kinds
     records = chunks | "VisitChunks" >> beam.ParDo(VisitChunks(plans)).with_outputs(*kinds)
     for kind in kinds:
         write = WriteRecords([load.folders[kind] for load in loads], form_of(kind, record_format))
         _ = records[kind] | f"Write {kind}" >> beam.ParDo(write)
-
-
-def _checked(root: beam.Pipeline, data_files: Sequence[DataFile], plans: Sequence[LoadPlan]) -> beam.PCollection:
-    """The names of data files that are as their manifest says, and what the check found."""
-    checked, refused_files = (
-        root
-        | "DataFiles" >> beam.Create(data_files, reshuffle=False)
-        | "DealOutFiles" >> beam.Reshuffle()
-        | "CheckFiles" >> beam.ParDo(CheckFiles(plans[0])).with_outputs(REFUSED_FILES, main="checked")
-    )
-    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(plans))
-    return checked
 
 
 def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
@@ -120,20 +108,18 @@ class CheckFiles(_PrivateDoFn):
 
 
 class ReadChunks(_PrivateDoFn):
-    """Split -> chunks, of a file that was checked, before the job or in it; one that has changed since goes to `REFUSED_FILES`."""
+    """Split -> chunks, of a file that was checked; one that has changed since goes to `REFUSED_FILES`."""
 
-    def __init__(self, plan: LoadPlan, known: Mapping[str, CheckedFile]) -> None:
+    def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
-        self._known = known
 
     @_without_words
-    def process(self, split: Split, checked: Mapping[str, CheckedFile] = MappingProxyType({})) -> Iterator[Chunk | TaggedOutput]:
+    def process(self, split: Split, checked: Mapping[str, CheckedFile]) -> Iterator[Chunk | TaggedOutput]:
         """Read one split; nothing of a file that was refused."""
-        of_file = self._known.get(split.data_file.name) or checked.get(split.data_file.name)
-        if of_file is None:
+        if split.data_file.name not in checked:
             return
         try:
-            yield from read_split(split, of_file, self._plan)
+            yield from read_split(split, checked[split.data_file.name], self._plan)
         except DataFileRefused as refused:
             yield TaggedOutput(REFUSED_FILES, (split.data_file.name, str(refused)))
 

@@ -6,13 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import zip_longest
 
 from rich.console import Console
 
-from pipeline.engines.runners import RunnerKind, runner_of
-from pipeline.errors import Stopped
-from pipeline.job.check_ahead import CheckAhead
 from pipeline.job.equation import check_source, outcome_so_far, prove
 from pipeline.job.gate import pass_gates
 from pipeline.job.load import LoadChunks
@@ -28,7 +24,6 @@ from pipeline.places.storage import OutputFolder
 from pipeline.preflight.exports import Planned
 from pipeline.preflight.sample import sample_names, told_absent
 from pipeline.source.chunks import Split, plan_splits
-from pipeline.source.manifest import DataFile
 from pipeline.target.session import Cursor, Session
 
 
@@ -61,59 +56,22 @@ def _left_to_visit(cursor: Cursor, load: BegunLoad) -> LeftToVisit:
     return left_to_visit(cursor, load.plan, load.export)
 
 
-def load_readings(
-    readings: Sequence[Sequence[BegunLoad]], options: MigrateOptions, run_folder: OutputFolder, console: Console
-) -> Iterator[Iterator[Outcome]]:
-    """Of each reading the outcomes of its loads, once what is left of it is loaded. Raises `Stopped`.
-
-    While those are taken, data files of the next reading are checked; its writing begins when it is asked for.
-    """
-    checked = _check_ahead(readings[0], options) if readings else None
-    try:
-        for reading, following in zip_longest(readings, readings[1:]):
-            started = time.monotonic()
-            left = left_to_load(reading, options)
-            _load(left, options, run_folder, console, checked)
-            if checked:
-                checked.abandon()  # where nothing was left to load meanwhile
-            checked = _check_ahead(following, options) if following else None
-            yield prove_reading(left, options, run_folder, console, is_whole=True, loading_took=time.monotonic() - started)
-    finally:
-        if checked:
-            checked.abandon()
-
-
-def _check_ahead(reading: Sequence[BegunLoad], options: MigrateOptions) -> CheckAhead | None:
-    """Only for a job on this machine, which reads what this process reads."""
-    if runner_of(options.beam_arguments).kind is not RunnerKind.LOCAL:
-        return None
-    try:
-        left = _to_visit(left_to_load(reading, options))
-    except Stopped:
-        # Said when its turn comes.
-        return None
-    return CheckAhead(reading[0].export, _data_files_of(left), left[0].load.plan) if left else None
-
-
-def _load(
-    left: Sequence[LeftToLoad], options: MigrateOptions, run_folder: OutputFolder, console: Console, checked: CheckAhead | None
-) -> None:
-    visited = _to_visit(left)
+def load_reading(reading: Sequence[BegunLoad], options: MigrateOptions, run_folder: OutputFolder, console: Console) -> Iterator[Outcome]:
+    """Load what is left, then prove and compare each load, in their order. Raises `Stopped`."""
+    started = time.monotonic()
+    left = left_to_load(reading, options)
+    visited = [of_load for of_load in left if of_load.to_visit.data_files]
     if visited:
         run_visits(
             [of_load.visited(run_folder) for of_load in visited],
             _splits_of(visited),
-            visited[0].load.export,
+            reading[0].export,
             options,
             console,
             record_format=options.dead_letter_format,
             done_before=min(of_load.to_visit.items_before for of_load in visited),
-            checked=checked,
         )
-
-
-def _to_visit(left: Sequence[LeftToLoad]) -> list[LeftToLoad]:
-    return [of_load for of_load in left if of_load.to_visit.data_files]
+    yield from prove_reading(left, options, run_folder, console, is_whole=True, loading_took=time.monotonic() - started)
 
 
 def send_reading(reading: Sequence[BegunLoad], left: Sequence[LeftToLoad], options: MigrateOptions, run_folder: OutputFolder) -> str:
@@ -126,12 +84,9 @@ def send_reading(reading: Sequence[BegunLoad], left: Sequence[LeftToLoad], optio
 
 
 def _splits_of(left: Sequence[LeftToLoad]) -> list[Split]:
-    return plan_splits(_data_files_of(left), left[0].load.plan.load.split_size)
-
-
-def _data_files_of(left: Sequence[LeftToLoad]) -> list[DataFile]:
-    """Each data file that any of the loads of a reading needs."""
-    return list({data_file.name: data_file for of_load in left for data_file in of_load.to_visit.data_files}.values())
+    """Of each data file that any of the loads of a reading needs."""
+    data_files = {data_file.name: data_file for of_load in left for data_file in of_load.to_visit.data_files}
+    return plan_splits(data_files.values(), left[0].load.plan.load.split_size)
 
 
 # -- proved --------------------------------------------------------------------------------------------------------------------------------

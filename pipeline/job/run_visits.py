@@ -9,7 +9,6 @@ from functools import partial
 from rich.console import Console
 
 from pipeline.engines.runners import worker_count
-from pipeline.job.check_ahead import CheckAhead
 from pipeline.job.plan import LoadPlan
 from pipeline.job.visit import VisitedLoad
 from pipeline.ledger.chunks import Totals, file_totals, load_totals
@@ -66,12 +65,11 @@ def run_visits(
     done_before: int = 0,
     read: ReadTotals | None = None,
     counted: str = "dead letters",
-    checked: CheckAhead | None = None,
 ) -> None:
     """Visit every chunk of some splits of an export for each of the loads, and wait for the end.
 
-    `read` and `counted` are as `shown_progress` has them; `checked` checks data files until the job begins. Raises `Stopped`,
-    `Interrupted`. Beam takes a second to import, so it is imported here, where there is something to do.
+    `read` and `counted` are as `shown_progress` has them. Raises `Stopped`, `Interrupted`. Beam takes a second to import, so it is imported
+    here, where there is something to do.
     """
     if not splits:
         return
@@ -79,8 +77,7 @@ def run_visits(
     from pipeline.job.graph import define_pipeline  # noqa: PLC0415
 
     plans = [load.plan.load_plan for load in loads]
-    checked_ahead = checked.end() if checked else {}
-    define = partial(define_pipeline, splits=splits, loads=loads, record_format=record_format, checked_ahead=checked_ahead)
+    define = partial(define_pipeline, splits=splits, loads=loads, record_format=record_format)
     items = export.usual_items(sum(split.items for split in splits))
     with shown_progress(console, plans[0].database, [plan.load for plan in plans], done_before, read=read, counted=counted):
         run_pipeline(define, options.beam_arguments, worker_count(items, len(splits)), plans[0].job_name)

@@ -22,7 +22,6 @@ from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 from pipeline.job import graph
 from pipeline.job.graph import define_pipeline
 from pipeline.job.load import LoadChunks
-from pipeline.job.plan import check_data_file
 from pipeline.job.visit import VisitedLoad, record_folders, visit_plainly
 from pipeline.places.storage import OutputFolder
 from pipeline.records.kinds import RecordKind
@@ -93,20 +92,14 @@ def test_beam_and_the_plain_loop_give_the_same(
             assert _without_migration_time(database, table.target) == _without_migration_time(plain, table.target)
 
 
-@pytest.mark.parametrize("checked_ahead", [False, True])
 def test_reading_converting_and_writing_are_one_stage(
-    export: Path, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checked_ahead: bool
+    export: Path, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Chunks, dead letters and notices never cross a stage boundary, where the engine would keep them in memory.
-
-    Where all files were checked before, there is no stage that checks them.
-    """
+    """Chunks, dead letters and notices never cross a stage boundary, where the engine would keep them in memory."""
     monkeypatch.setenv("STAGES_DATABASE", database.url)
     plan, splits = next(plans_of(export, DatabaseReference("env:STAGES_DATABASE")))
     root = beam.Pipeline(runner=FnApiRunner())
-    known = {split.data_file.name: check_data_file(split.data_file, plan) for split in splits} if checked_ahead else {}
-    loads = [VisitedLoad(LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))]
-    define_pipeline(root, splits, loads, checked_ahead=known)
+    define_pipeline(root, splits, [VisitedLoad(LoadChunks(plan), record_folders(OutputFolder(str(tmp_path)), LoadChunks(plan)))])
 
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
 
@@ -116,8 +109,7 @@ def test_reading_converting_and_writing_are_one_stage(
     ]
     fused = {"ReadChunks", "VisitChunks", "Write dead_letters", "Write notices", "NoteChangedFiles"}
     assert [names for names in with_par_do if names & fused] == [next(names for names in with_par_do if names >= fused)]
-    assert any("CheckFiles" in names for names in with_par_do) is not checked_ahead
-    assert len(stages) <= (3 if checked_ahead else 7)
+    assert len(stages) <= 7
 
 
 def test_what_travels_with_the_job_holds_no_secret(
