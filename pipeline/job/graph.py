@@ -31,6 +31,7 @@ from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import Chunk, Split, data_files_of
 from pipeline.source.data_file import CheckedFile, DataFileRefused
 from pipeline.source.manifest import DataFile
+from pipeline.source.streams import keep_freed_memory
 from pipeline.target.session import Cursor, Session
 
 REFUSED_FILES: Final = "refused_files"
@@ -112,6 +113,10 @@ class ReadChunks(_PrivateDoFn):
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
+
+    def setup(self) -> None:
+        super().setup()
+        keep_freed_memory()
 
     @_without_words
     def process(self, split: Split, checked: Mapping[str, CheckedFile]) -> Iterator[Chunk | TaggedOutput]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
 import hashlib
 import io
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final, cast
@@ -22,6 +24,24 @@ CELL: Final = 1 << 20
 LONGEST_LINE: Final = 16 << 20
 MOST_HELD: Final = 64 << 20
 """Bytes of the content of a file that are kept from its check until they are read."""
+
+
+_M_TRIM_THRESHOLD: Final = -1  # malloc.h
+_M_MMAP_THRESHOLD: Final = -3
+_MOST_KEPT: Final = 256 << 20
+_LARGEST_KEPT: Final = 32 << 20  # glibc takes no more
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of blocks that it has done with, for those that come: for one that reads file after file.
+
+    glibc gives it back to Linux, which clears it before it gives it out again. That took a third of the time for reading. The peak is the
+    same. Other systems, and other libraries of C, do as they always do.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, _MOST_KEPT)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
 
 
 class Cells:
