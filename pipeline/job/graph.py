@@ -1,12 +1,12 @@
 r"""The Beam graph of one reading of an export, with visits of any kind, and its DoFns: each a few lines around what other files do.
 
-    data files -> Reshuffle -> CheckFiles -> checked files (a side input: reading waits for them)
-                                   \-> refused files -> ledger
+    files of several splits -> Reshuffle -> CheckFiles -> checked files (a side input: reading waits for them)
+                                                \-> refused files -> ledger
     splits -> Reshuffle -> [ ReadChunks -> VisitChunks -> records -> files ]
-                                 \-> files that changed since -> ledger
+                                 \-> files that are refused, or changed since -> ledger
 
-The bracket is one fused stage, which a test holds: chunks never cross a shuffle, and neither do records. Files are checked in a stage of
-their own, before it: each once, however many splits it has.
+The bracket is one fused stage, which a test holds: chunks never cross a shuffle, and neither do records. A file of several splits is
+checked in a stage of its own, before it: once for all of them. Who reads a whole file checks it before its first chunk.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from pipeline.records.kinds import RecordFormat
 from pipeline.source.chunks import Chunk, Split, data_files_of
 from pipeline.source.data_file import CheckedFile, DataFileRefused
 from pipeline.source.manifest import DataFile
+from pipeline.source.streams import keep_freed_memory
 from pipeline.target.session import Cursor, Session
 
 REFUSED_FILES: Final = "refused_files"
@@ -51,7 +52,7 @@ def define_pipeline(
     load_plans = [plan.load_plan for plan in plans]
     checked, refused_files = (
         root
-        | "DataFiles" >> beam.Create(data_files_of(splits), reshuffle=False)
+        | "DataFiles" >> beam.Create(data_files_of(split for split in splits if not split.is_whole_file), reshuffle=False)
         | "DealOutFiles" >> beam.Reshuffle()
         | "CheckFiles" >> beam.ParDo(CheckFiles(load_plan)).with_outputs(REFUSED_FILES, main="checked")
     )
@@ -108,18 +109,22 @@ class CheckFiles(_PrivateDoFn):
 
 
 class ReadChunks(_PrivateDoFn):
-    """Split -> chunks, of a file that was checked; one that has changed since goes to `REFUSED_FILES`."""
+    """Split -> chunks. A whole file is checked here; one that is not what it should be, or has changed, goes to `REFUSED_FILES`."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
 
+    def setup(self) -> None:
+        super().setup()
+        keep_freed_memory()
+
     @_without_words
     def process(self, split: Split, checked: Mapping[str, CheckedFile]) -> Iterator[Chunk | TaggedOutput]:
         """Read one split; nothing of a file that was refused."""
-        if split.data_file.name not in checked:
+        if not split.is_whole_file and split.data_file.name not in checked:
             return
         try:
-            yield from read_split(split, checked[split.data_file.name], self._plan)
+            yield from read_split(split, None if split.is_whole_file else checked[split.data_file.name], self._plan)
         except DataFileRefused as refused:
             yield TaggedOutput(REFUSED_FILES, (split.data_file.name, str(refused)))
 

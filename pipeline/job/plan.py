@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -95,8 +95,18 @@ def check_data_file(data_file: DataFile, plan: LoadPlan) -> CheckedFile:
         raise Stopped(_RESUMABLE.format(failed)) from None
 
 
-def read_split(split: Split, checked: CheckedFile, plan: LoadPlan) -> Iterator[Chunk]:
-    """The chunks of a split of a checked file. Raises `DataFileRefused`, `Stopped`."""
+def read_splits(splits: Iterable[Split], plan: LoadPlan) -> Iterator[Chunk]:
+    """The chunks of splits, in their order; each file is checked before its first. Raises `DataFileRefused`, `Stopped`."""
+    checked: dict[str, CheckedFile] = {}
+    for split in splits:
+        name = split.data_file.name
+        if not split.is_whole_file and name not in checked:
+            checked[name] = check_data_file(split.data_file, plan)
+        yield from read_split(split, checked.get(name), plan)
+
+
+def read_split(split: Split, checked: CheckedFile | None, plan: LoadPlan) -> Iterator[Chunk]:
+    """The chunks of a split; without `checked` of a whole file, which is checked first. Raises `DataFileRefused`, `Stopped`."""
     try:
         yield from read_chunks(split, checked, plan.load.chunk_size, plan.storage)
     except StorageFailed as failed:

@@ -17,11 +17,11 @@ from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import Stopped
 from pipeline.job.chunk import KnownChunk, KnownChunks
-from pipeline.job.plan import LoadPlan, check_data_file, read_split
+from pipeline.job.plan import LoadPlan, read_splits
 from pipeline.places.storage import OutputFolder
 from pipeline.records.files import RecordBatch
 from pipeline.records.kinds import RecordKind
-from pipeline.source.chunks import Chunk, Split, data_files_of
+from pipeline.source.chunks import Chunk, Split
 from pipeline.target.session import Cursor, RowsRefused, Session
 
 Records = Mapping[RecordKind, Sequence[bytes]]
@@ -162,9 +162,7 @@ def record_folders(run_folder: OutputFolder, plan: VisitPlan) -> dict[RecordKind
 def visit_plainly(splits: Sequence[Split], *plans: VisitPlan) -> Iterator[dict[RecordKind, RecordBatch]]:
     """All chunks in a loop, each for every load: what the Beam job does, on one thread and without Beam."""
     load_plan = cut_of(plans)
-    checked = {data_file.name: check_data_file(data_file, load_plan) for data_file in data_files_of(splits)}
     with Session(load_plan.database) as session:
         visitor = ReadingVisitor(plans, session)
-        for split in splits:
-            for chunk in read_split(split, checked[split.data_file.name], load_plan):
-                yield from visitor.visit(chunk)
+        for chunk in read_splits(splits, load_plan):
+            yield from visitor.visit(chunk)

@@ -9,12 +9,14 @@ An ItemAddress is what records, the ledger and people call one of its items by.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from pipeline.places.storage import LOCAL_AND_AWS, Storage
-from pipeline.source.data_file import CheckedFile, read_part
+from pipeline.source.data_file import CheckedFile, check_and_read, read_part_in_lists
 from pipeline.source.manifest import DataFile
 
 CHUNK_ITEMS: Final = 5_000
@@ -104,24 +106,43 @@ def _splits_of(data_file: DataFile, size: SplitSize) -> Iterator[Split]:
         yield Split(data_file, part, first, end - first)
 
 
-def read_chunks(split: Split, checked: CheckedFile, size: ChunkSize, storage: Storage = LOCAL_AND_AWS) -> Iterator[Chunk]:
-    """The chunks of a split of a checked file. Raises what `read_part` does, in place of the last chunk at the latest."""
+def read_chunks(split: Split, checked: CheckedFile | None, size: ChunkSize, storage: Storage = LOCAL_AND_AWS) -> Iterator[Chunk]:
+    """The chunks of a split. Without `checked` the split must be a whole file, which is checked before its first chunk.
+
+    Raises what `check_and_read` and `read_part_in_lists` do, in place of the last chunk at the latest.
+    """
+    if checked is not None:
+        lists = read_part_in_lists(split.data_file, checked.version, checked.parts[split.part], storage)
+    elif split.is_whole_file:
+        lists = check_and_read(split.data_file, storage)
+    else:
+        message = f"{split.name}: is a part of a file that was not checked"
+        raise ValueError(message)
     first_item = split.first_item
-    for lines in _cut(read_part(split.data_file, checked.version, checked.parts[split.part], storage), size):
+    for lines in _cut(lists, size):
         end_item = first_item + len(lines)
         yield Chunk(split, first_item, lines, is_last=end_item == split.first_item + split.items)
         first_item = end_item
 
 
-def _cut(lines: Iterator[bytes], size: ChunkSize) -> Iterator[list[bytes]]:
-    """Lists of lines; the last comes when the lines have come to their end, so never when that is an error."""
+def _cut(lists: Iterable[list[bytes]], size: ChunkSize) -> Iterator[list[bytes]]:
+    """The same lines in lists of that size; the last comes when the lines have come to their end, so never when that is an error."""
     chunk: list[bytes] = []
-    bytes_ = 0
-    for line in lines:
-        if chunk and (len(chunk) == size.items or bytes_ + len(line) > size.bytes):
-            yield chunk
-            chunk, bytes_ = [], 0
-        chunk.append(line)
-        bytes_ += len(line)
+    room = size.bytes
+    for lines in lists:
+        begin = 0
+        while begin < len(lines):
+            some = lines[begin : begin + size.items - len(chunk)]
+            some_bytes = sum(map(len, some))
+            if some_bytes > room:
+                some = some[: bisect_right(list(accumulate(map(len, some))), room)] or lines[begin : begin + (not chunk)]
+                some_bytes = sum(map(len, some))
+            if some:
+                chunk += some
+                room -= some_bytes
+                begin += len(some)
+            else:
+                yield chunk
+                chunk, room = [], size.bytes
     if chunk:
         yield chunk

@@ -1,4 +1,4 @@
-"""One data file: gzip of JSON lines, checked as a whole, then read in parts.
+"""One data file: gzip of JSON lines, checked as a whole, then read: at once where one reader takes it whole, or in parts.
 
 Checking comes first because a wrong count would otherwise be found only when most rows are committed. It tells where the
 parts begin and end, and what they are made of: bytes are counted in the decompressed content, and every MiB of a part has its CRC-32, so
@@ -8,7 +8,6 @@ that nobody who reads a part is given a line that was not checked, although the 
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
@@ -19,7 +18,8 @@ from pipeline.places.place import ChangedFile
 from pipeline.places.storage import Storage
 from pipeline.source import streams
 from pipeline.source.manifest import DataFile
-from pipeline.source.streams import Cells, Hashed, OtherContent, checked_cells, decompressed, skip, split_lines
+from pipeline.source.streams import Cells, Hashed, Held, OtherContent, checked_cells, decompressed, skip, split_blocks
+from transforms.native.lines import count_line_ends
 
 _DAMAGED: Final[Any] = (EOFError, OSError, isal_zlib.error)
 
@@ -59,10 +59,14 @@ def check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage
 
     Blank lines at the end are not items; elsewhere they are (bad ones). Raises `DataFileRefused`, `StorageFailed`.
     """
+    return _check_file(data_file, first_items, storage)
+
+
+def _check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage, held: Held | None = None) -> CheckedFile:
     with _opened(data_file.uri, None, storage) as (raw, version):
         hashed = Hashed(raw)
         try:
-            content = _Content(hashed, first_items)
+            content = _Content(hashed, first_items, held)
         except _DAMAGED:
             # Damage, most likely, is why the MD5 is another.
             hashed.read_rest()
@@ -93,21 +97,46 @@ def count_file(uri: str, storage: Storage) -> Counted:
 def read_lines(uri: str, storage: Storage) -> Iterator[bytes]:
     """All lines of an unchecked file, blank ones at the end included. Raises `DataFileRefused`, `StorageFailed`."""
     with _opened(uri, None, storage) as (raw, _), decompressed(raw) as stream:
-        yield from split_lines(iter(lambda: stream.read(streams.BLOCK), b""))
+        for lines in split_blocks(iter(lambda: stream.read(streams.BLOCK), b"")):
+            yield from lines
 
 
 def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -> Iterator[bytes]:
-    r"""The lines of a part, without their `\n`.
+    r"""The lines of a part, without their `\n`; raises as `read_part_in_lists` does."""
+    for lines in read_part_in_lists(data_file, version, part, storage):
+        yield from lines
+
+
+def read_part_in_lists(data_file: DataFile, version: str, part: Part, storage: Storage) -> Iterator[list[bytes]]:
+    r"""The lines of a part, without their `\n`, in lists of as many as come at a time.
 
     Raises `StorageFailed`, and `DataFileRefused` if the file has changed since it was checked, before any line that was not.
     """
     with _opened(data_file.uri, version, storage) as (raw, _), decompressed(raw) as stream:
         skip(stream, part.first_byte)
-        lines = split_lines(checked_cells(stream, part.end_byte - part.first_byte, part.crcs))
-        yield from itertools.islice(lines, part.items)
-        # What is left is a blank end, or has changed: either way the end comes after it.
-        for _ in lines:
-            pass
+        yield from _first_items(split_blocks(checked_cells(stream, part.end_byte - part.first_byte, part.crcs)), part.items)
+
+
+def check_and_read(data_file: DataFile, storage: Storage) -> Iterator[list[bytes]]:
+    """The lines of a whole file that was not checked, in such lists, the first of them once all of it was.
+
+    What was checked is kept and given, so it is decompressed once, unless it is too large for that: then it is read again, as a part.
+    Raises `StorageFailed`, and `DataFileRefused` as the check and the reading do.
+    """
+    held = Held()
+    checked = _check_file(data_file, (0,), storage, held)
+    if held.is_whole:
+        yield from _first_items(split_blocks(held.give()), data_file.items)
+    else:
+        yield from read_part_in_lists(data_file, checked.version, checked.parts[0], storage)
+
+
+def _first_items(lists: Iterator[list[bytes]], items: int) -> Iterator[list[bytes]]:
+    """So many lines. What is left is a blank end, or has changed: either way the end comes after it."""
+    for lines in lists:
+        if items:
+            yield lines[:items]
+            items -= min(items, len(lines))
 
 
 # -- checking ------------------------------------------------------------------------------------------------------------------------------
@@ -116,7 +145,7 @@ def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -
 class _Content:
     """How many items the decompressed content has, and where the parts are that begin with `first_items`; read in one pass."""
 
-    def __init__(self, raw: BinaryIO | Hashed, first_items: Sequence[int]) -> None:
+    def __init__(self, raw: BinaryIO | Hashed, first_items: Sequence[int], held: Held | None = None) -> None:
         self.items = 0
         self.parts: list[Part] = []
         self._first_items = list(first_items)
@@ -127,6 +156,8 @@ class _Content:
         with decompressed(raw) as stream:
             while block := stream.read(streams.BLOCK):
                 self._add(block, offset)
+                if held is not None:
+                    held.add(block)
                 offset += len(block)
                 end = block.rfind(b"\n")
                 line = line + len(block) if end < 0 else len(block) - end - 1
@@ -135,7 +166,7 @@ class _Content:
         self._end_part(offset, self.items)
 
     def _add(self, block: bytes, offset: int) -> None:
-        line_ends = block.count(b"\n")
+        line_ends = count_line_ends(block)
         begun = 0
         while len(self.parts) + 1 < len(self._first_items) and self._first_items[len(self.parts) + 1] <= self._line_ends + line_ends:
             first_item = self._first_items[len(self.parts) + 1]

@@ -5,8 +5,7 @@ What follows the temp table are statements on sets; it is gone with the transact
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from struct import Struct
@@ -29,7 +28,8 @@ _pack_numbered = Struct(">hiq").pack
 
 ITEM: Final = sql.Identifier("ddb2pg_item")
 """The column of the item numbers."""
-COPY_BLOCK: Final = 1 << 18
+COPY_BLOCK: Final = 1 << 16
+"""Bytes of a piece of COPY, about."""
 # What is gone in a moment is not worth being compressed, nor cut into pieces unless it does not fit into a page. Compressing took a third
 # of the server's time for long documents.
 _WHOLE_ROWS: Final = sql.SQL("toast_tuple_target = 8160")
@@ -109,16 +109,43 @@ def _fields_of(row: EncodedRow, positions: Sequence[int]) -> EncodedRow:
     return b"".join([fields[position] for position in positions])
 
 
-def copy_stream(rows: Rows, field_count: int) -> io.BytesIO:
+class CopyStream:
+    """What binary COPY takes, for `copy_expert`: a piece at a time, made when it is asked for.
+
+    A piece that a processor has near at hand is made and sent many times as fast as a whole chunk of rows, whose memory is new each time.
+    """
+
+    def __init__(self, encoded: Sequence[EncodedRow], with_head: Callable[[int, int], bytes]) -> None:
+        """`with_head` makes the bytes of the rows from one place in `encoded` to another, with what comes before each."""
+        self._pieces = self._make(encoded, with_head)
+
+    def read(self, _size: int = -1) -> bytes:
+        """The next piece, however long it is: psycopg2 sends what it gets. Nothing once there is no other."""
+        return next(self._pieces, b"")
+
+    @staticmethod
+    def _make(encoded: Sequence[EncodedRow], with_head: Callable[[int, int], bytes]) -> Iterator[bytes]:
+        rows_of_piece = max(1, len(encoded) * COPY_BLOCK // max(1, sum(map(len, encoded))))
+        yield _HEADER
+        for begin in range(0, len(encoded), rows_of_piece):
+            yield with_head(begin, begin + rows_of_piece)
+        yield _TRAILER
+
+
+def copy_stream(rows: Rows, field_count: int) -> CopyStream:
     """The rows as binary COPY takes them."""
     head = _pack_field_count(field_count)
-    return io.BytesIO(b"".join((_HEADER, head, head.join(rows.encoded), _TRAILER)))
+    return CopyStream(rows.encoded, lambda begin, end: head.join((b"", *rows.encoded[begin:end])))
 
 
-def numbered_copy_stream(rows: Rows, field_count: int) -> io.BytesIO:
+def numbered_copy_stream(rows: Rows, field_count: int) -> CopyStream:
     """The rows with their item number, a bigint, as one more field before the others."""
-    numbered = [_pack_numbered(field_count + 1, 8, number) + row for number, row in zip(rows.item_numbers, rows.encoded, strict=True)]
-    return io.BytesIO(b"".join((_HEADER, *numbered, _TRAILER)))
+
+    def with_head(begin: int, end: int) -> bytes:
+        numbered = zip(rows.item_numbers[begin:end], rows.encoded[begin:end], strict=True)
+        return b"".join([part for number, row in numbered for part in (_pack_numbered(field_count + 1, 8, number), row)])
+
+    return CopyStream(rows.encoded, with_head)
 
 
 # -- the temp table ------------------------------------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from pipeline.job.chunk import KnownChunk, KnownChunks
-from pipeline.job.plan import check_data_file, read_split
+from pipeline.job.plan import read_splits
 from pipeline.ledger.changes import applied_chunk
 from pipeline.ledger.loads import note_writer
 from pipeline.ledger.rollbacks import hold_open
-from pipeline.source.chunks import Split, data_files_of
+from pipeline.source.chunks import Split
 from pipeline.target.apply import apply_exchanging, may_exchange
 from pipeline.target.fates import Fates
 from pipeline.target.rows import RefusedRow
@@ -45,16 +45,14 @@ class Exchange:
     def _read(self, changes: ApplyChunks, splits: Sequence[Split]) -> list[KnownChunk]:
         """The chunks; none where they are too many. Raises `DataFileRefused`, `Stopped`."""
         plan, known_chunks = changes.load_plan, KnownChunks(changes.load_plan, self._session)
-        checked = {data_file.name: check_data_file(data_file, plan) for data_file in data_files_of(splits)}
         chunks, lines = [], 0
-        for split in splits:
-            for chunk in read_split(split, checked[split.data_file.name], plan):
-                known = known_chunks.of(chunk)
-                if self._session.transact(lambda cursor, known=known: applied_chunk(cursor, known.key)).set_aside:  # type: ignore[misc]
-                    chunks.append(known)
-                    lines += len(chunk.lines)
-                if lines > MOST_LINES:
-                    return []
+        for chunk in read_splits(splits, plan):
+            known = known_chunks.of(chunk)
+            if self._session.transact(lambda cursor, known=known: applied_chunk(cursor, known.key)).set_aside:  # type: ignore[misc]
+                chunks.append(known)
+                lines += len(chunk.lines)
+            if lines > MOST_LINES:
+                return []
         return sorted(chunks, key=lambda one: (one.key.data_file, one.key.first_item))
 
     def settle(self) -> list[Exchanged]:

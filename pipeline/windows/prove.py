@@ -22,7 +22,7 @@ from pipeline.job.chunk import KnownChunk, KnownChunks
 from pipeline.job.compare import mismatches_of, unequal_columns, with_columns
 from pipeline.job.equation import parts_of_window, problems_of_files, problems_of_records, shortened, tallies_of
 from pipeline.job.gate import MOST_FILES, SAMPLE, beginning
-from pipeline.job.plan import check_data_file, read_split
+from pipeline.job.plan import read_splits
 from pipeline.ledger.changes import applied_totals, count_outdated
 from pipeline.ledger.chunks import load_totals
 from pipeline.ledger.history import loading_runs
@@ -163,9 +163,7 @@ def _chunks(changes: ApplyChunks, export: Export, asked: Validated) -> Iterator[
             yield beginning(data_file, -(-SAMPLE // len(sampled)), plan)
         return
     for data_file in export.data_files:
-        checked = check_data_file(data_file, plan)
-        for split in plan_splits([data_file], plan.load.split_size):
-            yield from read_split(split, checked, plan)
+        yield from read_splits(plan_splits([data_file], plan.load.split_size), plan)
 
 
 def _compare(cursor: Cursor, of_chunks: ChangesOfChunks, chunk: KnownChunk) -> list[Mismatch]:

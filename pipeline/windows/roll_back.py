@@ -17,7 +17,7 @@ from rich.console import Console
 
 from pipeline.errors import Stopped
 from pipeline.job.chunk import KnownChunk, KnownChunks
-from pipeline.job.plan import BegunLoad, LoadPlan, check_data_file, read_split
+from pipeline.job.plan import BegunLoad, LoadPlan, read_splits
 from pipeline.job.run_visits import run_visits
 from pipeline.job.visit import VisitedLoad
 from pipeline.ledger.changes import count_outdated
@@ -196,10 +196,8 @@ def _chunks(window: _Window, session: Session) -> Iterator[KnownChunk]:
     files = session.transact(partial(files_to_roll_back, load_id=window.load_id))
     try:
         for data_file in (one for one in window.load.export.data_files if one.name in files):
-            checked = check_data_file(data_file, plan)
-            for split in plan_splits([data_file], plan.load.split_size):
-                known = map(known_chunks.of, read_split(split, checked, plan))
-                yield from (chunk for chunk in known if chunk.committed is not None)
+            known = map(known_chunks.of, read_splits(plan_splits([data_file], plan.load.split_size), plan))
+            yield from (chunk for chunk in known if chunk.committed is not None)
     except DataFileRefused as refused:
         message = f"{refused}; what is taken back stays so: run the same command again to go on"
         raise Stopped(message) from None

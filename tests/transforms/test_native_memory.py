@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BRIEFLY = ["test_native.py", "test_native_sources.py", "test_rules_jsonb.py", "test_rules_by_chance.py", "test_changes.py"]
+BRIEFLY = [
+    "test_native.py",
+    "test_native_lines.py",
+    "test_native_sources.py",
+    "test_rules_jsonb.py",
+    "test_rules_by_chance.py",
+    "test_changes.py",
+]
 # Of the same code as those that stay, with many more items, or other seeds: most of the time. What begins with these names is left out.
 LEFT_OUT_BRIEFLY = (
     "test_changes.py::test_child_rows_are_made_and_refused_as_in_a_full_export",

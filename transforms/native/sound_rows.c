@@ -12,6 +12,7 @@
    (no Py_mod_gil, no Py_mod_multiple_interpreters), so a free-threaded Python turns its lock on for it. */
 
 #include "changes.h"
+#include "lines.h"
 #include "plan.h"
 
 /* The files that it was built of, as `name:hash name:hash`, which setup.py says; `plan.py` compares them with those beside it. */
@@ -711,6 +712,8 @@ static PyTypeObject SoundRowsType = {
 
 static PyMethodDef functions[] = {
     {"read_change", (PyCFunction)(void (*)(void))read_change, METH_FASTCALL, "What a line of an incremental export says."},
+    {"count_line_ends", count_line_ends, METH_O, "How many ends of lines a block has."},
+    {"split_lines", split_lines, METH_O, "What is between the ends of lines of a block."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,12 @@ def read_change(line: bytes, key: tuple[str, ...], /) -> tuple[int, bytes, bytes
     `key` are the attributes of the table's key. Of the images it is known only that their brackets match, and that they have the key.
     """
 
+def count_line_ends(block: bytes, /) -> int:
+    r"""As `block.count(b"\n")`."""
+
+def split_lines(block: bytes, /) -> list[bytes]:
+    r"""As `block.split(b"\n")`."""
+
 class SoundRows:
     """The rows of one table's sound items. The arguments are the tuples that `plan.py` describes.
 

@@ -101,10 +101,18 @@ def overwrite_in_secret(path: Path, content: bytes) -> None:
 
 
 def chunks_by_split(file: DataFile, splits: SplitSize, size: ChunkSize, storage: Storage = LOCAL_AND_AWS) -> dict[int, list[Chunk]]:
-    """The chunks of each split, by the split's number, each read by itself, the last split first."""
+    """The chunks of each split, by the split's number, each read by itself, the last split first.
+
+    Of a whole file they must be the same where it is checked and read at once, whether or not it is small enough to be kept meanwhile.
+    """
     checked = check_file(file, splits.first_items(file.items), storage)
     planned = sorted(plan_splits([file], splits), key=lambda split: -split.part)
-    return {split.part: list(read_chunks(split, checked, size, storage)) for split in planned}
+    found = {split.part: list(read_chunks(split, checked, size, storage)) for split in planned}
+    for split in planned:
+        for most in (streams.MOST_HELD, file.bytes or 0, 0) if split.is_whole_file else ():
+            with mock.patch.object(streams, "MOST_HELD", most):
+                assert list(read_chunks(split, None, size, storage)) == found[split.part]
+    return found
 
 
 class HaltingStorage:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from pipeline.places.storage import LOCAL_AND_AWS
+from pipeline.places.storage import LOCAL_AND_AWS, Storage
+from pipeline.source import streams
 from pipeline.source.chunks import ChunkSize, Split, SplitSize, plan_splits, read_chunks
 from pipeline.source.data_file import CheckedFile, DataFileRefused, check_file
 from tests.handmade_export import write_export
+from tests.pipeline.source.made_data_files import overwrite_in_secret
 from tests.pipeline.source.read_splits import read_exports
 
 # Of content that gzip cannot make small: the file is longer than what is read at a time.
@@ -79,6 +83,46 @@ def test_a_file_that_is_overwritten_in_secret_is_refused_before_its_last_chunk(c
     assert not any(chunk.is_last for chunk in read)
     lines = [line for chunk in read for line in chunk.lines]
     assert lines == OLD[split.first_item : split.first_item + len(lines)]
+
+
+class _Overwritten(Storage):
+    """A place where somebody overwrites a file in secret before it is read again in the version that was checked."""
+
+    def open(self, uri: str, version: str | None = None) -> tuple[BinaryIO, str]:
+        if version is not None:
+            path = Path(uri)
+            changed = bytearray(path.read_bytes())
+            changed[len(changed) // 2] ^= 0x20
+            overwrite_in_secret(path, bytes(changed))
+        return super().open(uri, version)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_whole_file_that_is_overwritten_after_its_check_gives_what_was_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_kept: bool
+) -> None:
+    """What was kept of the check is given. A file that was too large for that is read again, and refused before its last chunk."""
+    write_export(tmp_path / "old", "t", [OLD])
+    data_file = read_exports(tmp_path / "old")[0].data_files[0]
+    [split] = plan_splits([data_file], SplitSize(most=1))
+    size = sum(map(len, OLD)) + len(OLD)
+    monkeypatch.setattr(streams, "MOST_HELD", size if is_kept else size - 1)
+    lines = []
+    with nullcontext() if is_kept else pytest.raises(DataFileRefused, match=r"was changed after it was checked|cannot be read any more"):
+        for chunk in read_chunks(split, None, ChunkSize(items=1_000), _Overwritten()):
+            lines += chunk.lines
+
+    assert lines == (OLD if is_kept else OLD[: len(lines)])
+    assert is_kept or len(lines) < len(OLD)
+
+
+def test_a_part_of_a_file_that_was_not_checked_is_not_read(tmp_path: Path) -> None:
+    """Only who takes a whole file can check it."""
+    write_export(tmp_path / "old", "t", [OLD])
+    data_file = read_exports(tmp_path / "old")[0].data_files[0]
+
+    with pytest.raises(ValueError, match="not checked"):
+        next(read_chunks(plan_splits([data_file], SplitSize(items=10, most=2))[0], None, ChunkSize()))
 
 
 def test_a_split_does_not_care_about_what_comes_after_it(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.places.storage import LOCAL_AND_AWS
-from pipeline.source.data_file import DataFileRefused, check_file
+from pipeline.source.data_file import DataFileRefused, check_and_read, check_file
 from pipeline.source.manifest import DataFile
 from tests.pipeline.source.made_exports import base64_md5, gzip_of_items, item_line
 from tests.pipeline.source.read_splits import lines_of_file
@@ -30,6 +31,8 @@ def refusal_of(file: DataFile) -> str:
     with pytest.raises(DataFileRefused) as caught:
         check_file(file, [0], LOCAL_AND_AWS)
     assert str(caught.value).startswith(f"{file.uri}: ")
+    with pytest.raises(DataFileRefused, match=f"^{re.escape(str(caught.value))}$"):
+        next(check_and_read(file, LOCAL_AND_AWS))
     return str(caught.value)
 
 

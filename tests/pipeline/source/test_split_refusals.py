@@ -48,6 +48,15 @@ def refusal_of(file: DataFile, splits: SplitSize) -> str:
     with pytest.raises(DataFileRefused) as caught:
         check_file(file, splits.first_items(file.items), LOCAL_AND_AWS)
     assert str(caught.value).startswith(f"{file.uri}: ")
+    assert refusal_of_reader(file) == str(caught.value)
+    return str(caught.value)
+
+
+def refusal_of_reader(file: DataFile) -> str:
+    """The sentence for somebody who checks and reads a whole file at once, instead of its first chunk."""
+    [split] = plan_splits([file], SplitSize(most=1))
+    with pytest.raises(DataFileRefused) as caught:
+        next(read_chunks(split, None, ChunkSize(1)))
     return str(caught.value)
 
 

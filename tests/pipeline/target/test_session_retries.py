@@ -85,7 +85,7 @@ def test_a_backend_killed_in_the_midst_of_copy_is_retried(lab: Lab) -> None:
 
     def work(cursor: Any) -> None:
         calls.append(cursor.connection.get_backend_pid())
-        cursor.copy_expert("COPY thing FROM STDIN (FORMAT BINARY)", Stream(copy_stream(rows, 5).getvalue()), 1 << 16)
+        cursor.copy_expert("COPY thing FROM STDIN (FORMAT BINARY)", Stream(b"".join(iter(copy_stream(rows, 5).read, b""))), 1 << 16)
 
     with lab.session(QUICK) as session:
         session.transact(work)
