@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from struct import Struct
 from typing import Final
 
@@ -21,7 +22,7 @@ from transforms.table import Column, Table
 from transforms.types import split_row
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
-_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" * 2
+HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" * 2
 _TRAILER: Final = b"\xff\xff"
 _pack_field_count = Struct(">h").pack
 _pack_numbered = Struct(">hiq").pack
@@ -101,20 +102,20 @@ def fields_of(rows: Rows, positions: Sequence[int]) -> Rows:
 
 
 def _fields_of(row: EncodedRow, positions: Sequence[int]) -> EncodedRow:
-    fields = list(split_row(row))
+    fields = list(islice(split_row(row), max(positions) + 1))
     return b"".join([fields[position] for position in positions])
 
 
 def copy_stream(rows: Rows, field_count: int) -> io.BytesIO:
     """The rows as binary COPY takes them."""
     head = _pack_field_count(field_count)
-    return io.BytesIO(b"".join((_HEADER, head, head.join(rows.encoded), _TRAILER)))
+    return io.BytesIO(b"".join((HEADER, head, head.join(rows.encoded), _TRAILER)))
 
 
 def numbered_copy_stream(rows: Rows, field_count: int) -> io.BytesIO:
     """The rows with their item number, a bigint, as one more field before the others."""
     numbered = [_pack_numbered(field_count + 1, 8, number) + row for number, row in zip(rows.item_numbers, rows.encoded, strict=True)]
-    return io.BytesIO(b"".join((_HEADER, *numbered, _TRAILER)))
+    return io.BytesIO(b"".join((HEADER, *numbered, _TRAILER)))
 
 
 # -- the temp table ------------------------------------------------------------------------------------------------------------------------
@@ -136,6 +137,8 @@ class Staging:
 
 STAGED_ROWS: Final = Staging("ddb2pg_compared")
 """Of rows that are compared, or deleted."""
+STAGED_KEYS: Final = Staging("ddb2pg_keys_of_compared")
+"""Of rows whose bytes are compared."""
 STAGED_FOR_WRITING: Final = Staging("ddb2pg_staging")
 _REPORTED: Final = Staging("ddb2pg_reported")
 
@@ -158,7 +161,9 @@ def stage_owners(cursor: Cursor, owners: Staging, items: Sequence[int]) -> None:
 
 def drop_staged(cursor: Cursor) -> None:
     """Make room for the rows of another table in the same transaction."""
-    stagings = [Staging(f"{one.name}{ending}") for one in (STAGED_ROWS, STAGED_FOR_WRITING, _REPORTED) for ending in ("", "_unparsed")]
+    stagings = [
+        Staging(f"{one.name}{ending}") for one in (STAGED_ROWS, STAGED_KEYS, STAGED_FOR_WRITING, _REPORTED) for ending in ("", "_unparsed")
+    ]
     tables = sql.SQL(", ").join(staging.identifier for staging in stagings)
     cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(tables))
 

@@ -12,6 +12,7 @@
 
 #include "changes.h"
 #include "plan.h"
+#include "sent.h"
 
 /* The files that it was built of, as `name:hash name:hash`, which setup.py says; `plan.py` compares them with those beside it. */
 #ifndef SOURCES
@@ -593,6 +594,7 @@ static PyTypeObject SoundRowsType = {
 
 static PyMethodDef functions[] = {
     {"read_change", (PyCFunction)(void (*)(void))read_change, METH_FASTCALL, "What a line of an incremental export says."},
+    {"row_as_sent", (PyCFunction)(void (*)(void))row_as_sent, METH_FASTCALL, "A row as PostgreSQL sends it."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,9 @@ def read_change(line: bytes, key: tuple[str, ...], /) -> tuple[int, bytes, bytes
     `key` are the attributes of the table's key. Of the images it is known only that their brackets match, and that they have the key.
     """
 
+def row_as_sent(row: bytes, codes: bytes, /) -> bytes | None:
+    """A row as PostgreSQL sends it, or None where that is not sure. `codes` has a byte for each column, see `sent.py`."""
+
 class SoundRows:
     """The rows of one table's sound items. The arguments are the tuples that `plan.py` describes.
 
