@@ -7,10 +7,9 @@ microsecond. Text of all kinds is compared byte by byte, independent of the coll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from struct import Struct
 from typing import Any, Final
 
 from psycopg2 import sql
@@ -23,13 +22,12 @@ from pipeline.target.rows import (
     RefusedRow,
     Rows,
     Staging,
-    fields_of,
     stage_parsed,
     stage_what_parses,
 )
 from pipeline.target.session import Cursor
 from pipeline.target.target import FurtherColumn, Target
-from transforms.native.sent import AsSent, as_sent
+from transforms.native.sent import compile_proof
 from transforms.rejects import ErrorCode
 from transforms.table import Column, Table
 
@@ -59,7 +57,7 @@ def compare_rows(cursor: Cursor, target: Target, table: Table, rows: Rows, seed:
 
     Those that bytes do not prove to be equal are in `STAGED_ROWS` afterwards, if there are any.
     """
-    proved = _prove_by_bytes(cursor, target, table, rows, seed, further)
+    proved = prove_by_bytes(cursor, target, table, rows, seed, further)
     keys_of_proved = f"{{{','.join(map(str, proved.values()))}}}"
     if len(proved) == len(rows):
         return Comparison(frozenset(), {}, keys_of_proved)
@@ -141,21 +139,19 @@ def _is_distinct(column: Column) -> sql.Composable:
 
 # -- by bytes ------------------------------------------------------------------------------------------------------------------------------
 
-# Behind the fields of a row, each with its length.
-_unpack_item_and_key: Final = Struct(">iqiq").unpack_from
 
-
-def _prove_by_bytes(
-    cursor: Cursor, target: Target, table: Table, rows: Rows, seed: int, further: Sequence[FurtherColumn]
+def prove_by_bytes(
+    cursor: Cursor, target: Target, table: Table, rows: Rows, seed: int, further: Sequence[FurtherColumn] = ()
 ) -> dict[int, int]:
     """The rows that the target has to the byte as PostgreSQL sends an equal one: item number -> `key_hash`.
 
     Of the others nothing is known; of most tables there are none. Documents are neither parsed nor staged for it.
     """
-    to_sent = as_sent(table.columns)
-    if not rows or to_sent is None:
+    proof = compile_proof(table.columns, target.key)
+    if not rows or proof is None:
         return {}
-    _stage_keys(cursor, target, table, rows)
+    keys = table.only([column.name for column in table.columns if column.name in target.key])
+    stage_parsed(cursor, STAGED_KEYS, keys, Rows(rows.item_numbers, proof.keys_of(rows.encoded)))
     fields = [
         sql.SQL(column.pg_type.sent or "{}").format(sql.SQL("target.{}").format(sql.Identifier(column.name))) for column in table.columns
     ]
@@ -171,13 +167,9 @@ def _prove_by_bytes(
     received: list[bytes] = []
     cursor.execute(PLANNING)
     cursor.copy_expert(statement, _Received(received.append))
-    return dict(_proved(rows, to_sent, received))
-
-
-def _stage_keys(cursor: Cursor, target: Target, table: Table, rows: Rows) -> None:
-    positions = [position for position, column in enumerate(table.columns) if column.name in target.key]
-    keys = table.only([table.columns[position].name for position in positions])
-    stage_parsed(cursor, STAGED_KEYS, keys, fields_of(rows, positions))
+    if received:
+        received[0] = received[0].removeprefix(HEADER)
+    return proof.prove(dict(zip(rows.item_numbers, rows.encoded, strict=True)), received)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +183,6 @@ _SEND: Final = """
     COPY (SELECT {fields}, {item}, {hash} FROM {staging} AS staged JOIN {target} AS target ON {has_key} WHERE ({is_written}) IS NOT TRUE)
     TO STDOUT (FORMAT BINARY)
 """
-
-
-def _proved(rows: Rows, to_sent: AsSent, received: Iterable[bytes]) -> Iterator[tuple[int, int]]:
-    encoded = dict(zip(rows.item_numbers, rows.encoded, strict=True))
-    for message in received:
-        row = message.removeprefix(HEADER)
-        fields_end = len(row) - 24
-        if fields_end < 0:
-            continue
-        _, item, _, key = _unpack_item_and_key(row, fields_end)
-        if row[2:fields_end] == to_sent(encoded[item]):
-            yield item, key
 
 
 # -- keys alone ----------------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from struct import Struct
 from typing import Final
 
@@ -102,7 +101,7 @@ def fields_of(rows: Rows, positions: Sequence[int]) -> Rows:
 
 
 def _fields_of(row: EncodedRow, positions: Sequence[int]) -> EncodedRow:
-    fields = list(islice(split_row(row), max(positions) + 1))
+    fields = list(split_row(row))
     return b"".join([fields[position] for position in positions])
 
 

@@ -1,4 +1,5 @@
-/* A row as PostgreSQL sends it: the same fields, in the one form of them that its send functions give.
+/* Whether rows that PostgreSQL sends are to the byte those that it sends of equal ones: the same fields, in the one form of them that its
+   send functions give.
 
    Only two types have another form. A jsonb's text is made anew by PostgreSQL: members by the length of their names, then by their bytes, with
    a space behind each comma and colon, numbers as numeric has them. A numeric of a column with a scale names that scale.
@@ -200,15 +201,24 @@ static Outcome put_numeric(Text field, unsigned scale) {
     return DONE;
 }
 
+static bool is_null(const unsigned char *field) { return memcmp(field, "\xff\xff\xff\xff", 4) == 0; }
+
+/* With its length; 0 where no whole field begins here. */
+static size_t size_of_field(Text row, size_t at) {
+    const unsigned char *field = row.bytes + at;
+    if (row.size - at < 4) return 0;
+    if (is_null(field)) return 4;
+    size_t size = 4 + ((size_t)field[0] << 24 | (size_t)field[1] << 16 | (size_t)field[2] << 8 | field[3]);
+    return row.size - at < size ? 0 : size;
+}
+
 static Outcome put_row(Text row, Text codes) {
     size_t at = 0;
     for (size_t column = 0; column < codes.size; column++) {
-        if (row.size - at < 4) return NOT_SURE;
         const unsigned char *field = row.bytes + at;
-        uint32_t length = (uint32_t)field[0] << 24 | (uint32_t)field[1] << 16 | (uint32_t)field[2] << 8 | field[3];
-        size_t size = 4 + (length == UINT32_MAX ? 0 : length);
-        if (row.size - at < size) return NOT_SURE;
-        if (codes.bytes[column] == AS_IT_IS || length == UINT32_MAX) TRY(put(&sent, field, size));
+        size_t size = size_of_field(row, at);
+        if (size == 0) return NOT_SURE;
+        if (codes.bytes[column] == AS_IT_IS || is_null(field)) TRY(put(&sent, field, size));
         else if (codes.bytes[column] == JSONB_FORM) TRY(put_jsonb((Text){field + 4, size - 4}));
         else TRY(put_numeric((Text){field, size}, codes.bytes[column] - 1u));
         at += size;
@@ -216,16 +226,86 @@ static Outcome put_row(Text row, Text codes) {
     return at == row.size ? DONE : NOT_SURE;
 }
 
-PyObject *row_as_sent(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+static Text text_of(PyObject *bytes) { return (Text){(const unsigned char *)PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)}; }
+
+/* The fields at these positions, which are in their order. */
+static PyObject *fields_of_row(Text row, Text positions) {
+    size_t at = 0, next = 0;
+    sent.size = 0;
+    for (size_t position = 0; next < positions.size; position++) {
+        size_t size = size_of_field(row, at);
+        if (size == 0) {
+            PyErr_SetString(PyExc_ValueError, "a row has fewer fields");
+            return NULL;
+        }
+        if (positions.bytes[next] == position) {
+            if (put(&sent, row.bytes + at, size) != DONE) return NULL;
+            next++;
+        }
+        at += size;
+    }
+    return PyBytes_FromStringAndSize((const char *)sent.bytes, (Py_ssize_t)sent.size);
+}
+
+PyObject *fields_at(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    if (count != 2 || !PyBytes_CheckExact(arguments[0]) || !PyBytes_CheckExact(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "row_as_sent takes a row (bytes) and the codes of its columns (bytes)");
+    if (count != 2 || !PyList_CheckExact(arguments[0]) || !PyBytes_CheckExact(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "fields_at takes a list of rows and positions (bytes)");
         return NULL;
     }
-    Text row = {(const unsigned char *)PyBytes_AS_STRING(arguments[0]), (size_t)PyBytes_GET_SIZE(arguments[0])};
-    Text codes = {(const unsigned char *)PyBytes_AS_STRING(arguments[1]), (size_t)PyBytes_GET_SIZE(arguments[1])};
-    sent.size = 0;
-    Outcome outcome = put_row(row, codes);
-    if (outcome == FAILED) return NULL;
-    return outcome == DONE ? PyBytes_FromStringAndSize((const char *)sent.bytes, (Py_ssize_t)sent.size) : Py_NewRef(Py_None);
+    PyObject *picked = PyList_New(0);
+    for (Py_ssize_t index = 0; picked != NULL && index < PyList_GET_SIZE(arguments[0]); index++) {
+        PyObject *row = PyList_GET_ITEM(arguments[0], index);
+        if (!PyBytes_CheckExact(row)) PyErr_SetString(PyExc_TypeError, "a row is bytes");
+        PyObject *fields = PyBytes_CheckExact(row) ? fields_of_row(text_of(row), text_of(arguments[1])) : NULL;
+        if (fields == NULL || PyList_Append(picked, fields)) Py_CLEAR(picked);
+        Py_XDECREF(fields);
+    }
+    return picked;
+}
+
+/* A row that came from PostgreSQL: two bytes, its fields, and two more of eight bytes each with its length. */
+#define BEFORE_FIELDS 2
+#define BEHIND_FIELDS 24
+
+static int64_t number_at(const unsigned char *at) {
+    uint64_t number = 0;
+    for (int byte = 0; byte < 8; byte++) number = number << 8 | at[byte];
+    return (int64_t)number;
+}
+
+/* Puts the item and the other number of a row into the dict, if its fields are those of the item's row. */
+static Outcome prove_row(PyObject *rows, Text codes, Text message, PyObject *proved) {
+    if (message.size < BEFORE_FIELDS + BEHIND_FIELDS) return DONE;
+    const size_t size = message.size - BEFORE_FIELDS - BEHIND_FIELDS;
+    const unsigned char *fields = message.bytes + BEFORE_FIELDS;
+    PyObject *item = PyLong_FromLongLong(number_at(fields + size + 4));
+    PyObject *row = item ? PyDict_GetItemWithError(rows, item) : NULL;
+    Outcome outcome = row == NULL && PyErr_Occurred() ? FAILED : NOT_SURE;
+    if (row != NULL && PyBytes_CheckExact(row)) {
+        sent.size = 0;
+        outcome = put_row(text_of(row), codes);
+        if (outcome == DONE && sent.size == size && memcmp(sent.bytes, fields, size) == 0) {
+            PyObject *number = PyLong_FromLongLong(number_at(fields + size + 16));
+            if (number == NULL || PyDict_SetItem(proved, item, number)) outcome = FAILED;
+            Py_XDECREF(number);
+        }
+    }
+    Py_XDECREF(item);
+    return outcome == FAILED ? FAILED : DONE;
+}
+
+PyObject *prove_rows(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    if (count != 3 || !PyDict_CheckExact(arguments[0]) || !PyBytes_CheckExact(arguments[1]) || !PyList_CheckExact(arguments[2])) {
+        PyErr_SetString(PyExc_TypeError, "prove_rows takes a dict of rows, the codes of their columns (bytes), and a list of messages");
+        return NULL;
+    }
+    PyObject *proved = PyDict_New();
+    for (Py_ssize_t index = 0; proved != NULL && index < PyList_GET_SIZE(arguments[2]); index++) {
+        PyObject *message = PyList_GET_ITEM(arguments[2], index);
+        if (!PyBytes_CheckExact(message)) continue;
+        if (prove_row(arguments[0], text_of(arguments[1]), text_of(message), proved) == FAILED) Py_CLEAR(proved);
+    }
+    return proved;
 }

@@ -1,7 +1,10 @@
-/* Rows as PostgreSQL sends them, made of rows as they are sent to it. */
+/* Rows that PostgreSQL sends, against rows that are sent to it. */
 
 #pragma once
 #include "reader.h"
 
-/* The same row, or None: not sure. */
-PyObject *row_as_sent(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+/* Of each row some fields; see sound_rows.pyi for both. */
+PyObject *fields_at(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* The items whose rows are equal to the byte. */
+PyObject *prove_rows(PyObject *module, PyObject *const *arguments, Py_ssize_t count);

@@ -1,42 +1,48 @@
-"""Rows as PostgreSQL sends them, made of rows as they are sent to it: equal bytes are a proof that the values are equal.
+"""Rows that PostgreSQL sends, against rows as they are sent to it: equal bytes are a proof that the values are equal.
 
 For most types both are the same. PostgreSQL writes the text of a jsonb anew, and gives a numeric of a column with a scale that scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, NamedTuple
 
 from transforms.native.plan import IS_BUILT
 from transforms.table import Column
 from transforms.types import JSONB, NUMERIC, PgType
 
-AsSent = Callable[[bytes], bytes | None]
-"""A row to the bytes that PostgreSQL sends of an equal one; None where that is not sure. Of another row it never gives those."""
+if IS_BUILT:
+    from transforms.native import sound_rows
+
+
+class Proof(NamedTuple):
+    """What compares the rows of one table with messages of PostgreSQL."""
+
+    keys_of: Callable[[Sequence[bytes]], list[bytes]]
+    """Of each row the fields of the key, in the order of the columns."""
+    prove: Callable[[dict[int, bytes], list[bytes]], dict[int, int]]
+    """Rows by item number, and messages, to numbers of the proved items: see `prove_rows`."""
+
 
 # As in sent.c; those between them are of numerics, a scale and one more.
 _AS_IT_IS: Final = 0
 _JSONB: Final = 255
+_MOST: Final = 255
 _SCALES: Final = range(_JSONB - 1)
 
 
-def as_sent(columns: Sequence[Column]) -> AsSent | None:
-    """None where bytes prove nothing of some column, or the compiled module is needed and not there."""
-    if any(column.pg_type.sent is None for column in columns):
+def compile_proof(columns: Sequence[Column], key: Collection[str]) -> Proof | None:
+    """None where bytes prove nothing of some column, or the compiled module is not there."""
+    positions = [position for position, column in enumerate(columns) if column.name in key]
+    # A position, like a code, is a byte.
+    if not IS_BUILT or any(column.pg_type.sent is None for column in columns) or positions[-1] > _MOST:
         return None
     codes = bytes(_code(column.pg_type) for column in columns)
-    if not any(codes):
-        return _itself
-    if not IS_BUILT:
-        return None
-    from transforms.native.sound_rows import row_as_sent  # noqa: PLC0415 - it may not be there
-
-    return lambda row: row_as_sent(row, codes)
-
-
-def _itself(row: bytes) -> bytes:
-    return row
+    return Proof(
+        lambda rows: sound_rows.fields_at(list(rows), bytes(positions)),
+        lambda rows, messages: sound_rows.prove_rows(rows, codes, messages),
+    )
 
 
 def _code(pg_type: PgType) -> int:

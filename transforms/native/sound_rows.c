@@ -594,7 +594,8 @@ static PyTypeObject SoundRowsType = {
 
 static PyMethodDef functions[] = {
     {"read_change", (PyCFunction)(void (*)(void))read_change, METH_FASTCALL, "What a line of an incremental export says."},
-    {"row_as_sent", (PyCFunction)(void (*)(void))row_as_sent, METH_FASTCALL, "A row as PostgreSQL sends it."},
+    {"fields_at", (PyCFunction)(void (*)(void))fields_at, METH_FASTCALL, "Of each row some of its fields."},
+    {"prove_rows", (PyCFunction)(void (*)(void))prove_rows, METH_FASTCALL, "Which rows PostgreSQL sent to the byte."},
     {NULL, NULL, 0, NULL},
 };
 

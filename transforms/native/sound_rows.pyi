@@ -13,8 +13,15 @@ def read_change(line: bytes, key: tuple[str, ...], /) -> tuple[int, bytes, bytes
     `key` are the attributes of the table's key. Of the images it is known only that their brackets match, and that they have the key.
     """
 
-def row_as_sent(row: bytes, codes: bytes, /) -> bytes | None:
-    """A row as PostgreSQL sends it, or None where that is not sure. `codes` has a byte for each column, see `sent.py`."""
+def fields_at(rows: list[bytes], positions: bytes, /) -> list[bytes]:
+    """Of each row the fields at these positions, which must be in their order."""
+
+def prove_rows(rows: dict[int, bytes], codes: bytes, messages: list[bytes], /) -> dict[int, int]:
+    """Item number -> number, of each message whose fields are to the byte as PostgreSQL sends a row that is equal to the item's.
+
+    A message is a row as a binary COPY sends it, with the item's number and another number as its last two fields, bigints. Others mean
+    nothing. `codes` has a byte for each column of a row: see `sent.py`.
+    """
 
 class SoundRows:
     """The rows of one table's sound items. The arguments are the tuples that `plan.py` describes.
