@@ -206,6 +206,9 @@ class PgType:
     """Other types of columns that hold every value exactly as it is, unless they have a length."""
     default_check: DefaultCheck = DefaultCheck.NONE
     is_distinct: str = "{0} IS DISTINCT FROM {1}"
+    sent: str | None = None
+    """What is asked of the server for a value, so that bytes that are those of our field prove both to be the same, by `is_distinct`. An
+    equal value may have other bytes. None where no bytes prove it."""
     as_text: str = "{}::text"
     """The value as text that PostgreSQL reads again, the same with all settings of a session; or as a bigint."""
     is_long: bool = False
@@ -256,7 +259,7 @@ def _show_uuid(content: bytes) -> str:
     return str(uuid.UUID(bytes=content))
 
 
-UUID: Final = PgType("uuid", uuid_field, _show_uuid, default_check=DefaultCheck.ALWAYS, oid=2950)
+UUID: Final = PgType("uuid", uuid_field, _show_uuid, sent="{}", default_check=DefaultCheck.ALWAYS, oid=2950)
 """Encoded from sixteen bytes."""
 
 
@@ -264,7 +267,7 @@ def _show_boolean(content: bytes) -> str:
     return "true" if content == b"\1" else "false"
 
 
-BOOLEAN: Final = PgType("boolean", boolean_field, _show_boolean, default_check=DefaultCheck.ALWAYS, oid=16)
+BOOLEAN: Final = PgType("boolean", boolean_field, _show_boolean, sent="{}", default_check=DefaultCheck.ALWAYS, oid=16)
 
 # -- text ----------------------------------------------------------------------------------------------------------------------------------
 
@@ -277,15 +280,17 @@ TEXT: Final = PgType(
     further_columns=("character varying",),
     default_check=DefaultCheck.ALWAYS,
     is_distinct=DISTINCT_AS_TEXT,
+    sent="{}",
     is_long=True,
     oid=25,
 )
 """Encoded from UTF-8."""
 VARCHAR: Final = replace(TEXT, name="character varying", further_columns=("text",), oid=1043)
-CHARACTER: Final = replace(TEXT, name="character", further_columns=(), oid=1042)
+CHARACTER: Final = replace(TEXT, name="character", further_columns=(), sent="{}::text", oid=1042)
 """As text it has no spaces at its end, so it is compared without those, as PostgreSQL does."""
 CITEXT: Final = replace(TEXT, name="citext", further_columns=(), oid=None)
-XML: Final = replace(TEXT, name="xml", further_columns=(), default_check=DefaultCheck.NONE, oid=142)
+# What declares an encoding is sent with that of the session.
+XML: Final = replace(TEXT, name="xml", further_columns=(), default_check=DefaultCheck.NONE, sent=None, oid=142)
 
 
 def parsed_by_server(name: str, modifier: tuple[int, ...] = ()) -> PgType:
@@ -297,6 +302,8 @@ def parsed_by_server(name: str, modifier: tuple[int, ...] = ()) -> PgType:
         name=name,
         further_columns=(),
         default_check=DefaultCheck.NONE,
+        # A cast to a type with a limit may cut.
+        sent=None if modifier else "{}::text",
         unparsed_type="text",
         parse=f"{{}}::{cast}",
         modifier=modifier,
@@ -311,7 +318,7 @@ def _show_inet(content: bytes) -> str:
     return str(interface) if bits < 8 * len(address) else str(interface.ip)
 
 
-INET: Final = PgType("inet", inet_field, _show_inet, default_check=DefaultCheck.ALWAYS, oid=869)
+INET: Final = PgType("inet", inet_field, _show_inet, sent="{}", default_check=DefaultCheck.ALWAYS, oid=869)
 """Encoded from an interface of `ipaddress`: the address, and how many of its bits are the network's."""
 
 # -- numbers -------------------------------------------------------------------------------------------------------------------------------
@@ -321,9 +328,9 @@ def _show_integer(content: bytes) -> str:
     return str(int.from_bytes(content, "big", signed=True))
 
 
-SMALLINT: Final = PgType("smallint", integer_encoder(2), _show_integer, default_check=DefaultCheck.ALWAYS, oid=21)
-INTEGER: Final = PgType("integer", integer_encoder(4), _show_integer, default_check=DefaultCheck.ALWAYS, oid=23)
-BIGINT: Final = PgType("bigint", integer_encoder(8), _show_integer, default_check=DefaultCheck.ALWAYS, oid=20)
+SMALLINT: Final = PgType("smallint", integer_encoder(2), _show_integer, sent="{}", default_check=DefaultCheck.ALWAYS, oid=21)
+INTEGER: Final = PgType("integer", integer_encoder(4), _show_integer, sent="{}", default_check=DefaultCheck.ALWAYS, oid=23)
+BIGINT: Final = PgType("bigint", integer_encoder(8), _show_integer, sent="{}", default_check=DefaultCheck.ALWAYS, oid=20)
 
 
 def _show_numeric(content: bytes) -> str:
@@ -334,7 +341,7 @@ def _show_numeric(content: bytes) -> str:
     return f"{'-' if sign else ''}{whole or '0'}{'.' if scale else ''}{behind[:scale]}"
 
 
-NUMERIC: Final = PgType("numeric", numeric_field, _show_numeric, default_check=DefaultCheck.ALWAYS, oid=1700)
+NUMERIC: Final = PgType("numeric", numeric_field, _show_numeric, sent="{}", default_check=DefaultCheck.ALWAYS, oid=1700)
 """Encoded from a decimal, digit by digit. Zeros at the end of a fraction do not matter for equality."""
 
 
@@ -355,8 +362,8 @@ def _show_real(content: bytes) -> str:
     return next(text for text in texts if _real_of_text(text) == content)
 
 
-DOUBLE: Final = PgType("double precision", double_field, _show_double, default_check=DefaultCheck.ALWAYS, oid=701)
-REAL: Final = PgType("real", real_field, _show_real, default_check=DefaultCheck.ALWAYS, oid=700)
+DOUBLE: Final = PgType("double precision", double_field, _show_double, sent="{}", default_check=DefaultCheck.ALWAYS, oid=701)
+REAL: Final = PgType("real", real_field, _show_real, sent="{}", default_check=DefaultCheck.ALWAYS, oid=700)
 
 # -- times ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -369,6 +376,7 @@ TIMESTAMPTZ: Final = PgType(
     "timestamp with time zone",
     timestamptz_field,
     _show_timestamptz,
+    sent="{}",
     # Microseconds since 1970-01-01 UTC. Before PostgreSQL 14 the epoch is a float, of which rounding is exact until 2100 and beyond.
     as_text="(extract(epoch FROM {}) * 1000000)::bigint",
     oid=1184,
@@ -385,6 +393,7 @@ TIMESTAMP: Final = PgType(
     timestamptz_field,
     _show_timestamp,
     default_check=DefaultCheck.ALWAYS,
+    sent="{}",
     as_text="to_char({}, 'YYYY-MM-DD HH24:MI:SS.US')",
     oid=1114,
 )
@@ -395,7 +404,9 @@ def _show_date(content: bytes) -> str:
     return date.fromordinal(int.from_bytes(content, "big", signed=True) + DAY_2000).isoformat()
 
 
-DATE: Final = PgType("date", date_field, _show_date, default_check=DefaultCheck.ALWAYS, as_text="to_char({}, 'YYYY-MM-DD')", oid=1082)
+DATE: Final = PgType(
+    "date", date_field, _show_date, sent="{}", default_check=DefaultCheck.ALWAYS, as_text="to_char({}, 'YYYY-MM-DD')", oid=1082
+)
 """Encoded from days since 2000-01-01."""
 
 
@@ -403,7 +414,7 @@ def _show_time(content: bytes) -> str:
     return (_1970 + timedelta(microseconds=int.from_bytes(content, "big"))).time().isoformat()
 
 
-TIME: Final = PgType("time without time zone", integer_encoder(8), _show_time, default_check=DefaultCheck.ALWAYS, oid=1083)
+TIME: Final = PgType("time without time zone", integer_encoder(8), _show_time, sent="{}", default_check=DefaultCheck.ALWAYS, oid=1083)
 """Encoded from microseconds since midnight."""
 
 
@@ -418,6 +429,7 @@ INTERVAL: Final = PgType(
     _show_interval,
     # PostgreSQL's own equality takes a month for 30 days, and a day for 24 hours.
     is_distinct=DISTINCT_AS_TEXT,
+    sent="{}",
     as_text=(
         "(extract(year FROM {0}) * 12 + extract(month FROM {0}))::bigint || ' mons ' || extract(day FROM {0})::bigint || ' days '"
         " || extract(hour FROM {0})::bigint || ' hours ' || extract(minute FROM {0})::bigint || ' mins '"
@@ -429,7 +441,9 @@ INTERVAL: Final = PgType(
 
 # -- bytes and documents -------------------------------------------------------------------------------------------------------------------
 
-BYTEA: Final = PgType("bytea", text_field, default_check=DefaultCheck.ALWAYS, as_text=r"E'\\x' || encode({}, 'hex')", is_long=True, oid=17)
+BYTEA: Final = PgType(
+    "bytea", text_field, sent="{}", default_check=DefaultCheck.ALWAYS, as_text=r"E'\\x' || encode({}, 'hex')", is_long=True, oid=17
+)
 """Encoded from bytes."""
 
 
@@ -444,6 +458,8 @@ JSONB: Final = PgType(
     Shape.JSON,
     # PostgreSQL's own equality takes 1.50 for 1.5. Nearly all that is equal is so to the byte, which costs no text.
     is_distinct="(record_image_ne(ROW({0}), ROW({1})) AND {0}::text IS DISTINCT FROM {1}::text)",
+    # Of our own text it is that of the same document: see `native/sent.py`.
+    sent="{}",
     # An empty object is the load's way of having no SQL NULL.
     default_check=DefaultCheck.IF_THERE_IS_ONE,
     is_long=True,
@@ -493,12 +509,20 @@ def array_of(element: PgType) -> PgType:
         show=show,
         # As text says enough of all elements but of numbers, in which zeros at the end do not matter.
         is_distinct="{0} IS DISTINCT FROM {1}" if element.name == NUMERIC.name else DISTINCT_AS_TEXT,
+        sent=_sent_array(element, is_parsed=is_parsed),
         is_long=True,
         unparsed_type="text[]" if is_parsed else None,
         parse=f"{{}}::{cast}[]" if is_parsed else "{}",
         modifier=element.modifier,
         copies_directly=not is_parsed,
     )
+
+
+def _sent_array(element: PgType, *, is_parsed: bool) -> str | None:
+    """As `PgType.sent`. The form of elements is not that of columns, so those of jsonb and of `character` prove nothing."""
+    if is_parsed:
+        return None if element.sent is None or element.name == JSONB.name else "{}::text[]"
+    return element.sent if element.sent == "{}" else None
 
 
 def oid_of_elements(array: PgType) -> int:

@@ -57,7 +57,6 @@ from pipeline.target.compare import (
     Mismatch,
     MismatchKind,
     compare_rows,
-    compare_staged_rows,
     find_keys,
     keys_of_staged,
     values_of_different,
@@ -126,7 +125,8 @@ class CompareVisit:
             note_writer(cursor, self._load.load)
             refused = way(cursor, target, table, rows.only(missing))
             stop_if_diverted(cursor, target, refused)
-            comparison = compare_staged_rows(cursor, target, table, seed)
+            drop_staged(cursor)
+            comparison = compare_rows(cursor, target, table, rows, seed)
         # Both are looked for at once: an item is one or the other.
         found = find_keys(cursor, target, self._key_table, keys, seed)
         filtered = converted.filtered
@@ -159,7 +159,8 @@ class CompareVisit:
                 note_writer(cursor, self._load.load)
                 refused = insert_row_by_row(cursor, target, table, numbered.only(missing))
                 stop_if_diverted(cursor, self._load.target, refused)
-                comparison = compare_staged_rows(cursor, target, table, self._plan.seed)
+                drop_staged(cursor)
+                comparison = compare_rows(cursor, target, table, numbered, self._plan.seed)
             compared.append(
                 _OfChild(
                     comparison.found_keys,

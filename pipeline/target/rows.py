@@ -21,7 +21,7 @@ from transforms.table import Column, Table
 from transforms.types import split_row
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
-_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" * 2
+HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" * 2
 _TRAILER: Final = b"\xff\xff"
 _pack_field_count = Struct(">h").pack
 _pack_numbered = Struct(">hiq").pack
@@ -126,7 +126,7 @@ class CopyStream:
     @staticmethod
     def _make(encoded: Sequence[EncodedRow], with_head: Callable[[int, int], bytes]) -> Iterator[bytes]:
         rows_of_piece = max(1, len(encoded) * COPY_BLOCK // max(1, sum(map(len, encoded))))
-        yield _HEADER
+        yield HEADER
         for begin in range(0, len(encoded), rows_of_piece):
             yield with_head(begin, begin + rows_of_piece)
         yield _TRAILER
@@ -167,6 +167,8 @@ class Staging:
 
 STAGED_ROWS: Final = Staging("ddb2pg_compared")
 """Of rows that are compared, or deleted."""
+STAGED_KEYS: Final = Staging("ddb2pg_keys_of_compared")
+"""Of rows whose bytes are compared."""
 STAGED_FOR_WRITING: Final = Staging("ddb2pg_staging")
 _REPORTED: Final = Staging("ddb2pg_reported")
 
@@ -189,7 +191,9 @@ def stage_owners(cursor: Cursor, owners: Staging, items: Sequence[int]) -> None:
 
 def drop_staged(cursor: Cursor) -> None:
     """Make room for the rows of another table in the same transaction."""
-    stagings = [Staging(f"{one.name}{ending}") for one in (STAGED_ROWS, STAGED_FOR_WRITING, _REPORTED) for ending in ("", "_unparsed")]
+    stagings = [
+        Staging(f"{one.name}{ending}") for one in (STAGED_ROWS, STAGED_KEYS, STAGED_FOR_WRITING, _REPORTED) for ending in ("", "_unparsed")
+    ]
     tables = sql.SQL(", ").join(staging.identifier for staging in stagings)
     cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(tables))
 

@@ -14,6 +14,7 @@
 #include "changes.h"
 #include "lines.h"
 #include "plan.h"
+#include "sent.h"
 
 /* The files that it was built of, as `name:hash name:hash`, which setup.py says; `plan.py` compares them with those beside it. */
 #ifndef SOURCES
@@ -714,6 +715,8 @@ static PyMethodDef functions[] = {
     {"read_change", (PyCFunction)(void (*)(void))read_change, METH_FASTCALL, "What a line of an incremental export says."},
     {"count_line_ends", count_line_ends, METH_O, "How many ends of lines a block has."},
     {"split_lines", split_lines, METH_O, "What is between the ends of lines of a block."},
+    {"fields_at", (PyCFunction)(void (*)(void))fields_at, METH_FASTCALL, "Of each row some of its fields."},
+    {"prove_rows", (PyCFunction)(void (*)(void))prove_rows, METH_FASTCALL, "Which rows PostgreSQL sent to the byte."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -19,6 +19,16 @@ def count_line_ends(block: bytes, /) -> int:
 def split_lines(block: bytes, /) -> list[bytes]:
     r"""As `block.split(b"\n")`."""
 
+def fields_at(rows: list[bytes], positions: bytes, /) -> list[bytes]:
+    """Of each row the fields at these positions, which must be in their order."""
+
+def prove_rows(rows: dict[int, bytes], codes: bytes, messages: list[bytes], /) -> dict[int, int]:
+    """Item number -> number, of each message whose fields are to the byte as PostgreSQL sends a row that is equal to the item's.
+
+    A message is a row as a binary COPY sends it, with the item's number and another number as its last two fields, bigints. Others mean
+    nothing. `codes` has a byte for each column of a row: see `sent.py`.
+    """
+
 class SoundRows:
     """The rows of one table's sound items. The arguments are the tuples that `plan.py` describes.
 
