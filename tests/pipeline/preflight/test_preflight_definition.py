@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from transforms.rejects import NoticeCode
 from transforms.rules import OneOf, Text, Timestamp, UpperCased
 from transforms.sources import LaterOf
 from transforms.table import Column, Missing, Otherwise, Table
+from transforms.tables.medzen import TABLES
 
 NOTES = "clinical_notes"
 SESSIONS = "video_call_sessions"
@@ -148,3 +150,19 @@ def test_an_unlogged_table_is_named(database: Database, look: Look) -> None:
 
     assert look.beyond_facts() == [("warning", "unlogged", NOTES)]
     assert f"table {NOTES}:" in look.of("unlogged")[0].detail
+
+
+@pytest.mark.parametrize(("default", "code"), [("upper('soap')", "default_taken"), ("random()::text", "default_unusable")])
+def test_a_default_that_the_definition_takes_is_looked_at(database: Database, look: Look, default: str, code: str) -> None:
+    """It is a fact where it is one value for all rows; of these columns nothing can differ from the definition."""
+    database.execute(f"ALTER TABLE clinical_notes ALTER note_type SET DEFAULT {default}")
+    tables = [
+        replace(
+            table, columns=tuple(replace(one, missing=Missing.COLUMN_DEFAULT) if one.name == "note_type" else one for one in table.columns)
+        )
+        for table in TABLES
+    ]
+
+    [found] = [one for name in ("default_taken", "default_unusable", "default_differs") for one in look.of(name, tables=tables)]
+    assert (found.name, found.table) == (code, NOTES)
+    assert "column note_type: " in found.detail
