@@ -21,7 +21,7 @@ REGION = "eu-central-1"
 ACCESS_KEY = "AKIATESTDDB2PG"
 SECRET_KEY = "t0pSecretOfTheTests"
 
-_SECONDS_TO_START = 60
+_SECONDS_TO_START = 300
 _PARALLEL_UPLOADS = 8
 
 
@@ -85,7 +85,7 @@ class AwsServer:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=300)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wait_for_port(self, log: Path) -> int:

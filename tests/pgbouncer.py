@@ -23,7 +23,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from tests.postgres_server import free_port
 
-_SECONDS_TO_START = 30
+_SECONDS_TO_START = 300
 
 
 class PgBouncer:
@@ -69,7 +69,7 @@ class PgBouncer:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=300)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _as_whom(self) -> list[str]:

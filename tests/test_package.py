@@ -85,7 +85,7 @@ def test_the_wheel_works_in_another_folder(wheel: Path, tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(unpacked)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr

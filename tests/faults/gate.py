@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,7 +36,7 @@ def held_at(database: Database, count: int, counted: str, *tables: str) -> Itera
         keeper.close()
 
 
-def wait_until_held(database: Database, process: Running) -> None:
+def wait_until_held(database: Database, process: Running | subprocess.Popen[str]) -> None:
     """Somebody waits at the gate; the process has not ended."""
     at_gate = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted AND database = ({})"
     of_this = "SELECT oid FROM pg_database WHERE datname = current_database()"

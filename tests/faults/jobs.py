@@ -75,7 +75,7 @@ def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
         yield
     finally:
         is_over.set()
-        thread.join(60)
+        thread.join(300)
     assert not thread.is_alive(), "what went on meanwhile has no end"
     if raised:
         raise raised[0]

@@ -17,7 +17,7 @@ MEET = (
     "CREATE SEQUENCE met; CREATE SEQUENCE alone; CREATE SEQUENCE written; "
     "CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
     "IF nextval('written') <= {first} THEN RETURN NULL; END IF; "
-    "FOR look IN 1..60000 LOOP "
+    "FOR look IN 1..200000 LOOP "
     "IF EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))) THEN "
     "PERFORM nextval('met'); RETURN NULL; END IF; "
     "PERFORM pg_sleep(0.001); END LOOP; "

@@ -6,7 +6,6 @@ import gzip
 import json
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,13 +50,11 @@ def _write_bomb(path: Path, blocks: Iterable[bytes]) -> None:
 
 
 def _read(path: Path, items: int) -> tuple[str, int]:
-    """What was printed, and the peak of memory in MiB; the time is bounded, generously."""
-    started = time.monotonic()
+    """What was printed, and the peak of memory in MiB."""
     process = subprocess.Popen(
         [sys.executable, "-c", READ, str(path), base64_md5(path.read_bytes()), str(items)], stdout=subprocess.PIPE, text=True
     )
     peak = peak_mb(process)
-    assert time.monotonic() - started < 300
     return process.communicate()[0].strip(), peak
 
 

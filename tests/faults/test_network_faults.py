@@ -97,15 +97,15 @@ def test_a_database_that_is_away_for_a_while_is_waited_for(audit_export: Path, d
 def test_a_database_that_is_away_for_longer_than_ten_tries_is_waited_for(
     audit_export: Path, database: Database, job: Job, conclude: Conclude, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a twentieth of the time: away for 50 s of two minutes; ten tries would be used up in 17 to 33 s. It is told once."""
-    monkeypatch.setattr(session_module, "RetryLimit", partial(RetryLimit, seconds=120 / 20, first_wait=0.1 / 20, longest_wait=10 / 20))
+    """In a tenth of the time: away for 50 s of two minutes; ten tries would be used up in 17 to 33 s. It is told once."""
+    monkeypatch.setattr(session_module, "RetryLimit", partial(RetryLimit, seconds=120 / 10, first_wait=0.1 / 10, longest_wait=10 / 10))
     monkeypatch.setattr(logs, "_told", {})
     with PostgresProxy(database.url) as proxy:
 
         def go_away(is_over: threading.Event) -> None:
             wait_until(lambda: chunks(database) >= 5 or is_over.is_set())
             proxy.refuse()
-            is_over.wait(50 / 20)
+            is_over.wait(50 / 10)
             proxy.listen_again()
 
         with meanwhile(go_away):
@@ -113,7 +113,7 @@ def test_a_database_that_is_away_for_longer_than_ten_tries_is_waited_for(
 
     assert exit_code == 3, job.stderr
     assert job.stderr == "ddb2pg: waiting: the connection to the database failed; trying again\n"
-    conclude("new connections refused for 2.5 s of 6 s", 1, audit_export, database, job.last_run, job.printed)
+    conclude("new connections refused for 5 s of 12 s", 1, audit_export, database, job.last_run, job.printed)
 
 
 @pytest.mark.usefixtures("short_silence")
@@ -170,14 +170,12 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(database: Database,
     with PostgresProxy(database.url) as proxy, pytest.MonkeyPatch.context() as patch:
         proxy.swallows = lambda _: True
         patch.setattr("pipeline.target.connection._CONNECT_TIMEOUT", 2)  # libpq takes no less
-        started = time.monotonic()
         with (
             Session(reference_to(proxy.url), RetryLimit(seconds=1, first_wait=0.01, longest_wait=0.01)) as session,
             pytest.raises(Stopped, match="2 tries"),
         ):
             session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
-    assert time.monotonic() - started < 60
     assert proxy.swallowed == 2
     conclude.note("server accepts and never answers: a sentence", 2, 0)
 

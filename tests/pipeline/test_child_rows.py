@@ -11,7 +11,7 @@ import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from tests.command_line import CommandLine, Finished
-from tests.faults.jobs import chunks, wait_until
+from tests.faults.gate import COMMITTED, held_at, wait_until_held
 from tests.handmade_export import write_export
 from tests.pipeline.planted import parts_of, report_of
 from tests.postgres_server import Database
@@ -112,14 +112,11 @@ def mismatches(run: CommandLine) -> list[tuple[str, str, tuple[str, ...], str]]:
 
 def test_it_is_loaded_once_through_kills(database: Database, run: CommandLine, export: Path, tables: str) -> None:
     """With two workers: rows, child rows, dead letters and counts are what was planted; a run more changes nothing."""
-    slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END'; "
-    database.execute(slow + "CREATE TRIGGER slow BEFORE INSERT ON order_line FOR EACH STATEMENT EXECUTE FUNCTION slow()")
     arguments = (tables, "--chunk_items=4", "--direct_num_workers=2")
-    process = run.start_migrate(export, *arguments)
-    wait_until(lambda: chunks(database) >= 4 or process.poll() is not None, every=0.05)
-    assert process.poll() is None, process.communicate()
-    kill_group(process)
-    database.execute("DROP FUNCTION slow CASCADE")
+    with held_at(database, 4, COMMITTED, "order_line"):
+        process = run.start_migrate(export, *arguments)
+        wait_until_held(database, process)
+        kill_group(process)
 
     for _ in range(2):
         finished = run.migrate(export, *arguments)

@@ -55,7 +55,7 @@ def test_a_crash_leaves_no_core_file(tmp_path: Path, database: Database, run: Co
 
     limits = [Path(f"/proc/{each}/limits").read_text() for each in group_of(process.pid)]
     os.kill(workers_of(process.pid)[0], signal.SIGABRT)
-    stderr = process.communicate(timeout=120)[1]
+    stderr = process.communicate(timeout=300)[1]
 
     assert "a worker process died (killed, or out of memory: SIGABRT)" in stderr
     assert {line.split()[4] for text in limits for line in text.splitlines() if line.startswith("Max core file size")} == {"0"}

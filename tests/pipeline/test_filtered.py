@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.sql import read_sql
 from tests.command_line import CommandLine, Finished
-from tests.faults.jobs import chunks, wait_until
+from tests.faults.gate import COMMITTED, held_at, wait_until_held
+from tests.faults.jobs import chunks
 from tests.handmade_export import write_export
 from tests.pipeline.planted import parts_of, report_of
 from tests.postgres_server import Database
@@ -362,18 +363,11 @@ def sql_checks(database: Database) -> list[tuple[str, str, str]]:
     return [(name, verdict, detail) for name, _, verdict, detail in rows]
 
 
-SLOW = """
-CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END';
-CREATE TRIGGER slow BEFORE INSERT ON customer FOR EACH STATEMENT EXECUTE FUNCTION slow();
-CREATE TRIGGER slow BEFORE INSERT ON customer_order FOR EACH STATEMENT EXECUTE FUNCTION slow();
-"""
-
-
 def kill_on_the_way(run: CommandLine, database: Database, until: int, export: Path, *arguments: str) -> None:
-    process = run.start_migrate(export, *arguments)
-    wait_until(lambda: chunks(database) >= until or process.poll() is not None, every=0.05)
-    assert process.poll() is None, process.communicate()
-    kill_group(process)
+    with held_at(database, until, COMMITTED, "customer", "customer_order"):
+        process = run.start_migrate(export, *arguments)
+        wait_until_held(database, process)
+        kill_group(process)
 
 
 @pytest.mark.usefixtures("targets")
@@ -382,11 +376,9 @@ def test_kills_and_resumes(tmp_path: Path, database: Database, run: CommandLine,
     """Killed in both tables, with one worker and with two: the end is what was planted, with each item counted once."""
     made = shop(**MIXED)
     export = made.write(tmp_path / "export")
-    database.execute(SLOW)
     arguments = (tables, "--chunk_items=5", workers)
     for part in (4, 5):
         kill_on_the_way(run, database, chunks(database) + made.items // 5 // part, export, *arguments)
-    database.execute("DROP FUNCTION slow CASCADE")
 
     finished = run.migrate(export, *arguments)
 

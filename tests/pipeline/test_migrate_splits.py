@@ -14,7 +14,8 @@ import pytest
 
 from sample_export import write_sample_exports
 from tests.command_line import CommandLine
-from tests.faults.jobs import chunks, wait_until
+from tests.faults.gate import COMMITTED, held_at, wait_until_held
+from tests.faults.jobs import chunks
 from tests.pipeline.source.made_exports import EXPORT_ID, MadeExport
 from tests.postgres_server import Database
 from tests.processes import kill_group
@@ -87,14 +88,11 @@ def test_killed_and_resumed_with_other_sizes_it_keeps_its_own(export: Path, data
         ("--split_items=1000000", "--chunk_bytes=2000", "--direct_num_workers=2"),
     ]
     chance = random.Random(1)
-    kills = 0
     for options in tries[:-1]:
-        process = run.start_migrate(export, *options)
-        until = chunks(database) + chance.randint(3, 12)
-        wait_until(lambda until=until, process=process: chunks(database) >= until or process.poll() is not None)
-        kills += process.poll() is None
-        kill_group(process)
-    assert kills >= 1
+        with held_at(database, chunks(database) + chance.randint(3, 12), COMMITTED, *(table.target for table in TABLES)):
+            process = run.start_migrate(export, *options)
+            wait_until_held(database, process)
+            kill_group(process)
 
     last = run.migrate(export, *tries[-1])
 

@@ -75,7 +75,7 @@ def test_two_exports_at_once_do_not_mix(tmp_path: Path, database: Database, run:
         for number, word in enumerate(("OLD", "NEW"))
     ]
     both = [run.start_migrate(export) for export in exports]
-    outputs = [process.communicate(timeout=120) for process in both]
+    outputs = [process.communicate(timeout=300) for process in both]
 
     assert sorted(process.returncode for process in both) == [0, 2], outputs
     assert database.value("SELECT count(DISTINCT event_type) FROM video_call_audit_log") == 1

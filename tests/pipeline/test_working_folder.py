@@ -18,7 +18,7 @@ from tests.postgres_server import Database
 
 def _run_without_folder(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     command = ["sh", "-c", 'rmdir "$PWD"; exec "$0" -m pipeline "$@"', sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("arguments", [["inspect", "--export", "somewhere"], ["status"], ["migrate", "--export", "somewhere"]])

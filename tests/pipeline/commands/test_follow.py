@@ -201,7 +201,7 @@ def test_killed_when_it_asked_and_when_it_waited(following: Following, bare: Dat
     command = _start(run, following.table)
     wait_until(dynamodb.is_waited_for.is_set)
     command.kill()
-    command.wait(60)
+    command.wait(300)
     dynamodb.hold.popitem()[1].set()
     wait_until(lambda: dynamodb.exports)
     _finish(following, bare, run)
@@ -218,7 +218,7 @@ def test_killed_when_it_applied(following: Following, bare: Database, tmp_path: 
         wait_until(lambda: bare.value("SELECT count(*) FROM ddb2pg.load WHERE chain IS NOT NULL"))
         wait_until(lambda: bare.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
         command.kill()
-        command.wait(60)
+        command.wait(300)
         other.rollback()
     _finish(following, bare, run)
 

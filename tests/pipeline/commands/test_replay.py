@@ -228,7 +228,7 @@ def test_two_at_once_bring_each_in_once(tmp_path: Path, run: CommandLine, databa
 
     processes = [run.start("dead-letters", "replay", copy, "--output", tmp_path / f"out{number}") for number in range(workers)]
 
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0] * workers, outputs
     assert loaded_numbers(database) == list(range(ITEMS))
     assert database.value("SELECT count(*) FROM ddb2pg.replayed_item WHERE key_hash IS NOT NULL") == FAULTY

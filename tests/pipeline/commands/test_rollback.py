@@ -27,14 +27,14 @@ MARK = "PATIENT-SECRET"
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Faulty and unusual, with keys that conflict."""
     root = tmp_path_factory.mktemp("rollback") / "export"
-    write_sample_exports(root, items=1_500, seed=71, faulty=0.1, odd=0.2, items_per_file=400)
+    write_sample_exports(root, items=600, seed=71, faulty=0.1, odd=0.2, items_per_file=160)
     return root
 
 
 @pytest.fixture(scope="module")
 def load(export: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> LoadedOnce:
     def migrate(run: CommandLine) -> None:
-        finished = run.migrate(export, "--chunk_items=50", "--split_items=110")
+        finished = run.migrate(export, "--chunk_items=20", "--split_items=44")
         assert finished.exit_code == 3, finished.output
 
     return LoadedOnce(server, tmp_path_factory.mktemp("loaded"), migrate, is_plain=True)
@@ -122,7 +122,7 @@ def test_after_it_the_same_export_is_loaded_as_if_for_the_first_time(loaded: Pat
         assert run.roll_back(loaded, "--yes").exit_code == 0
         assert [ids(database, target) for target in TARGETS] == [set(), set(), set()]
         assert run.roll_back(loaded, "--yes").exit_code == 0
-        assert run.migrate(loaded, "--chunk_items=70").exit_code == 3
+        assert run.migrate(loaded, "--chunk_items=28").exit_code == 3
         database.execute("DELETE FROM ddb2pg.chunk WHERE load_id IN (SELECT load_id FROM ddb2pg.load WHERE rolled_back_at IS NOT NULL)")
         assert_equals_truth_of_open_load(loaded, database, run)
     database.execute("UPDATE clinical_notes SET status = status || ' ' WHERE id = (SELECT min(id::text)::uuid FROM clinical_notes)")

@@ -69,7 +69,7 @@ def test_two_sessions_may_make_it_at_once(bare: Database) -> None:
         def run(at_once: threading.Barrier = at_once, failures: list[BaseException] = failures) -> None:
             try:
                 with lab.session() as session:
-                    session.transact(lambda cursor: (at_once.wait(30), create_ledger(cursor)))
+                    session.transact(lambda cursor: (at_once.wait(300), create_ledger(cursor)))
             except BaseException as error:  # noqa: BLE001 - told by the assertion below
                 failures.append(error)
 

@@ -77,7 +77,7 @@ def test_an_expired_login_is_one_sentence(tmp_path: Path, then: str, words: str)
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

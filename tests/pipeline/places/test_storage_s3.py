@@ -571,7 +571,7 @@ def test_a_large_object_is_never_held_whole(aws_server: AwsServer, place: Bucket
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
 
     total, grown_kb = map(int, finished.stdout.split())

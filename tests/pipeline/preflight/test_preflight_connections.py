@@ -74,9 +74,10 @@ def test_our_own_connections_are_not_counted(database: Database, role: str) -> N
 @pytest.mark.parametrize(("workers", "is_enough"), [(1, True), (2, True), (3, False)])
 @pytest.mark.parametrize("of", ["role", "database"])
 def test_a_limit_of_the_role_or_the_database_is_refused_when_it_is_too_low(
-    database: Database, look: Look, role: str, of: str, workers: int, is_enough: bool
+    database: Database, exports: Path, tmp_path: Path, role: str, of: str, workers: int, is_enough: bool
 ) -> None:
     """Four connections, of which somebody holds one: enough for two workers and the display."""
+    look = Look(Database(database.url), exports, tmp_path)  # whose own questions hold none
     name = {"role": role, "database": database.value("SELECT current_database()")}[of]
     database.execute(f"ALTER {of} {name} CONNECTION LIMIT 4")
     url = make_dsn(database.url, user=role)

@@ -71,7 +71,7 @@ def test_a_pool_in_session_mode_must_have_a_server_for_each_connection(
     database: Database, look: Look, monkeypatch: pytest.MonkeyPatch, workers: int, is_enough: bool
 ) -> None:
     """Three servers: enough for two workers and the display, not for three. It is tried, for no SQL tells it."""
-    monkeypatch.setattr(connection_module, "_LINK_TIMEOUT", 2.0)
+    monkeypatch.setattr(connection_module, "_LINK_TIMEOUT", 30.0 if is_enough else 2.0)
     with PgBouncer(database.url, "session", pool_size=3) as pooler:
         problems = look.of("too_few_connections", url=pooler.url, workers=workers)
 
@@ -111,7 +111,7 @@ def test_a_migration_works_through_a_pooler(database: Database, tmp_path: Path, 
     """With two workers and conflicts that are isolated through temp tables; run again, compared, and taken back."""
     write_sample_exports(tmp_path / "export", items=600, seed=21, faulty=0.2, odd=0.2, items_per_file=150)
     with PgBouncer(database.url, mode, pool_size=3) as pooler:
-        run = CommandLine(pooler.url, tmp_path)
+        run = CommandLine(pooler.url, tmp_path, is_plain=True)
         finished = run.migrate(tmp_path / "export", "--chunk_items=50", "--direct_num_workers=2")
         assert finished.exit_code == 3, finished.output
         assert_equals_truth(tmp_path / "export", database, run.run_folders[0])

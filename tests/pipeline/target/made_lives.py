@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Mapping, Sequence
 
 from pipeline.job.compare import CompareChunks
@@ -28,8 +29,9 @@ class Life:
         self.lab = lab
         self.plan = lab.plan()
         self.chunk = chunk_of(lines, name=DATA_FILE)
-        with lab.session() as session:
-            self.loaded = Loaded.of(loader(self.plan, session).visit(self.chunk))
+        self._session = lab.session()
+        weakref.finalize(self, self._session.close)
+        self.loaded = Loaded.of(loader(self.plan, self._session).visit(self.chunk))
 
     @property
     def dead_letters(self) -> dict[int, tuple[str, str | None]]:
@@ -47,26 +49,24 @@ class Life:
     def unaccounted(self) -> tuple[list[int], int]:
         """The dead letters whose key a row has that is no item's, and how many other such rows there are."""
         plan = CompareChunks(self.plan)
-        with self.lab.session() as session:
-            ChunkVisitor(plan, session).visit(self.chunk)
+        ChunkVisitor(plan, self._session).visit(self.chunk)
 
-            def look(cursor: Cursor) -> tuple[list[int], int]:
-                _, is_accounted = count_target(cursor, plan.comparing, self.plan.target)
-                find_unaccounted(cursor, plan.comparing, self.plan.target)
-                found = [one.item_number for one in items_in_target(cursor)], sum(one.rows for one in rows_without_item(cursor, 10))
-                assert found == ([], 0) or not is_accounted
-                cursor.execute("DELETE FROM ddb2pg.compared_chunk")
-                return found
+        def look(cursor: Cursor) -> tuple[list[int], int]:
+            _, is_accounted = count_target(cursor, plan.comparing, self.plan.target)
+            find_unaccounted(cursor, plan.comparing, self.plan.target)
+            found = [one.item_number for one in items_in_target(cursor)], sum(one.rows for one in rows_without_item(cursor, 10))
+            assert found == ([], 0) or not is_accounted
+            cursor.execute("DELETE FROM ddb2pg.compared_chunk")
+            return found
 
-            return session.transact(look)
+        return self._session.transact(look)
 
     def _compared(
         self, *, repair: bool = False, show_values: bool = False
     ) -> tuple[dict[int, tuple[str, list[str]]], dict[int, dict[str, dict[str, str | None]]]]:
-        with self.lab.session() as session:
-            visitor = ChunkVisitor(CompareChunks(self.plan, repair=repair, show_values=show_values), session)
-            records = [json.loads(record) for record in visitor.visit(self.chunk)[RecordKind.MISMATCHES].records]
-            session.transact(lambda cursor: cursor.execute("DELETE FROM ddb2pg.compared_chunk"))
+        visitor = ChunkVisitor(CompareChunks(self.plan, repair=repair, show_values=show_values), self._session)
+        records = [json.loads(record) for record in visitor.visit(self.chunk)[RecordKind.MISMATCHES].records]
+        self._session.transact(lambda cursor: cursor.execute("DELETE FROM ddb2pg.compared_chunk"))
         kinds = {record["item_number"]: (record["kind"], record["columns"]) for record in records}
         return kinds, {record["item_number"]: record.get("values") or {} for record in records}
 
@@ -74,22 +74,19 @@ class Life:
         """Corrected lines for items that were refused."""
         key = LoadKey(self.plan.table.source, self.plan.load.target_table, self.plan.load.export_id)
         items = [GivenItem(key, ItemAddress(DATA_FILE, number), line, ("some",), 1, "run") for number, line in lines.items()]
-        with self.lab.session() as session:
-            return Replay(self.plan, session).load(items)
+        return Replay(self.plan, self._session).load(items)
 
     def replayed(self) -> dict[int, str]:
         """Of replayed rows those that are not as they were written."""
-        with self.lab.session() as session:
-            found = session.transact(lambda cursor: list(replayed_mismatches(cursor, self.plan.load.load_id, self.plan.target)))
+        found = self._session.transact(lambda cursor: list(replayed_mismatches(cursor, self.plan.load.load_id, self.plan.target)))
         return {address.item_number: kind.value for address, kind in found}
 
     def roll_back(self) -> dict[int, str]:
         """Rows that are left, and why."""
-        with self.lab.session() as session:
-            session.transact(lambda cursor: begin_rollbacks(cursor, [self.plan.load.load_id]))
-            plan = TakeBackChunks(self.plan, 1, (), is_dry=False)
-            records = ChunkVisitor(plan, session).visit(self.chunk)[RecordKind.DISCREPANCIES].records
-            take_back_replayed(session, plan)
-            kept = session.transact(lambda cursor: kept_replayed(cursor, self.plan.load.load_id))
+        self._session.transact(lambda cursor: begin_rollbacks(cursor, [self.plan.load.load_id]))
+        plan = TakeBackChunks(self.plan, 1, (), is_dry=False)
+        records = ChunkVisitor(plan, self._session).visit(self.chunk)[RecordKind.DISCREPANCIES].records
+        take_back_replayed(self._session, plan)
+        kept = self._session.transact(lambda cursor: kept_replayed(cursor, self.plan.load.load_id))
         left = {record["item_number"]: record["kind"] for record in map(json.loads, records)}
         return {**left, **{address.item_number: kind.value for address, kind in kept}}

@@ -111,14 +111,14 @@ def test_a_server_that_closes_idle_transactions_is_retried(lab: Lab) -> None:
 def test_time_has_a_limit_and_tries_have_none() -> None:
     """The last try is at the end of the time, and the sentence says how many there were."""
     started = time.monotonic()
-    limit = RetryLimit(seconds=0.5, first_wait=0.001, longest_wait=0.002)
+    limit = RetryLimit(seconds=2, first_wait=0.02, longest_wait=0.04)
     with Session(reference_to("postgresql://someone@127.0.0.1:1/db"), limit) as session, pytest.raises(Stopped) as caught:
         session.transact(lambda cursor: cursor.execute("SELECT 1"))
 
     sentence = str(caught.value)
     assert int(sentence.partition("failed (")[2].partition(" tries)")[0]) > 10
     assert sentence.endswith("run the same command again to go on")
-    assert 0.5 <= time.monotonic() - started < 10
+    assert time.monotonic() - started >= 2
 
 
 def test_the_time_counts_from_the_first_failure(lab: Lab) -> None:
@@ -182,7 +182,7 @@ def test_a_deadlock_of_two_sessions_ends_with_both_committed(lab: Lab) -> None:
             cursor.execute("UPDATE thing SET name = name || %s WHERE id = %s", [name, uuid(first)])
             if is_first_try:
                 is_first_try = False
-                both_hold_one.wait(30)
+                both_hold_one.wait(300)
             cursor.execute("UPDATE thing SET name = name || %s WHERE id = %s", [name, uuid(second)])
 
         with lab.session(QUICK) as session:

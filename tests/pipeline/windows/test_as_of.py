@@ -25,22 +25,13 @@ from pipeline.target.fates import Conflicts
 from pipeline.target.session import Session
 from pipeline.windows.as_of import as_of_problems
 from tests.histories import BEGIN, SECOND, History, Operation, write_full
-from tests.pipeline.target.made_loads import PLAIN, THING, uuid
+from tests.pipeline.target.made_loads import THING, uuid
 from tests.pipeline.windows.test_windows import AUDIT, BAD, ORDER_TABLES, ORDERS, UNIQUE, Chain, audit_chain, event, key_of, order
-from tests.plain_windows import Report, use_plain_visits
+from tests.plain_windows import Report
 from tests.postgres_server import Database
 from transforms.table import Table
 
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
-
-
-@pytest.fixture
-def thing(bare: Database) -> Database:
-    bare.execute(PLAIN)
-    return bare
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 class AsOf:

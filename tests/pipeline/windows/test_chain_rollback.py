@@ -14,15 +14,16 @@ from pipeline.target import delete
 from sample_export import ChainSettings, write_sample_chains
 from tests.pipeline.target.made_loads import PLAIN, uuid
 from tests.pipeline.windows.test_windows import BAD, ORDER_TABLES, ORDERS, Chain, order
-from tests.plain_windows import Migration, use_plain_visits
+from tests.plain_windows import Migration
 from tests.postgres_server import Database
 from transforms.tables.medzen import TABLES
 
+pytestmark = pytest.mark.usefixtures("plain_visits")
+
 
 @pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
-    # So that a table of a test has several transactions.
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a table of a test has several transactions."""
     monkeypatch.setattr("pipeline.target.delete._BLOCKS", 1)
 
 

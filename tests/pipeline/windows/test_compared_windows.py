@@ -8,25 +8,16 @@ from typing import Any
 import pytest
 
 from pipeline.options import HowThorough
-from tests.pipeline.target.made_loads import PLAIN, uuid
+from tests.pipeline.target.made_loads import uuid
 from tests.pipeline.target.test_every_type import KINDS, OUR_TYPES
 from tests.pipeline.windows.test_as_of import AsOf
 from tests.pipeline.windows.test_windows import BAD, ORDER_TABLES, ORDERS, Chain, order
-from tests.plain_windows import Report, use_plain_visits
+from tests.plain_windows import Report
 from tests.postgres_server import Database
 from transforms.rules import Uuid
 from transforms.table import Column, Missing, Table
 
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
-
-
-@pytest.fixture
-def thing(bare: Database) -> Database:
-    bare.execute(PLAIN)
-    return bare
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 def found(report: Report) -> set[tuple[str, str, tuple[str, ...]]]:

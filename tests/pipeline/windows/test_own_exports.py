@@ -10,22 +10,13 @@ import pytest
 
 from pipeline.errors import Stopped
 from pipeline.ledger.loads import Validated
-from tests.pipeline.target.made_loads import PLAIN, uuid
+from tests.pipeline.target.made_loads import uuid
 from tests.pipeline.windows.test_as_of import AsOf, applied, kinds, parts
 from tests.pipeline.windows.test_windows import BAD, ORDER_TABLES, ORDERS, Chain, audit_chain, order
-from tests.plain_windows import Report, use_plain_visits
+from tests.plain_windows import Report
 from tests.postgres_server import Database
 
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
-
-
-@pytest.fixture
-def thing(bare: Database) -> Database:
-    bare.execute(PLAIN)
-    return bare
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 def compare(chain: Chain, **others: Any) -> Report:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,8 +14,10 @@ from hypothesis import strategies as st
 from tests.histories import History, histories, write_full, write_history
 from tests.pipeline.target.made_loads import PLAIN, THING, uuid
 from tests.pipeline.windows.test_windows_model import KEYS, VIEWS, items_of, rows
-from tests.plain_windows import Migration, Report, use_plain_visits
+from tests.plain_windows import Migration, Report
 from tests.postgres_server import Database, Server
+
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +25,6 @@ def database(server: Server) -> Database:
     database = server.new_database(with_targets=False)
     database.execute(PLAIN)
     return database
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _plain() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        use_plain_visits(patch)
-        yield
 
 
 @settings(deadline=None, max_examples=6, suppress_health_check=list(HealthCheck))

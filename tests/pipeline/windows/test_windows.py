@@ -27,8 +27,8 @@ from pipeline.target.fates import Conflicts
 from pipeline.target.session import Session
 from tests.histories import BEGIN, SECOND, History, Item, Operation, write_history
 from tests.made_options import made_options
-from tests.pipeline.target.made_loads import PLAIN, THING, uuid
-from tests.plain_windows import Migration, Report, run_plainly, use_plain_visits
+from tests.pipeline.target.made_loads import THING, uuid
+from tests.plain_windows import Migration, Report, run_plainly
 from tests.postgres_server import Database
 from transforms.rules import Text, Uuid
 from transforms.sources import POSITION, Parent
@@ -40,9 +40,7 @@ State = Mapping[int, Any]
 """The attributes of items by number; None is no item any more, an item that is not named stays as it is."""
 
 
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 class Chain:
@@ -81,12 +79,6 @@ def key_of(number: int) -> Item:
 def attributes(item: Any) -> Item:
     """A text is a name."""
     return {"name": {"S": item}} if isinstance(item, str) else item
-
-
-@pytest.fixture
-def thing(bare: Database) -> Database:
-    bare.execute(PLAIN)
-    return bare
 
 
 # -- rows of somebody else -----------------------------------------------------------------------------------------------------------------

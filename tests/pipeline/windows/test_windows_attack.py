@@ -17,15 +17,12 @@ from tests.faults.jobs import wait_until
 from tests.histories import BEGIN, SECOND, History, Operation, write_history
 from tests.pipeline.target.made_loads import PLAIN, THING, uuid
 from tests.pipeline.windows.test_windows import BAD, HOUR, ORDER_TABLES, ORDERS, Chain, order
-from tests.plain_windows import Migration, use_plain_visits
+from tests.plain_windows import Migration
 from tests.postgres_server import Database
 from transforms.rules import Text, Uuid
 from transforms.table import Column, Missing, Table
 
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 PEOPLE = Table(
@@ -134,12 +131,6 @@ def test_two_spellings_of_one_uuid(thing: Database, tmp_path: Path, view: str, a
             codes.append(ExitCode.REFUSED)
     names = [name for (name,) in thing.query("SELECT name FROM thing")]
     assert 3 in codes or names == {"deleted": ["small"], "inserted": [], "moved": ["large"]}[after]
-
-
-@pytest.fixture
-def thing(bare: Database) -> Database:
-    bare.execute(PLAIN)
-    return bare
 
 
 def test_what_the_application_wrote_beside_the_definition_is_not_deleted_in_silence(bare: Database, tmp_path: Path) -> None:

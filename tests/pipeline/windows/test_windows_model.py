@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,9 +13,11 @@ from hypothesis import strategies as st
 
 from tests.histories import BEGIN, SECOND, History, Item, Operation, histories, write_history
 from tests.pipeline.target.made_loads import PLAIN, THING, uuid
-from tests.plain_windows import Migration, use_plain_visits
+from tests.plain_windows import Migration
 from tests.postgres_server import Database, Server
 from tests.strategies import examples
+
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 KEYS: list[Item] = [{"id": {"S": uuid(number)}} for number in range(1, 7)]
 VIEWS = st.sampled_from(["NEW_IMAGE", "NEW_AND_OLD_IMAGES"])
@@ -36,13 +37,6 @@ def database(server: Server) -> Database:
     database = server.new_database(with_targets=False)
     database.execute(PLAIN)
     return database
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _plain() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        use_plain_visits(patch)
-        yield
 
 
 def rows(database: Database) -> set[tuple[Any, ...]]:

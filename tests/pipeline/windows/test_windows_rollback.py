@@ -23,9 +23,9 @@ from sample_export import ChainSettings, SampleChain, rows_after, write_any_chai
 from tests.command_line import CommandLine
 from tests.faults.jobs import wait_until
 from tests.histories import Item
-from tests.pipeline.target.made_loads import PLAIN, uuid
+from tests.pipeline.target.made_loads import uuid
 from tests.pipeline.windows.test_windows import BAD, ORDER_TABLES, ORDERS, UNIQUE, Chain, State, order
-from tests.plain_windows import Migration, Report, use_plain_visits
+from tests.plain_windows import Migration, Report
 from tests.postgres_server import Database
 from tests.processes import kill_group
 from tests.truth import row_differences
@@ -36,15 +36,7 @@ from transforms.tables.medzen import TABLES
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
-
-
-@pytest.fixture
-def thing(bare: Database) -> Database:
-    bare.execute(PLAIN)
-    return bare
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 def parts(report: Report) -> dict[str, int]:

@@ -16,8 +16,8 @@ from pipeline.target import session
 from pipeline.target.fates import Conflicts
 from tests.histories import BEGIN, SECOND, History, Item, Operation, write_history
 from tests.pgbouncer import PgBouncer
-from tests.pipeline.target.made_loads import PLAIN, THING, uuid
-from tests.plain_windows import Migration, use_plain_visits
+from tests.pipeline.target.made_loads import THING, uuid
+from tests.plain_windows import Migration
 from tests.postgres_server import Database, Server
 
 HOUR = 3_600
@@ -42,15 +42,7 @@ def _changes(second: int, window: int) -> list[Operation]:
 HISTORY = History([*(_at(BEGIN - 1, number, "first") for number in range(12)), *_changes(CUTS[0] + 1, 1), *_changes(CUTS[1] + 1, 2)], CUTS)
 
 
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_visits(monkeypatch)
-
-
-@pytest.fixture
-def thing(bare: Database) -> Database:
-    bare.execute(PLAIN)
-    return bare
+pytestmark = pytest.mark.usefixtures("plain_visits")
 
 
 def names(database: Database) -> dict[str, str]:

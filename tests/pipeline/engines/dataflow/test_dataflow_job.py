@@ -116,7 +116,7 @@ def test_a_failed_job_is_told_with_its_page_and_without_its_words(service: Dataf
 
 def test_a_cancelled_job_is_told_as_that(service: DataflowService, tmp_path: Path) -> None:
     def cancel(_: object) -> None:
-        assert service.seen.wait(60)
+        assert service.seen.wait(300)
         service.cancel()
 
     service.run = cancel
@@ -129,9 +129,9 @@ def test_ctrl_c_leaves_the_job_going_and_says_how_to_end_it(service: DataflowSer
     is_told = threading.Event()
 
     def interrupt(_: object) -> None:
-        assert service.seen.wait(60)
+        assert service.seen.wait(300)
         os.kill(os.getpid(), signal.SIGINT)
-        is_told.wait(60)
+        is_told.wait(300)
 
     service.run = interrupt
 

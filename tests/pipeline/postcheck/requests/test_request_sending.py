@@ -8,7 +8,6 @@ import logging
 import re
 import socket
 import threading
-import time
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -305,17 +304,14 @@ def test_a_slow_server_hits_the_timeout(file: RequestFile, web: WebServer, how: 
 
     def answer(_: object) -> Reply:
         if how == "no answer":
-            release.wait(30)
-        return Reply(body=b" " * 400, between_bytes=lambda: not release.wait(30 if how == "no body" else 0.02))
+            release.wait(300)
+        return Reply(body=b" " * 400, between_bytes=lambda: not release.wait(300 if how == "no body" else 0.02))
 
     web.answer = answer
-    started = time.monotonic()
     result = file.send_one('[[request]]\nname = "slow"\nurl = "http://APP/"\ntimeout = 0.3\nexpect.status = 200')
-    seconds = time.monotonic() - started
     release.set()
 
     assert failures(result) == ["1 failed", "1: there was no whole answer within 0.3 seconds"]
-    assert seconds < 20
 
 
 def test_an_answer_that_is_cut_short_is_none(file: RequestFile, web: WebServer) -> None:

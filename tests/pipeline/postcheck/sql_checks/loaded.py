@@ -119,8 +119,9 @@ class Loaded:
 def copy_of(server: Server, loaded: Loaded, folder: Path) -> Loaded:
     name = f"sql_checks_{next(_numbers)}"
     original = loaded.database.value("SELECT current_database()")
+    loaded.database.leave()
     server.copy(original, name)
-    return replace(loaded, database=Database(server.url(name)), folder=folder)
+    return replace(loaded, database=Database(server.url(name), keeps_session=True), folder=folder)
 
 
 def psql(server: Server, url: str, script: str | Path, *settings: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -30,9 +30,9 @@ def first_of_three(dynamodb: ModelDynamoDB, export: Exporting) -> Iterator[Model
     dynamodb.looks_to_finish = None
     dynamodb.hold[_START, 2] = threading.Event()
     process = export.start_process()
-    assert dynamodb.is_waited_for.wait(60), process.communicate(timeout=5)
+    assert dynamodb.is_waited_for.wait(300), process.communicate(timeout=5)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
+    process.wait(timeout=300)
     # What it asked for last never arrived.
     dynamodb.refuse_next[_START] = [Refusal("InternalServerError", status=500)]
     dynamodb.hold[_START, 2].set()
@@ -81,7 +81,7 @@ def test_an_interrupted_command_says_that_its_exports_go_on(dynamodb: ModelDynam
     process = export.start_process()
     wait_until(lambda: dynamodb.calls["DescribeExport"] > 3)
     os.killpg(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=300)
     last = stdout.splitlines()[-1]
     assert "go on in AWS" in last
     assert f"--export_time {_shown(dynamodb.exports[0].export_time)}" in last
