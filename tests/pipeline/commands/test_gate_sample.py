@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.job.equation import prove
-from pipeline.job.gate import pass_gate
+from pipeline.job.gate import pass_gates
 from pipeline.job.load import LoadChunks
 from pipeline.job.plan import BegunLoad
 from pipeline.job.visit import visit_plainly
@@ -55,7 +55,9 @@ class Gate:
             target = dataclasses.replace(self._plan.target, has_row_security=row_security)
             plan = dataclasses.replace(self._plan, load=found, target=target)
             result = session.transact(lambda cursor: prove(cursor, plan, self._export, OutputFolder(str(self.folder)), 0, 1.0))
-        return pass_gate(BegunLoad(self._export, plan), result, asked, self._options, OutputFolder(str(self.folder)), Console(quiet=True))
+        proved = [(BegunLoad(self._export, plan), result)]
+        [gated] = pass_gates(proved, asked, self._options, OutputFolder(str(self.folder)), Console(quiet=True))
+        return gated
 
     @property
     def noted(self) -> str | None:
