@@ -11,7 +11,8 @@ save as many seconds.
 `ForkedWorkerHandler` does as Beam's `SubprocessSdkWorkerHandler`; `ending.py` listens to its words ("Worker subprocess exited ...", in a
 thread named run_worker). Should a new Beam not take it: give FnApiRunner Beam's own environment, and remove this file.
 
-`look_at_steps_once` does without a third of what a small job takes: see there.
+With `look_at_steps_once`, and options whose views are kept (`run.py`), the jobs of three tables of 1,000 items took 1.5 s of CPU, not 2.6
+(a busy machine). Should a new Beam not take it: remove it.
 
 Beam is imported within functions only, so that a command can have the other process begin to import it before it does so itself.
 """
