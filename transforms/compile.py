@@ -85,6 +85,7 @@ def compile_whole_table(
     places = _places_of(table.paths, maps)
     # Of each map and list what no item had, of those that were converted here.
     unseen = [set(map_.known) for map_ in maps]
+    refuse_left = compile_refusal(compiled, unseen, unmapped_paths, unmapped)
 
     def to_row(line: bytes) -> tuple[EncodedRow, Sequence[Notice]]:
         if is_checked_first:
@@ -103,9 +104,7 @@ def compile_whole_table(
             if is_alone:
                 check_taken(read(line).item)
             raise ItemFiltered(reasons[sound])
-        left = find_left(line)
-        if left is not None:
-            refuse_left(left)
+        refuse_left(find_left(line))
         notices, errors = [], list[ItemError]()
         item = read(line).item
         check_taken(item)
@@ -114,20 +113,6 @@ def compile_whole_table(
         encoded = encode_columns(held, columns, notices, errors)
         _tell_unmapped(unmapped_attributes(held, maps), unmapped, notices, errors)
         return encoded, notices
-
-    def refuse_left(left: Left) -> None:
-        """Raise what the item is refused for, if one of the columns that are left refuses its values; all others are sound."""
-        values = read_left(left.columns)
-        if values is None:
-            return
-        for number, name in left.seen:
-            unseen[number].discard(name)
-        errors: list[ItemError] = []
-        for (number, _), of_column in zip(left.columns, values, strict=True):
-            encode_column(compiled[number], of_column, [], errors)
-        if errors:
-            paths = unmapped_paths(tuple(left.unmapped))[0] if left.unmapped else ()
-            _tell_unmapped(paths, unmapped, [], errors)
 
     def take_absent() -> list[str]:
         left_out = None if take_unseen is None else frozenset(take_unseen())
@@ -141,7 +126,33 @@ def compile_whole_table(
     return CompiledTable(to_row, take_absent)
 
 
-def compile_unmapped(maps: Sequence[Map]) -> Callable[[tuple[tuple[int, str], ...]], tuple[Sequence[str], Sequence[Notice]]]:
+UnmappedPaths = Callable[[tuple[tuple[int, str], ...]], tuple[Sequence[str], Sequence[Notice]]]
+
+
+def compile_refusal(
+    compiled: Sequence[CompiledColumn], unseen: Sequence[set[str | int]], unmapped_paths: UnmappedPaths, unmapped: Unmapped
+) -> Callable[[Left | None], None]:
+    """The function that raises what an item is refused for, if one of the columns that are left refuses its values; all others are sound.
+
+    What the item has is taken out of `unseen`. Where none refuses, or the line itself may be no JSON, it does nothing.
+    """
+
+    def refuse_left(left: Left | None) -> None:
+        values = None if left is None else read_left(left.columns)
+        if left is None or values is None:
+            return
+        for number, name in left.seen:
+            unseen[number].discard(name)
+        errors: list[ItemError] = []
+        for (number, _), of_column in zip(left.columns, values, strict=True):
+            encode_column(compiled[number], of_column, [], errors)
+        if errors:
+            _tell_unmapped(unmapped_paths(tuple(left.unmapped))[0], unmapped, [], errors)
+
+    return refuse_left
+
+
+def compile_unmapped(maps: Sequence[Map]) -> UnmappedPaths:
     """The function that makes paths, and notices, of what the compiled module says that no column takes."""
 
     # Most items of a table have the same ones, if any.

@@ -241,7 +241,7 @@ class DeadLetters:
         self._show_values = show_values
         self._text_left = text_left
         # Most paths are an attribute's name, which is found faster.
-        self._ways = [(path, names[0] if len(names) == 1 else None, names) for path in paths for names in [names_of(path)]]
+        self._ways = [(path, str(names[0]) if len(names) == 1 else None, names) for path in paths for names in [names_of(path)]]
         self._attributes = frozenset(names[0] for _, _, names in self._ways)
 
     def errors(self, record: Record, names: TableNames) -> tuple[EntryError, ...]:

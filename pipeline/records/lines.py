@@ -166,6 +166,10 @@ def _is_error(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(code := value.get("code"), str) and code in _CODES
 
 
-_FITS: Final[Mapping[FieldType, Callable[[Any], bool]]] = {FieldType.NUMBER: _is_number, FieldType.SMALL_NUMBER: _is_number, FieldType.ERRORS: _are_errors}
+_FITS: Final[Mapping[FieldType, Callable[[Any], bool]]] = {
+    FieldType.NUMBER: _is_number,
+    FieldType.SMALL_NUMBER: _is_number,
+    FieldType.ERRORS: _are_errors,
+}
 # Asked of every record twice; of fields without a function, a text fits.
 _DEAD_LETTER: Final = [(one.name, _FITS.get(one.type), one.is_optional) for one in SCHEMAS[RecordKind.DEAD_LETTERS]]

@@ -16,7 +16,19 @@ from transforms.sources import Whole
 from transforms.table import Column, Table, Unmapped
 from transforms.tables.medzen import SOAP_NOTES, TABLES, VIDEO_SESSIONS
 
-BAD: list[Any] = [{"N": "x"}, {"S": "\0"}, {"BOOL": 1}, {"M": {"a": 1}}, {"L": [{"N": "1"}, {"N": "01"}]}, {"NULL": False}, {}, None, "text", [], 7]
+BAD: list[Any] = [
+    {"N": "x"},
+    {"S": "\0"},
+    {"BOOL": 1},
+    {"M": {"a": 1}},
+    {"L": [{"N": "1"}, {"N": "01"}]},
+    {"NULL": False},
+    {},
+    None,
+    "text",
+    [],
+    7,
+]
 
 
 def functions_of(table: Table) -> SoundFunctions:

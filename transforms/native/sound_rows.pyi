@@ -54,14 +54,13 @@ class SoundRows:
         added to the list, and mean nothing where the result is None. Raises what a column's own function raises.
         """
 
-    def find_left(
-        self, line: bytes, /
-    ) -> tuple[list[tuple[int, tuple[bytes | None, ...]]], list[tuple[int, str]], list[int]] | None:
+    def find_left(self, line: bytes, /) -> tuple[list[tuple[int, tuple[bytes | None, ...]]], list[tuple[int, str]], list[int]] | None:
         """Of a line that `encode` is not sure of: the columns that this is because of, where it is sure of the rest of its item.
 
-        Each is its number and the JSON of the values that it takes, None for one that is not there. Such JSON need not be sound: the line is
-        if each of them is. Then the attributes that no column takes, as in `encode`; and the numbers of the attributes that this item has, of
-        those that `take_unseen` would give. None where the way in Python must decide. Raises what a column's own function raises.
+        Each is its number and the JSON of the values that it takes, None for one that is not there. Such JSON need not be sound: the
+        line is if each of them is. Then the attributes that no column takes, as in `encode`; and the numbers of the attributes that this
+        item has, of those that `take_unseen` would give. None where the way in Python must decide.
+        Raises what a column's own function raises.
         """
 
     def take_unseen(self) -> list[int]:
