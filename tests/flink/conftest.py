@@ -15,8 +15,8 @@ from tests.postgres_server import Server
 
 AUDIT = "medzen-meeting-audit"
 BUCKET = "flink-tests"
-LARGE = 75_000
-CHUNKS = "--chunk_items=1250"
+LARGE = 24_000
+CHUNKS = "--chunk_items=400"
 DATABASE_OF_WORKERS = "DDB2PG_DATABASE_OF_WORKERS"
 """A variable that means a database of nobody's in the environment of the workers."""
 
@@ -46,16 +46,16 @@ def flink(flink_parts: Path, aws_server: AwsServer, server: Server, tmp_path_fac
 
 @pytest.fixture(scope="session")
 def large_export(aws_server: AwsServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """75,000 faulty and unusual items of one table in 12 data files, in S3 too, under `large`; with CHUNKS they are 60 chunks and more."""
+    """24,000 faulty and unusual items of one table in 12 data files, in S3 too, under `large`; with CHUNKS they are 60 chunks and more."""
     root = tmp_path_factory.mktemp("large") / "export"
-    write_sample_exports(root, items=LARGE, seed=61, faulty=0.01, odd=0.02, items_per_file=6_250, tables=[AUDIT], processes=2)
+    write_sample_exports(root, items=LARGE, seed=61, faulty=0.01, odd=0.02, items_per_file=2_000, tables=[AUDIT], processes=2)
     aws_server.upload_tree(root / AUDIT, BUCKET, f"large/{AUDIT}/")
     return root
 
 
 @pytest.fixture(scope="session")
 def small_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20,000 items, on disk; with --chunk_items=50 it takes long enough to be disturbed."""
+    """4,000 items, on disk; with --chunk_items=50 they are 80 chunks."""
     root = tmp_path_factory.mktemp("small") / "export"
-    write_sample_exports(root, items=20_000, seed=62, faulty=0.02, odd=0.02, items_per_file=2_500, tables=[AUDIT], processes=2)
+    write_sample_exports(root, items=4_000, seed=62, faulty=0.02, odd=0.02, items_per_file=500, tables=[AUDIT], processes=2)
     return root

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.cli import main
 from tests.command_line import CommandLine
+from tests.faults.gate import COMMITTED, held_at, wait_until_held
 from tests.faults.jobs import chunks
 from tests.flink.cluster import Cluster, wait_until
 from tests.flink.conftest import AUDIT, BUCKET, CHUNKS, DATABASE_OF_WORKERS, LARGE
@@ -53,12 +54,12 @@ def test_an_export_in_s3_is_loaded_by_both_task_managers(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """75,000 faulty items: equal to the truth, half of them by each TaskManager, and to be watched from elsewhere meanwhile."""
-    process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out", CHUNKS)
-
-    wait_until(lambda: chunks(database) > 5 or process.poll() is not None)
-    monkeypatch.setenv("DATABASE_URL", database.url)
-    assert main(["status", "--json"]) == 0
+    """24,000 faulty items: equal to the truth, half of them by each TaskManager, and to be watched from elsewhere meanwhile."""
+    with held_at(database, 6, COMMITTED, MEETING_AUDIT.target):
+        process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out", CHUNKS)
+        wait_until_held(database, process)
+        monkeypatch.setenv("DATABASE_URL", database.url)
+        assert main(["status", "--json"]) == 0
     [load] = json.loads(capsys.readouterr().out)["tables"]
     exit_code, output = _finished(process)
 
@@ -90,12 +91,12 @@ def test_tables_of_one_export_are_loaded_in_one_reading(flink: Cluster, database
 
 def test_orders_end_where_they_were_planted(flink: Cluster, database: Database, tmp_path: Path) -> None:
     """A single-table design with faults, three targets and a child table: a definition of the user's own travels with the job."""
-    made = app(20_000, seed=7, files=8)
+    made = app(6_000, seed=7, files=8)
     export = write_export(tmp_path / "export", "App", made.files)
     tables = write_definition(tmp_path)
     database.execute(ORDER_TARGETS)
 
-    exit_code, output = _finished(flink.submit(database.url, "--export", export, "--output", tmp_path / "out", "--chunk_items=500", tables))
+    exit_code, output = _finished(flink.submit(database.url, "--export", export, "--output", tmp_path / "out", "--chunk_items=150", tables))
 
     assert exit_code == 3, output
     assert_truth(made, database, _last_run(tmp_path / "out"))
@@ -106,10 +107,10 @@ def test_orders_end_where_they_were_planted(flink: Cluster, database: Database, 
 
 def test_a_killed_task_manager_changes_nothing(flink: Cluster, large_export: Path, database: Database, tmp_path: Path) -> None:
     """Half-way one of the two is killed: the other does the rest, and up.sh brings the lost one back."""
-    process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out", CHUNKS)
-
-    wait_until(lambda: chunks(database) >= 20 or process.poll() is not None)
-    flink.kill_task_manager(2)
+    with held_at(database, 20, COMMITTED, MEETING_AUDIT.target):
+        process = flink.submit(database.url, "--export", IN_S3, "--output", tmp_path / "out", CHUNKS)
+        wait_until_held(database, process)
+        flink.kill_task_manager(2)
     exit_code, output = _finished(process)
 
     assert exit_code == 3, output
@@ -123,10 +124,10 @@ def test_a_killed_task_manager_changes_nothing(flink: Cluster, large_export: Pat
 
 def test_a_killed_python_worker_changes_nothing(flink: Cluster, small_export: Path, database: Database, tmp_path: Path) -> None:
     """Flink begins the job again, and what is committed is not done twice; every row is then compared on Flink, too."""
-    process = flink.submit(database.url, "--export", small_export, "--output", tmp_path / "out", "--chunk_items=50", "--validate=full")
-
-    wait_until(lambda: chunks(database) >= 40 or process.poll() is not None)
-    os.kill(int(database.value("SELECT worker FROM ddb2pg.chunk LIMIT 1").rpartition(":")[2]), signal.SIGKILL)
+    with held_at(database, 40, COMMITTED, MEETING_AUDIT.target):
+        process = flink.submit(database.url, "--export", small_export, "--output", tmp_path / "out", "--chunk_items=50", "--validate=full")
+        wait_until_held(database, process)
+        os.kill(int(database.value("SELECT worker FROM ddb2pg.chunk LIMIT 1").rpartition(":")[2]), signal.SIGKILL)
     exit_code, output = _finished(process)
 
     assert exit_code == 3, output
@@ -137,11 +138,11 @@ def test_a_killed_python_worker_changes_nothing(flink: Cluster, small_export: Pa
 def test_ctrl_c_leaves_the_job_going(flink: Cluster, small_export: Path, database: Database, tmp_path: Path) -> None:
     """It says where the job is and how to end it; the same command later proves the whole."""
     arguments = ["--export", small_export, "--output", tmp_path / "out", "--chunk_items=50"]
-    process = flink.submit(database.url, *arguments)
-    wait_until(lambda: chunks(database) >= 10 or process.poll() is not None)
-
-    os.killpg(process.pid, signal.SIGINT)
-    exit_code, output = _finished(process)
+    with held_at(database, 10, COMMITTED, MEETING_AUDIT.target):
+        process = flink.submit(database.url, *arguments)
+        wait_until_held(database, process)
+        os.killpg(process.pid, signal.SIGINT)
+        exit_code, output = _finished(process)
 
     assert exit_code == 130, output
     job_id = flink.newest_job["jid"]
@@ -149,7 +150,7 @@ def test_ctrl_c_leaves_the_job_going(flink: Cluster, small_export: Path, databas
     assert f"jobs/{job_id}?mode=cancel" in output
     wait_until(lambda: flink.newest_job["state"] not in ("RUNNING", "RESTARTING"))
     assert flink.newest_job["state"] == "FINISHED"
-    assert chunks(database) == 400
+    assert chunks(database) == 80
     exit_code, output = _finished(flink.submit(database.url, *arguments))
     assert exit_code == 3, output
     assert_equals_truth(small_export, database, _last_run(tmp_path / "out"), [MEETING_AUDIT])

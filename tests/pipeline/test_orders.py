@@ -20,12 +20,15 @@ import pytest
 
 from pipeline.definitions.find import find_tables
 from tests.command_line import CommandLine
-from tests.faults.jobs import chunks, wait_until
+from tests.faults.gate import COMMITTED, held_at, wait_until_held
+from tests.faults.jobs import chunks
 from tests.handmade_export import write_export
 from tests.pipeline.planted import parts_of, report_of
 from tests.postgres_server import Database
 from tests.processes import kill_group
 from tests.truth import Place, records, row_differences
+
+pytestmark = pytest.mark.plain
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TABLES = find_tables(str(EXAMPLES / "orders.py"))
@@ -390,25 +393,17 @@ def test_every_item_ends_where_it_was_planted(tmp_path: Path, database: Database
     assert [database.value(f"SELECT count(*) FROM {target}") for target in TARGETS] == [0, 0, 0]
 
 
-# Not by a trigger, with which each table would have a reading of its own.
-SLOW = "".join(f"ALTER TABLE {target} ADD CONSTRAINT slow CHECK (pg_sleep(0.001) IS NOT NULL);" for target in TARGETS)
-NOT_SLOW = "".join(f"ALTER TABLE {target} DROP CONSTRAINT slow;" for target in TARGETS)
-
-
 @pytest.mark.usefixtures("targets")
 def test_killed_and_resumed(tmp_path: Path, database: Database, run: CommandLine) -> None:
     """Twice, in the midst of the one reading; what was planted comes out, each item once."""
     made = app(ITEMS // 2, seed=2)
     export = write_export(tmp_path / "export", "App", made.files)
     arguments = (f"--tables={EXAMPLES / 'orders.py'}", "--chunk_items=100")
-    database.execute(SLOW)
     for more in (20, 35):
-        until = chunks(database) + more
-        process = run.start_migrate(export, *arguments)
-        wait_until(lambda until=until, process=process: chunks(database) >= until or process.poll() is not None, every=0.05)
-        assert process.poll() is None, process.communicate()
-        kill_group(process)
-    database.execute(NOT_SLOW)
+        with held_at(database, chunks(database) + more, COMMITTED, *TARGETS):
+            process = run.start_migrate(export, *arguments)
+            wait_until_held(database, process)
+            kill_group(process)
 
     finished = run.migrate(export, *arguments)
 

@@ -25,7 +25,7 @@ def test_each_command_does_through_a_pooler_what_it_does_without(database: Datab
     write_sample_exports(export, items=300, seed=81, faulty=0.2, odd=0.2, items_per_file=150)
     direct = run("preflight", "--export", export, "--output", run.output, "--direct_num_workers=2", "--json")
     with PgBouncer(database.url, mode, pool_size=3) as pooler:
-        pooled = CommandLine(pooler.url, tmp_path)
+        pooled = CommandLine(pooler.url, tmp_path, is_plain=True)
         looked = pooled("preflight", "--export", export, "--output", pooled.output, "--direct_num_workers=2", "--json")
         migrated = pooled.migrate(export, "--chunk_items=40")
         assert_equals_truth(export, database, pooled.run_folders[0])

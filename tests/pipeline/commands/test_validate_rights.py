@@ -26,7 +26,7 @@ def as_role(database: Database, tmp_path: Path):
     name = database.value("SELECT current_database()")
     database.execute(f"CREATE ROLE {ROLE} LOGIN; GRANT CREATE, TEMP ON DATABASE {name} TO {ROLE}")
     database.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {ROLE}")
-    yield CommandLine(make_dsn(**{**parse_dsn(database.url), "user": ROLE}), tmp_path)
+    yield CommandLine(make_dsn(**{**parse_dsn(database.url), "user": ROLE}), tmp_path, is_plain=True)
     database.execute(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
 
 

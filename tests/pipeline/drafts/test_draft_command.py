@@ -29,7 +29,7 @@ def run(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Nobody answers DescribeTable."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    return CommandLine(database.url, tmp_path)
+    return CommandLine(database.url, tmp_path, is_plain=True)
 
 
 def draft(run: CommandLine, export: Path, file: Path, *arguments: str, **environment: str) -> Finished:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.cli import main
+from pipeline.inspection import inspect_exports
 from sample_export import write_sample_exports
 from tests.aws_server import AwsServer
 from tests.command_line import CommandLine, Finished
@@ -48,14 +50,18 @@ def test_the_real_export_inspects_cleanly(inspect: CommandLine, depth: list[str]
     assert types >= {"S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS"}
 
 
-def test_all_of_a_large_export_is_looked_at_by_several_processes(inspect: CommandLine, tmp_path: Path) -> None:
-    """Every item once, however they are spread over files and processes; the truth says how many are sound JSON."""
-    write_sample_exports(tmp_path / "e", items=60_000, tables=["medzen-meeting-audit"], items_per_file=20_000, faulty=0, odd=0, processes=2)
+def test_all_of_a_large_export_is_looked_at_by_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every item once, however they are spread over files and processes. Here 6,000 items are worth processes."""
+    monkeypatch.setattr(inspect_exports, "_ITEMS_WORTH_PROCESSES", 5_000)
+    write_sample_exports(tmp_path / "e", items=6_000, tables=["medzen-meeting-audit"], items_per_file=2_000, faulty=0, odd=0)
 
-    [facts] = _facts(inspect("inspect", "--json", "--full", "--processes", "2", "--export", tmp_path / "e"))
+    exit_code = main(["inspect", "--json", "--full", "--processes", "2", "--export", str(tmp_path / "e")])
 
-    assert facts["items"] == facts["looked_at"]["lines"] == facts["looked_at"]["items"] == 60_000
-    assert {a["name"]: a["items"] for a in facts["looked_at"]["attributes"]}["id"] == 60_000
+    [facts] = _facts(Finished(exit_code, *capsys.readouterr()))
+    assert facts["items"] == facts["looked_at"]["lines"] == facts["looked_at"]["items"] == 6_000
+    assert {a["name"]: a["items"] for a in facts["looked_at"]["attributes"]}["id"] == 6_000
     assert facts["are_manifests_verified"]
     assert facts["are_data_files_verified"]
     assert facts["bytes"] == sum(path.stat().st_size for path in (tmp_path / "e").glob("**/data/*"))

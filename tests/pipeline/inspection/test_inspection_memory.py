@@ -11,7 +11,7 @@ import pytest
 
 from tests.pipeline.inspection.inspected import line_of, printed, statistics_of, told
 
-MANY = 30_000
+MANY = 15_000
 LINE = 1_000
 
 
@@ -38,7 +38,7 @@ KINDS = {
     ),
     "members of elements": lambda: _lines({"a": {"L": [{"M": {_letters(number): {"L": []}}} for number in run]}} for run in _runs()),
     "long names": lambda: _lines({"a": {"M": {_long(number): {"S": "x"} for number in run}}} for run in _runs()),
-    "strings": lambda: _lines({"a": {"L": [{"S": "x"}]}, "b": {"S": _long(number)}, "c": {"N": str(number)}} for number in range(20_000)),
+    "strings": lambda: _lines({"a": {"L": [{"S": "x"}]}, "b": {"S": _long(number)}, "c": {"N": str(number)}} for number in range(10_000)),
 }
 
 
@@ -48,7 +48,7 @@ def _letters(number: int) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_kept_has_an_end(kind: str) -> None:
-    """30,000 different names, or strings, leave less than 2 MB, and say that there were too many."""
+    """15,000 different names, or 10,000 strings, leave less than 2 MB, and say that there were too many."""
     lines = KINDS[kind]()
     # What is made once for all, as in patterns, is no part of it.
     told(statistics_of(lines[:1]))

@@ -10,6 +10,8 @@ from sample_export import write_sample_exports
 from tests.command_line import CommandLine
 from tests.postgres_server import Database
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.mark.parametrize("command", ["status", "migrate", "validate"])
 def test_a_ledger_of_another_version_is_refused(tmp_path: Path, database: Database, run: CommandLine, command: str) -> None:

@@ -102,7 +102,7 @@ def run(server: Server, tmp_path_factory: pytest.TempPathFactory) -> CommandLine
     """Of a database into which three exports were loaded, with dead letters."""
     folder = tmp_path_factory.mktemp("loaded")
     write_sample_exports(folder / "export", items=60, seed=5, faulty=0.1, odd=0.1)
-    run = CommandLine(server.new_database().url, folder)
+    run = CommandLine(server.new_database().url, folder, is_plain=True)
     assert run.migrate(folder / "export").exit_code == 3
     return run
 
@@ -116,7 +116,7 @@ def living(server: Server, aws_server: AwsServer, tmp_path_factory: pytest.TempP
         table.put(1, -1, name="a")
         database = server.new_database()
         database.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {PLAIN}")
-        run = CommandLine(database.url, folder)
+        run = CommandLine(database.url, folder, is_plain=True)
         assert run.migrate(table.full_export(), "--tables", table.definition).exit_code == 0
         table.options += ["--database", database.url, "--output", str(run.output)]
         yield table

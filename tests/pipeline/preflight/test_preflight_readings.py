@@ -12,6 +12,8 @@ from tests.handmade_export import write_export
 from tests.pipeline.made_readings import FOREIGN_KEY, TARGETS, definitions, lines
 from tests.postgres_server import Database
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture
 def export(tmp_path: Path, database: Database) -> Path:

@@ -131,7 +131,7 @@ def test_migrate_warns_of_row_security_that_applies(project: Project, exports: P
     """Of each table, before the first is loaded."""
     project.on_targets("CREATE POLICY lets_in ON {} USING (true) WITH CHECK (true)")
 
-    finished = CommandLine(project.url(SUBJECT), tmp_path).migrate(exports)
+    finished = CommandLine(project.url(SUBJECT), tmp_path, is_plain=True).migrate(exports)
 
     assert finished.exit_code == 0, finished.output
     assert (
@@ -143,7 +143,7 @@ def test_migrate_warns_of_row_security_that_applies(project: Project, exports: P
 
 def test_migrate_does_not_warn_a_role_that_bypasses_row_security(project: Project, exports: Path, tmp_path: Path) -> None:
     """As Supabase's service role does."""
-    finished = CommandLine(project.url(SERVICE), tmp_path).migrate(exports)
+    finished = CommandLine(project.url(SERVICE), tmp_path, is_plain=True).migrate(exports)
 
     assert finished.exit_code == 0, finished.output
     assert "row security" not in finished.stdout
@@ -156,7 +156,7 @@ def test_a_policy_that_forbids_the_rows_stops_the_load_as_was_warned(project: Pr
     url = project.url(SUBJECT)
 
     assert codes(look, url) == {("warning", "row_security_applies")}
-    finished = CommandLine(url, tmp_path).migrate(exports)
+    finished = CommandLine(url, tmp_path, is_plain=True).migrate(exports)
     assert finished.exit_code == 1, finished.output
     assert "a row security policy forbids its rows (42501)" in finished.stderr
 
