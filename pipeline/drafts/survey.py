@@ -213,6 +213,14 @@ class Survey:
             if None not in texts:
                 count.add(*map(str, texts))
 
+    def add_lines(self, lines: list[bytes]) -> None:
+        """Take in lines."""
+        for line in lines:
+            self.add_line(line)
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
     def _kind(self, named: str) -> Kind:
         """The kind of that name, a new one if need be; where there are too many, `REST`."""
         name = REST if self._longest is not None and (len(named), named) >= self._longest else named

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -117,7 +117,14 @@ class Evidence(Figures):
             elif _JSON_NUMBER.fullmatch(text):
                 self.tallies["digits"]["fractions"] += 1
         if not self.has_many_texts:
-            self._add_known(text)
+            self._add_known(text, 1)
+
+    def add_known(self, texts: Iterable[tuple[str, int]], *, has_many: bool) -> None:
+        """Take in how often each of all texts came; or that there are many."""
+        for text, count in texts:
+            self._add_known(text, count)
+        if has_many:
+            self._give_up_texts()
 
     def _add_time(self, text: str, shape: Shape) -> None:
         tally = self.tallies["times"]
@@ -138,12 +145,12 @@ class Evidence(Figures):
         tally[TimeForm.WITH_ZONE if has_zone else TimeForm.WITHOUT_ZONE] += 1
         tally[TimeForm.OUT_OF_BOUNDS] += not _EARLIEST <= in_utc <= _LATEST
 
-    def _add_known(self, text: str) -> None:
+    def _add_known(self, text: str, count: int) -> None:
         if len(text) > _LONGEST_TEXT:
             self._give_up_texts()
             return
         known = text if self._keep is KeepValues.TEXTS else blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        self.texts[known] = self.texts.get(known, 0) + 1
+        self.texts[known] = self.texts.get(known, 0) + count
         if len(self.texts) > MOST_TEXTS:
             self._give_up_texts()
 

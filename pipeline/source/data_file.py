@@ -1,4 +1,4 @@
-"""One data file: gzip of JSON lines, checked as a whole, then read in parts.
+"""One data file: gzip of JSON lines, checked as a whole, then read in parts; or both in one go, by who can take back what it made of it.
 
 Checking comes first because a wrong count would otherwise be found only when most rows are committed. It tells where the
 parts begin and end, and what they are made of: bytes are counted in the decompressed content, and every MiB of a part has its CRC-32, so
@@ -19,7 +19,7 @@ from pipeline.places.place import ChangedFile
 from pipeline.places.storage import Storage
 from pipeline.source import streams
 from pipeline.source.manifest import DataFile
-from pipeline.source.streams import Cells, Hashed, OtherContent, checked_cells, decompressed, skip, split_lines
+from pipeline.source.streams import Cells, Hashed, OtherContent, checked_cells, decompressed, lists_of_lines, skip, split_lines
 
 _DAMAGED: Final[Any] = (EOFError, OSError, isal_zlib.error)
 
@@ -59,33 +59,32 @@ def check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage
 
     Blank lines at the end are not items; elsewhere they are (bad ones). Raises `DataFileRefused`, `StorageFailed`.
     """
-    with _opened(data_file.uri, None, storage) as (raw, version):
-        hashed = Hashed(raw)
-        try:
-            content = _Content(hashed, first_items)
-        except _DAMAGED:
-            # Damage, most likely, is why the MD5 is another.
-            hashed.read_rest()
-            if hashed.md5 == data_file.md5:
-                raise
-        hashed.read_rest()
-        if hashed.md5 != data_file.md5:
-            message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed, unpacked or cut short. Copy the file again"
-            raise DataFileRefused(message)
-    if content.items != data_file.items:
-        message = (
-            f"{data_file.uri}: holds {content.items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. "
-            "Export again"
-        )
-        raise DataFileRefused(message)
-    return CheckedFile(version, tuple(content.parts))
+    content = _Content(first_items)
+    for _ in _checked_blocks(data_file, content, storage):
+        pass
+    return CheckedFile(content.version, tuple(content.parts))
+
+
+def read_whole(data_file: DataFile, storage: Storage) -> Iterator[list[bytes]]:
+    r"""The lines of a data file in lists, without their `\n`, read and compared with the manifest at the same time.
+
+    What it gave counts for nothing unless it comes to its end: where the file is not what the manifest says, that is found last. Raises
+    what `check_file` does.
+    """
+    left = data_file.items
+    for lines in lists_of_lines(_checked_blocks(data_file, _Content((0,)), storage)):
+        # What is left is a blank end, or more than there should be.
+        yield lines[:left]
+        left -= len(lines[:left])
 
 
 def count_file(uri: str, storage: Storage) -> Counted:
     """What a manifest would say of a data file. Raises `DataFileRefused`, `StorageFailed`."""
     with _opened(uri, None, storage) as (raw, _):
         hashed = Hashed(raw)
-        content = _Content(hashed, (0,))
+        content = _Content((0,))
+        for _ in content.blocks(hashed):
+            pass
         hashed.read_rest()
     return Counted(content.items, hashed.md5)
 
@@ -113,16 +112,44 @@ def read_part(data_file: DataFile, version: str, part: Part, storage: Storage) -
 # -- checking ------------------------------------------------------------------------------------------------------------------------------
 
 
-class _Content:
-    """How many items the decompressed content has, and where the parts are that begin with `first_items`; read in one pass."""
+def _checked_blocks(data_file: DataFile, content: _Content, storage: Storage) -> Iterator[bytes]:
+    """The decompressed content, compared with the manifest when all of it was read."""
+    with _opened(data_file.uri, None, storage) as (raw, content.version):
+        hashed = Hashed(raw)
+        try:
+            yield from content.blocks(hashed)
+        except _DAMAGED:
+            # Damage, most likely, is why the MD5 is another.
+            hashed.read_rest()
+            if hashed.md5 == data_file.md5:
+                raise
+        hashed.read_rest()
+        if hashed.md5 != data_file.md5:
+            message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed, unpacked or cut short. Copy the file again"
+            raise DataFileRefused(message)
+    if content.items != data_file.items:
+        message = (
+            f"{data_file.uri}: holds {content.items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. "
+            "Export again"
+        )
+        raise DataFileRefused(message)
 
-    def __init__(self, raw: BinaryIO | Hashed, first_items: Sequence[int]) -> None:
+
+class _Content:
+    """How many items the decompressed content has, and where the parts are that begin with `first_items`; found in one pass."""
+
+    def __init__(self, first_items: Sequence[int]) -> None:
         self.items = 0
         self.parts: list[Part] = []
+        self.version = ""
+        """Of the file."""
         self._first_items = list(first_items)
         self._line_ends = 0
         self._first_byte = 0
         self._cells = Cells()
+
+    def blocks(self, raw: BinaryIO | Hashed) -> Iterator[bytes]:
+        """The content, block by block; at its end all is known."""
         offset = line = 0
         with decompressed(raw) as stream:
             while block := stream.read(streams.BLOCK):
@@ -132,6 +159,7 @@ class _Content:
                 line = line + len(block) if end < 0 else len(block) - end - 1
                 if line > streams.LONGEST_LINE:
                     raise EOFError
+                yield block
         self._end_part(offset, self.items)
 
     def _add(self, block: bytes, offset: int) -> None:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import itertools
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, cast
 
@@ -145,6 +146,11 @@ def _read_exactly(stream: BinaryIO, size: int) -> bytes:
 
 def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     r"""Lines without their `\n`. Raises `EOFError` for one that has no end within reason."""
+    return itertools.chain.from_iterable(lists_of_lines(blocks))
+
+
+def lists_of_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """The same, those of each block in a list."""
     rest = b""
     for block in blocks:
         lines = (rest + block).split(b"\n")
@@ -152,6 +158,6 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
         # The check stops at its own block's end: what has passed it must pass here.
         if len(rest) > LONGEST_LINE + BLOCK:
             raise EOFError
-        yield from lines
+        yield lines
     if rest:
-        yield rest
+        yield [rest]

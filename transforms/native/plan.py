@@ -215,6 +215,11 @@ def read_sound_change(line: bytes, key: tuple[str, ...]) -> tuple[int, bytes, by
     return sound_rows.read_change(line, key) if IS_BUILT else None
 
 
+def new_sound_statistics(*, has_evidence: bool) -> sound_rows.SoundStatistics | None:
+    """Counts what is in the items of lines that are sound; None where the compiled module is not there."""
+    return sound_rows.SoundStatistics(has_evidence) if IS_BUILT else None
+
+
 NEVER_SURE: Final = SoundFunctions(lambda _line, _notices: None, None)
 
 

@@ -40,3 +40,38 @@ class SoundRows:
 
     def take_unseen(self) -> list[int]:
         """The numbers of the attributes that no item had, NULL or not, of which a row was made since this was last called."""
+
+class SoundStatistics:
+    """What is in the items of many lines that are surely sound, counted. It keeps no value, but texts of attributes that have few of them.
+
+    With `has_evidence` what a draft needs is counted as well.
+    """
+
+    def __init__(self, has_evidence: bool, /) -> None: ...
+    def add_lines(self, lines: list[bytes], /) -> list[bytes]:
+        """Count lines; gives those that were not, for Python to see to."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another name until what was counted is taken."""
+
+    def take_counted(
+        self,
+    ) -> tuple[
+        int,
+        list[tuple[str, int | str]],
+        list[
+            tuple[
+                int,
+                str | None,
+                list[tuple[str, int]],
+                tuple[list[tuple[str, str, int]], list[tuple[str, int | str]], list[tuple[str, int]], bool] | None,
+            ]
+        ],
+    ]:
+        """How many lines were counted since this was last called, sizes of them, and the nodes, numbered from 1.
+
+        A node is an attribute, or a place inside of one: the number of what it is in (0: the item), its name (None: the elements of a
+        list), how many values of which type; of an attribute its counts by kind and key, its sizes (the least and the greatest; a
+        number that is not whole, or large, as text), how often each of its texts came if they are few, and whether they are many.
+        """
