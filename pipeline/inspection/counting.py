@@ -1,7 +1,7 @@
 """The statistics of many lines at once: the compiled module counts those that are surely sound items, Python all others.
 
-Both give the same (`statistics.py`), so a part that the one has counted is merged with the other's as parts of several processes are. Without
-the compiled module Python counts all.
+Both give the same (`statistics.py`), so a part that the one has counted is merged with the other's as parts of several processes are.
+Without the compiled module Python counts all.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ Node = tuple[int, str | None, Sequence[tuple[str, int]], FiguresOfNode | None]
 """An attribute or a place, as `SoundStatistics.take_counted` has it in sound_rows.pyi."""
 
 
+Parts = tuple[Sequence[tuple[int, int, Sequence[FiguresOfNode]]], Sequence[tuple[int, int]]]
+"""Of composite strings, and of what repeats others."""
+
+
 class LineStatistics:
     """The statistics of all lines of some data files."""
 
@@ -32,7 +36,7 @@ class LineStatistics:
 
     def __init__(self) -> None:
         self.statistics = ItemStatistics()
-        self._sound = new_sound_statistics(has_evidence=False)
+        self._sound = new_sound_statistics()
 
     def add_lines(self, lines: list[bytes]) -> None:
         """Take in lines."""
@@ -48,11 +52,10 @@ class LineStatistics:
             self._sound = None
 
     def _take_in(self, sound: SoundStatistics) -> None:
-        lines, sizes, nodes = sound.take_counted()
-        part = statistics_of(nodes, lines, None)
-        part.tallies["lines"]["lines"] = lines
-        measure_all(part, sizes)
-        self.statistics.merge(part)
+        lines, sizes, tables = sound.take_counted()
+        add_lines_to(self.statistics, lines, sizes)
+        for _, items, nodes, _ in tables:
+            self.statistics.merge(statistics_of(nodes, items, None))
 
     def merge(self, other: LineStatistics) -> None:
         """Take in what another has seen; it stays as it is."""
@@ -60,6 +63,12 @@ class LineStatistics:
 
 
 # -- what the compiled module has counted --------------------------------------------------------------------------------------------------
+
+
+def add_lines_to(statistics: ItemStatistics, lines: int, sizes: Sizes) -> None:
+    """Count so many lines, all of them items, of these sizes."""
+    statistics.tallies["lines"]["lines"] += lines
+    measure_all(statistics, sizes)
 
 
 def statistics_of(nodes: Sequence[Node], items: int, values: KeepValues | None) -> ItemStatistics:
@@ -75,7 +84,7 @@ def statistics_of(nodes: Sequence[Node], items: int, values: KeepValues | None) 
             # Of lines that were not counted; so is all below it.
             places.append(None)
         elif figures is not None:
-            attribute = _attribute_of(types, figures, values)
+            attribute = attribute_of(types, figures, values)
             statistics.attributes[name or ""] = attribute
             places.append(attribute.places.root)
         elif above is not None:
@@ -93,7 +102,8 @@ def _new_place(above: Place, name: str | None, types: Sequence[tuple[str, int]])
     return place
 
 
-def _attribute_of(types: Sequence[tuple[str, int]], figures: FiguresOfNode, values: KeepValues | None) -> Attribute:
+def attribute_of(types: Sequence[tuple[str, int]], figures: FiguresOfNode, values: KeepValues | None) -> Attribute:
+    """One attribute, with how many values of which type."""
     counts, sizes, texts, has_many_texts = figures
     evidence = None if values is None else Evidence(values)
     attribute = Attribute(evidence)

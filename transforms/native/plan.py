@@ -106,6 +106,19 @@ _MOST_WHOLE: Final = 10**17
 _MOST_POWER: Final = 17
 
 
+class LookedFor(NamedTuple):
+    """The arguments of `SoundStatistics`."""
+
+    names: tuple[bytes, ...]
+    by: tuple[int, ...]
+    is_by_prefix: bool
+    keys: tuple[tuple[int, ...], ...]
+    plans: dict[bytes, tuple[tuple[tuple[int, tuple[bytes, ...]], ...], tuple[tuple[tuple[int, int], tuple[int, int]], ...]]]
+
+
+LOOKED_FOR_NOTHING: Final = LookedFor((), (), is_by_prefix=False, keys=(), plans={})
+
+
 class SoundFunctions(NamedTuple):
     """The functions of one definition."""
 
@@ -215,9 +228,17 @@ def read_sound_change(line: bytes, key: tuple[str, ...]) -> tuple[int, bytes, by
     return sound_rows.read_change(line, key) if IS_BUILT else None
 
 
-def new_sound_statistics(*, has_evidence: bool) -> sound_rows.SoundStatistics | None:
-    """Counts what is in the items of lines that are sound; None where the compiled module is not there."""
-    return sound_rows.SoundStatistics(has_evidence) if IS_BUILT else None
+def new_sound_statistics(looked_for: LookedFor | None = None) -> sound_rows.SoundStatistics | None:
+    """Counts what is in the items of lines that are sound; with what a draft needs if that is given.
+
+    None where the compiled module is not there, or cannot look for all of that.
+    """
+    if not IS_BUILT:
+        return None
+    try:
+        return sound_rows.SoundStatistics(looked_for is not None, *(looked_for or LOOKED_FOR_NOTHING))
+    except ValueError:
+        return None
 
 
 NEVER_SURE: Final = SoundFunctions(lambda _line, _notices: None, None)

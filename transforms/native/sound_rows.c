@@ -11,6 +11,7 @@
    (no Py_mod_gil, no Py_mod_multiple_interpreters), so a free-threaded Python turns its lock on for it. */
 
 #include "changes.h"
+#include "looks.h"
 #include "plan.h"
 #include "statistics.h"
 

@@ -7,6 +7,8 @@
 
 #include "statistics.h"
 
+#include "figures.h"
+#include "kinds.h"
 #include "steps.h"
 
 #define TAGS 10
@@ -23,68 +25,9 @@ enum { OF_S, OF_N, OF_B, OF_L, OF_M, OF_BOOL, OF_SS, OF_NS, OF_BS, OF_NULL };
 #define MOST_NODES 2000
 #define MOST_MEMBERS 128
 #define NODE_BUCKETS 1024
-/* An attribute with more different texts, or with a longer one, has no list of them. */
-#define MOST_TEXTS 20
-#define MOST_CHARACTERS 64
-
-/* -- what is counted ------------------------------------------------------------------------------------------------------------------- */
-
-#define SHAPE_COUNT(member, text) COUNT(OF_##member, "shapes", text)
-/* Of an attribute's values: as the tallies of `Attribute` and `Evidence`. Those of shapes and of forms in the order of their enums. */
-#define EACH_COUNT(COUNT)                                                                                                              \
-    COUNT(OF_VALID, "numbers", "valid") COUNT(OF_NON_CANONICAL, "numbers", "non_canonical") COUNT(OF_ZEROS, "numbers", "zeros")        \
-    COUNT(OF_NEGATIVE, "numbers", "negative") COUNT(OF_FRACTIONAL, "numbers", "fractional")                                            \
-    COUNT(OF_SECONDS, "epoch", "seconds") COUNT(OF_MILLISECONDS, "epoch", "milliseconds") COUNT(OF_MICROSECONDS, "epoch", "microseconds") \
-    COUNT(OF_DATES, "times", "date") COUNT(OF_WITH_ZONE, "times", "with zone") COUNT(OF_WITHOUT_ZONE, "times", "without zone")          \
-    COUNT(OF_INVALID_TIMES, "times", "invalid") COUNT(OF_OUT_OF_BOUNDS, "times", "out of bounds")                                      \
-    COUNT(OF_INTEGERS, "digits", "integers") COUNT(OF_FRACTIONS, "digits", "fractions")                                                \
-    COUNT(OF_SETS_OF_UUIDS, "sets", "uuids") COUNT(OF_SETS_OF_TEXTS, "sets", "texts")                                                  \
-    COUNT(OF_INTEGERS_OF_SETS, "numbers_of_sets", "integers") COUNT(OF_FRACTIONS_OF_SETS, "numbers_of_sets", "fractions")
-#define COUNT_MEMBER(member, group, key) member,
-#define COUNT_NAME(member, group, key) {group, key},
-#define SHAPE_NAME(member, text) {"shapes", text},
-enum { EACH_COUNT(COUNT_MEMBER) OTHER_COUNTS };
-#define COUNTS (OTHER_COUNTS + SHAPES)
-static const struct {
-    const char *group, *key;
-} COUNT_NAMES[COUNTS] = {EACH_COUNT(COUNT_NAME) EACH_SHAPE(SHAPE_NAME)};
-
-#define EACH_EXTENT(EXTENT)                                                                                                          \
-    EXTENT(CHARACTERS, "characters") EXTENT(UTF8_BYTES, "utf8_bytes") EXTENT(MAP_MEMBERS, "map_members")                               \
-    EXTENT(LIST_ELEMENTS, "list_elements") EXTENT(DEPTH, "depth") EXTENT(BINARY_BYTES, "binary_bytes")                                 \
-    EXTENT(SET_MEMBERS, "set_members") EXTENT(BEFORE_POINT, "digits_before_point") EXTENT(SIGNIFICANT, "significant_digits")           \
-    EXTENT(AFTER_POINT, "digits_after_point")
-#define EXTENT_MEMBER(member, name) member,
-#define EXTENT_NAME(member, name) name,
-enum { EACH_EXTENT(EXTENT_MEMBER) EXTENTS };
-static const char *const EXTENT_NAMES[EXTENTS] = {EACH_EXTENT(EXTENT_NAME)};
-
-typedef struct {
-    bool is_known;
-    int64_t least, greatest;
-} Extent;
-
-static void measure(Extent *extent, int64_t size) {
-    if (!extent->is_known || size < extent->least) extent->least = size;
-    if (!extent->is_known || size > extent->greatest) extent->greatest = size;
-    extent->is_known = true;
-}
-
-typedef struct {
-    uint64_t count;
-    size_t size;
-    unsigned char bytes[4 * MOST_CHARACTERS];
-} Known;
-
-/* Of an attribute. */
-typedef struct {
-    uint64_t counts[COUNTS];
-    Extent extents[EXTENTS];
-    Extremes numbers, integers_of_sets;
-    Known *texts; /* MOST_TEXTS of them */
-    size_t text_count;
-    bool has_many_texts;
-} Figures;
+/* Kinds of items, and one for those that have none. */
+#define MOST_TABLES 31
+#define MOST_KEYS 8
 
 /* An attribute, or a place inside of one: a member of a map, or the elements of a list. */
 typedef struct {
@@ -95,6 +38,7 @@ typedef struct {
     uint64_t map;  /* the number of the map in which it was seen last */
     uint64_t types[TAGS];
     Figures *figures; /* of an attribute */
+    Py_ssize_t watched; /* its number among those that are watched, or -1 */
 } Node;
 
 /* What a line has of an attribute. */
@@ -114,14 +58,36 @@ typedef struct {
     unsigned tag;
 } Seen;
 
+/* The items of one kind. */
 typedef struct {
-    PyObject_HEAD
-    bool has_evidence;
+    Row kind; /* its name; empty where no kinds are told apart, and of items that have none */
+    KindPlan plan;
+    uint64_t items;
     Node *nodes; /* number 0 is the item */
     size_t node_count;
     size_t buckets[NODE_BUCKETS];
+} Table;
+
+/* What could be the key: the attributes, by their numbers among those that are watched; and a digest of each item's. */
+typedef struct {
+    Py_ssize_t watched[MOST_NAMES];
+    size_t count;
+    Row digests;
+} Key;
+
+typedef struct {
+    PyObject_HEAD
+    bool has_evidence;
+    PyObject *names, *plans; /* the attributes that are watched, a tuple of bytes; a dict of what is looked for, by kind (bytes) */
+    Py_ssize_t by[MOST_NAMES]; /* the watched attributes that tell kinds apart */
+    size_t by_count, table_count, key_count;
+    int is_by_prefix;
+    Table *tables[MOST_TABLES];
+    Table *table; /* that of the line that is looked at */
+    Key keys[MOST_KEYS];
     uint64_t maps;
-    Row found, seen, text; /* of the line that is looked at */
+    Row found, seen, text, kind; /* of that line */
+    Watched watched[MOST_WATCHED];
     uint64_t lines;
     Extent line_bytes;
 } SoundStatistics;
@@ -139,15 +105,19 @@ static bool is_named(const Node *node, Text name) {
     return name.size == 0 || memcmp(node->name, name.bytes, name.size) == 0;
 }
 
-static Outcome no_memory(void) {
-    PyErr_NoMemory();
-    return FAILED;
+/* The number of an attribute among those that are watched, or -1. */
+static Py_ssize_t find_watched(const SoundStatistics *self, Text name) {
+    for (Py_ssize_t number = PyTuple_GET_SIZE(self->names) - 1; number >= 0; number--) {
+        PyObject *watched = PyTuple_GET_ITEM(self->names, number);
+        if ((size_t)PyBytes_GET_SIZE(watched) == name.size && memcmp(PyBytes_AS_STRING(watched), name.bytes, name.size) == 0) return number;
+    }
+    return -1;
 }
 
 static Outcome add_node(SoundStatistics *self, size_t parent, Text name, size_t bucket) {
-    Node *node = &self->nodes[self->node_count];
-    if (self->node_count == MOST_NODES || name.size > MOST_NAME) return NOT_SURE;
-    *node = (Node){.parent = parent, .next = self->buckets[bucket], .step = parent ? self->nodes[parent].step + 1 : 0};
+    Node *node = &self->table->nodes[self->table->node_count];
+    if (self->table->node_count == MOST_NODES || name.size > MOST_NAME) return NOT_SURE;
+    *node = (Node){.parent = parent, .next = self->table->buckets[bucket], .step = parent ? self->table->nodes[parent].step + 1 : 0};
     if (name.bytes != NULL) {
         unsigned char *copy = PyMem_Malloc(name.size + 1);
         if (copy == NULL) return no_memory();
@@ -156,25 +126,26 @@ static Outcome add_node(SoundStatistics *self, size_t parent, Text name, size_t 
         node->name_size = name.size;
     }
     if (parent == 0) {
+        node->watched = find_watched(self, name);
         node->figures = PyMem_Calloc(1, sizeof(Figures));
         if (node->figures == NULL) {
             PyMem_Free((void *)node->name);
             return no_memory();
         }
     }
-    self->buckets[bucket] = self->node_count++;
+    self->table->buckets[bucket] = self->table->node_count++;
     return DONE;
 }
 
 /* The attribute, or the place, of a name in the item or at a place; without bytes of a list's elements. */
 static Outcome find_node(SoundStatistics *self, size_t parent, Text name, size_t *number) {
     size_t bucket = node_bucket(parent, name);
-    for (*number = self->buckets[bucket]; *number != 0; *number = self->nodes[*number].next) {
-        const Node *node = &self->nodes[*number];
+    for (*number = self->table->buckets[bucket]; *number != 0; *number = self->table->nodes[*number].next) {
+        const Node *node = &self->table->nodes[*number];
         if (node->parent == parent && is_named(node, name)) return DONE;
     }
     TRY(add_node(self, parent, name, bucket));
-    *number = self->buckets[bucket];
+    *number = self->table->buckets[bucket];
     return DONE;
 }
 
@@ -200,13 +171,13 @@ static Outcome read_strings(Reader *reader, int64_t *members) {
     return expect(reader, ']');
 }
 
-static bool has_places(const SoundStatistics *self, size_t node) { return node != 0 && self->nodes[node].step < STEPS; }
+static bool has_places(const SoundStatistics *self, size_t node) { return node != 0 && self->table->nodes[node].step < STEPS; }
 
 /* A name comes twice in one map where it was seen in it already. */
 static Outcome find_member(SoundStatistics *self, size_t node, Text name, uint64_t map, size_t *member) {
     TRY(find_node(self, node, name, member));
-    if (self->nodes[*member].map == map) return NOT_SURE;
-    self->nodes[*member].map = map;
+    if (self->table->nodes[*member].map == map) return NOT_SURE;
+    self->table->nodes[*member].map = map;
     return DONE;
 }
 
@@ -352,8 +323,8 @@ static Outcome read_numbers_of_set(Reader *reader, Found *found, Figures *count)
 }
 
 static Outcome read_binary(Reader *reader, Found *found) {
-    Text text;
-    TRY(read_plain(reader, &text));
+    TRY(read_plain(reader, &found->text));
+    const Text text = found->text;
     size_t padding = 0;
     for (size_t at = text.size < 2 ? 0 : text.size - 2; at < text.size; at++) padding += text.bytes[at] == '=';
     found->size = (int64_t)(text.size * 3 / 4) - (int64_t)padding;
@@ -361,15 +332,14 @@ static Outcome read_binary(Reader *reader, Found *found) {
 }
 
 static Outcome read_content(SoundStatistics *self, Reader *reader, Found *found) {
-    Text text;
     const Where where = {found->node, 0, &found->depth};
     switch (found->tag) {
         case OF_S:
             TRY(read_text(self, reader, &found->text));
             return look_at(found->text, &found->look);
         case OF_N:
-            TRY(read_plain(reader, &text));
-            return read_number(text, &found->number) ? DONE : NOT_SURE;
+            TRY(read_plain(reader, &found->text));
+            return read_number(found->text, &found->number) ? DONE : NOT_SURE;
         case OF_B: return read_binary(reader, found);
         case OF_M: return read_map(self, reader, where, &found->size);
         case OF_L: return read_list(self, reader, where, &found->size);
@@ -392,19 +362,23 @@ static Outcome read_attribute(SoundStatistics *self, Reader *reader, size_t node
     found->size = found->depth = 0;
     TRY(open_tagged(reader, &found->tag));
     TRY(read_content(self, reader, found));
+    const Py_ssize_t watched = self->table->nodes[node].watched;
+    if (watched >= 0 && found->tag <= OF_B) self->watched[watched] = (Watched){TAG_NAMES[found->tag][0], found->text};
     return close_value(reader);
+}
+
+static Outcome open_item(Reader *reader) {
+    Text name;
+    TRY(expect(reader, '{'));
+    TRY(read_plain(reader, &name));
+    return is(name, "Item") ? expect(reader, ':') : NOT_SURE;
 }
 
 static Outcome read_line(SoundStatistics *self, Reader reader) {
     Text name;
     size_t node;
-    self->found.size = self->seen.size = self->text.size = 0;
-    TRY(make_room(&self->text, (size_t)(reader.end - reader.at)));
     const uint64_t map = ++self->maps;
-    TRY(expect(&reader, '{'));
-    TRY(read_plain(&reader, &name));
-    if (!is(name, "Item")) return NOT_SURE;
-    TRY(expect(&reader, ':'));
+    TRY(open_item(&reader));
     TRY(expect(&reader, '{'));
     if (!take(&reader, '}')) {
         do {
@@ -417,74 +391,102 @@ static Outcome read_line(SoundStatistics *self, Reader reader) {
     }
     TRY(expect(&reader, '}'));
     skip_space(&reader);
-    return reader.at == reader.end ? DONE : NOT_SURE;
+    return reader.at == reader.end ? look_at_parts(&self->table->plan, self->watched) : NOT_SURE;
+}
+
+/* -- kinds ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void free_table(Table *table);
+
+static Outcome add_table(SoundStatistics *self, Text kind) {
+    if (self->table_count == MOST_TABLES) return NOT_SURE;
+    Table *table = PyMem_Calloc(1, sizeof(Table));
+    if (table == NULL) return no_memory();
+    table->node_count = 1;
+    table->nodes = PyMem_Calloc(MOST_NODES, sizeof(Node));
+    PyObject *name = table->nodes ? PyBytes_FromStringAndSize((const char *)kind.bytes, (Py_ssize_t)kind.size) : PyErr_NoMemory();
+    PyObject *plan = name && self->plans ? PyDict_GetItemWithError(self->plans, name) : NULL;
+    bool is_made = name && !PyErr_Occurred() && !take_kind_plan(plan, PyTuple_GET_SIZE(self->names), &table->plan) &&
+                   make_room(&table->kind, 1) == DONE && put(&table->kind, kind.bytes, kind.size) == DONE;
+    Py_XDECREF(name);
+    if (!is_made) {
+        free_table(table);
+        return FAILED;
+    }
+    self->tables[self->table_count++] = table;
+    return DONE;
+}
+
+static Outcome find_table(SoundStatistics *self, Text kind) {
+    for (size_t index = 0; index < self->table_count; index++) {
+        Table *table = self->tables[index];
+        self->table = table;
+        if (table->kind.size == kind.size && (kind.size == 0 || memcmp(table->kind.bytes, kind.bytes, kind.size) == 0)) return DONE;
+    }
+    TRY(add_table(self, kind));
+    self->table = self->tables[self->table_count - 1];
+    return DONE;
+}
+
+/* The strings that tell which kind the item is of. Whether the rest of it is sound is seen when it is read. */
+static Outcome find_texts_of_kind(SoundStatistics *self, Reader *reader, Text *texts) {
+    TRY(open_item(reader));
+    TRY(expect(reader, '{'));
+    if (take(reader, '}')) return DONE;
+    do {
+        Text name, tag;
+        size_t index = 0;
+        TRY(read_name(reader, &name));
+        TRY(expect(reader, ':'));
+        const Py_ssize_t watched = find_watched(self, name);
+        while (index < self->by_count && self->by[index] != watched) index++;
+        const Reader begin = *reader;
+        if (index < self->by_count) {
+            TRY(open_value(reader, &tag));
+            if (is(tag, "S")) TRY(read_text(self, reader, &texts[index]));
+            *reader = begin;
+        }
+        TRY(skip_value(reader));
+    } while (take(reader, ','));
+    return DONE;
+}
+
+static Outcome find_kind(SoundStatistics *self, Reader line) {
+    Text texts[MOST_NAMES] = {{0}};
+    TRY(make_room(&self->kind, 1));
+    if (self->by_count > 0) TRY(find_texts_of_kind(self, &line, texts));
+    if (self->by_count > 0) TRY(put_kind(&self->kind, texts, self->by_count, self->is_by_prefix));
+    return find_table(self, (Text){self->kind.bytes, self->kind.size});
+}
+
+static Outcome count_keys(SoundStatistics *self) {
+    for (size_t index = 0; index < self->key_count; index++) {
+        Key *key = &self->keys[index];
+        Text texts[MOST_NAMES];
+        unsigned char digest[8];
+        bool is_whole = true;
+        for (size_t name = 0; name < key->count; name++) {
+            const Watched *watched = &self->watched[key->watched[name]];
+            is_whole = is_whole && watched->tag != 0;
+            texts[name] = watched->text;
+        }
+        if (!is_whole) continue;
+        hash_key(texts, key->count, digest);
+        TRY(put(&key->digests, digest, sizeof digest));
+    }
+    return DONE;
 }
 
 /* -- counting -------------------------------------------------------------------------------------------------------------------------- */
 
-static void give_up_texts(Figures *figures) {
-    figures->has_many_texts = true;
-    figures->text_count = 0;
-    PyMem_Free(figures->texts);
-    figures->texts = NULL;
-}
-
-static Outcome count_text(Figures *figures, Text text, size_t characters) {
-    if (figures->has_many_texts) return DONE;
-    for (size_t index = 0; index < figures->text_count; index++) {
-        Known *known = &figures->texts[index];
-        if (known->size != text.size || memcmp(known->bytes, text.bytes, text.size) != 0) continue;
-        known->count++;
-        return DONE;
-    }
-    if (characters > MOST_CHARACTERS || figures->text_count == MOST_TEXTS) {
-        give_up_texts(figures);
-        return DONE;
-    }
-    if (figures->texts == NULL) figures->texts = PyMem_New(Known, MOST_TEXTS);
-    if (figures->texts == NULL) return no_memory();
-    Known *known = &figures->texts[figures->text_count++];
-    known->count = 1;
-    known->size = text.size;
-    memcpy(known->bytes, text.bytes, text.size);
-    return DONE;
-}
-
-static Outcome count_string(SoundStatistics *self, Figures *figures, const Found *found) {
-    const Look *look = &found->look;
-    figures->counts[OTHER_COUNTS + look->shape]++;
-    measure(&figures->extents[CHARACTERS], (int64_t)look->characters);
-    measure(&figures->extents[UTF8_BYTES], (int64_t)found->text.size);
-    if (!self->has_evidence) return DONE;
-    if (look->form != NO_FORM) figures->counts[OF_DATES + look->form - FORM_DATE]++;
-    figures->counts[OF_OUT_OF_BOUNDS] += look->is_out_of_bounds;
-    if (look->digits != NO_NUMBER) figures->counts[OF_INTEGERS + look->digits - JSON_INTEGER]++;
-    return count_text(figures, found->text, look->characters);
-}
-
-static void count_number(Figures *figures, const Number *number) {
-    uint64_t *counts = figures->counts;
-    counts[OF_VALID]++;
-    measure(&figures->extents[BEFORE_POINT], number->before);
-    measure(&figures->extents[SIGNIFICANT], number->significant);
-    measure_number(&figures->numbers, number);
-    if (number->unit > 0) counts[OF_SECONDS + number->unit - 1]++;
-    if (number->is_plain) return;
-    counts[OF_NON_CANONICAL] += !number->is_canonical;
-    counts[OF_ZEROS] += number->significant == 0;
-    counts[OF_NEGATIVE] += number->significant > 0 && number->decimal.is_negative;
-    counts[OF_FRACTIONAL] += number->after > 0;
-    measure(&figures->extents[AFTER_POINT], number->after);
-}
-
 static Outcome count_attribute(SoundStatistics *self, const Found *found) {
-    Node *node = &self->nodes[found->node];
+    Node *node = &self->table->nodes[found->node];
     Figures *figures = node->figures;
     Found again = {0};
     Reader members = {found->text.bytes, found->text.bytes + found->text.size};
     node->types[found->tag]++;
     switch (found->tag) {
-        case OF_S: return count_string(self, figures, found);
+        case OF_S: return count_string(figures, found->text, &found->look, self->has_evidence);
         case OF_N: count_number(figures, &found->number); break;
         case OF_B: measure(&figures->extents[BINARY_BYTES], found->size); break;
         case OF_M:
@@ -506,19 +508,27 @@ static Outcome count_attribute(SoundStatistics *self, const Found *found) {
 }
 
 static Outcome count_line(SoundStatistics *self, Text line) {
-    TRY(read_line(self, (Reader){line.bytes, line.bytes + line.size}));
+    const Reader reader = {line.bytes, line.bytes + line.size};
+    self->found.size = self->seen.size = self->text.size = 0;
+    /* Of what tells the kind, and again of all. */
+    TRY(make_room(&self->text, 2 * line.size));
+    memset(self->watched, 0, (size_t)PyTuple_GET_SIZE(self->names) * sizeof(Watched));
+    TRY(find_kind(self, reader));
+    TRY(read_line(self, reader));
     self->lines++;
+    self->table->items++;
     measure(&self->line_bytes, (int64_t)line.size);
     const Seen *seen = (const Seen *)(const void *)self->seen.bytes;
-    for (size_t index = 0; index < self->seen.size / sizeof(Seen); index++) self->nodes[seen[index].node].types[seen[index].tag]++;
+    for (size_t index = 0; index < self->seen.size / sizeof(Seen); index++) self->table->nodes[seen[index].node].types[seen[index].tag]++;
     const Found *found = (const Found *)(const void *)self->found.bytes;
     for (size_t index = 0; index < self->found.size / sizeof(Found); index++) TRY(count_attribute(self, &found[index]));
-    return DONE;
+    TRY(count_parts(&self->table->plan, self->watched, self->has_evidence));
+    return count_keys(self);
 }
 
 static PyObject *add_lines(PyObject *object, PyObject *lines) {
     SoundStatistics *self = (SoundStatistics *)object;
-    if (!PyList_CheckExact(lines) || self->nodes == NULL) {
+    if (!PyList_CheckExact(lines)) {
         PyErr_SetString(PyExc_TypeError, "add_lines takes a list of lines (bytes)");
         return NULL;
     }
@@ -536,60 +546,6 @@ static PyObject *add_lines(PyObject *object, PyObject *lines) {
 
 /* -- what was counted ------------------------------------------------------------------------------------------------------------------ */
 
-/* Add a new object to a list; false with an exception where that cannot be. */
-static bool append(PyObject *list, PyObject *made) {
-    bool is_added = made != NULL && PyList_Append(list, made) == 0;
-    Py_XDECREF(made);
-    return is_added;
-}
-
-static bool append_extent(PyObject *list, const char *name, const Extent *extent) {
-    if (!extent->is_known) return true;
-    return append(list, Py_BuildValue("sL", name, (long long)extent->least)) && append(list, Py_BuildValue("sL", name, (long long)extent->greatest));
-}
-
-/* -123E-2 */
-static bool append_decimal(PyObject *list, const char *name, const Decimal *decimal) {
-    char digits[MOST_DIGITS + 1] = {0};
-    for (int index = 0; index < decimal->count; index++) digits[index] = (char)('0' + decimal->digits[index]);
-    PyObject *text = PyUnicode_FromFormat("%s%sE%d", decimal->is_negative ? "-" : "", digits, decimal->exponent);
-    return append(list, text == NULL ? NULL : Py_BuildValue("sN", name, text));
-}
-
-static bool append_extremes(PyObject *list, const char *name, const Extremes *extremes) {
-    const Extent whole = {extremes->has_whole, extremes->least, extremes->greatest};
-    if (!append_extent(list, name, &whole)) return false;
-    if (!extremes->has_decimal) return true;
-    return append_decimal(list, name, &extremes->least_decimal) && append_decimal(list, name, &extremes->greatest_decimal);
-}
-
-static bool fill_figures(const Figures *figures, PyObject *counts, PyObject *sizes, PyObject *texts) {
-    for (size_t index = 0; index < COUNTS; index++) {
-        if (figures->counts[index] == 0) continue;
-        if (!append(counts, Py_BuildValue("ssK", COUNT_NAMES[index].group, COUNT_NAMES[index].key, (unsigned long long)figures->counts[index]))) return false;
-    }
-    for (size_t index = 0; index < EXTENTS; index++) {
-        if (!append_extent(sizes, EXTENT_NAMES[index], &figures->extents[index])) return false;
-    }
-    for (size_t index = 0; index < figures->text_count; index++) {
-        const Known *known = &figures->texts[index];
-        if (!append(texts, Py_BuildValue("s#K", (const char *)known->bytes, (Py_ssize_t)known->size, (unsigned long long)known->count))) return false;
-    }
-    return append_extremes(sizes, "number", &figures->numbers) && append_extremes(sizes, "integer_of_sets", &figures->integers_of_sets);
-}
-
-static PyObject *figures_of(const Figures *figures) {
-    if (figures == NULL) return Py_NewRef(Py_None);
-    PyObject *counts = PyList_New(0), *sizes = PyList_New(0), *texts = PyList_New(0), *made = NULL;
-    if (counts != NULL && sizes != NULL && texts != NULL && fill_figures(figures, counts, sizes, texts)) {
-        made = PyTuple_Pack(4, counts, sizes, texts, figures->has_many_texts ? Py_True : Py_False);
-    }
-    Py_XDECREF(counts);
-    Py_XDECREF(sizes);
-    Py_XDECREF(texts);
-    return made;
-}
-
 static PyObject *node_of(const Node *node) {
     PyObject *types = PyList_New(0);
     for (size_t tag = 0; types != NULL && tag < TAGS; tag++) {
@@ -600,65 +556,156 @@ static PyObject *node_of(const Node *node) {
     return Py_BuildValue("nz#NN", (Py_ssize_t)node->parent, (const char *)node->name, (Py_ssize_t)node->name_size, types, figures_of(node->figures));
 }
 
-static void forget(SoundStatistics *self) {
-    for (size_t number = 1; number < self->node_count; number++) {
-        Node *node = &self->nodes[number];
-        if (node->figures != NULL) PyMem_Free(node->figures->texts);
-        PyMem_Free(node->figures);
-        PyMem_Free((void *)node->name);
+static PyObject *take_table(Table *table) {
+    PyObject *nodes = PyList_New(0), *parts = NULL;
+    for (size_t number = 1; nodes != NULL && number < table->node_count; number++) {
+        if (!append(nodes, node_of(&table->nodes[number]))) Py_CLEAR(nodes);
     }
-    memset(self->buckets, 0, sizeof self->buckets);
-    self->node_count = 1;
-    self->lines = 0;
-    self->line_bytes = (Extent){0};
+    if (nodes != NULL) parts = take_parts(&table->plan);
+    if (parts == NULL) {
+        Py_XDECREF(nodes);
+        return NULL;
+    }
+    return Py_BuildValue("s#KNN", (const char *)table->kind.bytes, (Py_ssize_t)table->kind.size, (unsigned long long)table->items, nodes, parts);
+}
+
+static void forget_nodes(Table *table) {
+    for (size_t number = 1; number < table->node_count; number++) {
+        free_figures(table->nodes[number].figures);
+        PyMem_Free((void *)table->nodes[number].name);
+    }
+    memset(table->buckets, 0, sizeof table->buckets);
+    table->node_count = 1;
+    table->items = 0;
+}
+
+static void free_table(Table *table) {
+    forget_nodes(table);
+    free_kind_plan(&table->plan);
+    PyMem_Free(table->kind.bytes);
+    PyMem_Free(table->nodes);
+    PyMem_Free(table);
 }
 
 static PyObject *take_counted(PyObject *object, PyObject *nothing) {
     SoundStatistics *self = (SoundStatistics *)object;
     (void)nothing;
-    PyObject *nodes = PyList_New(0), *sizes = PyList_New(0), *made = NULL;
-    bool is_filled = nodes != NULL && sizes != NULL && append_extent(sizes, "line_bytes", &self->line_bytes);
-    for (size_t number = 1; is_filled && number < self->node_count; number++) is_filled = append(nodes, node_of(&self->nodes[number]));
-    if (is_filled) made = Py_BuildValue("KOO", (unsigned long long)self->lines, sizes, nodes);
-    Py_XDECREF(nodes);
+    PyObject *tables = PyList_New(0), *sizes = PyList_New(0), *made = NULL;
+    bool is_filled = tables != NULL && sizes != NULL && append_extent(sizes, "line_bytes", &self->line_bytes);
+    for (size_t index = 0; is_filled && index < self->table_count; index++) is_filled = append(tables, take_table(self->tables[index]));
+    if (is_filled) made = Py_BuildValue("KOO", (unsigned long long)self->lines, sizes, tables);
+    Py_XDECREF(tables);
     Py_XDECREF(sizes);
-    if (made != NULL) forget(self);
+    if (made == NULL) return NULL;
+    for (size_t index = 0; index < self->table_count; index++) forget_nodes(self->tables[index]);
+    self->lines = 0;
+    self->line_bytes = (Extent){0};
     return made;
+}
+
+static PyObject *take_digests(PyObject *object, PyObject *nothing) {
+    SoundStatistics *self = (SoundStatistics *)object;
+    (void)nothing;
+    PyObject *keys = PyList_New(0);
+    for (size_t index = 0; keys != NULL && index < self->key_count; index++) {
+        Row *digests = &self->keys[index].digests;
+        if (!append(keys, PyBytes_FromStringAndSize((const char *)digests->bytes, (Py_ssize_t)digests->size))) Py_CLEAR(keys);
+        digests->size = 0;
+    }
+    return keys;
 }
 
 /* -- the Python type ------------------------------------------------------------------------------------------------------------------- */
 
-static PyObject *make(PyTypeObject *type, PyObject *arguments, PyObject *names) {
+/* Numbers of watched attributes, at most so many. */
+static bool take_numbers(PyObject *tuple, Py_ssize_t watched, Py_ssize_t *numbers, size_t *count) {
+    if (!PyTuple_CheckExact(tuple) || PyTuple_GET_SIZE(tuple) > MOST_NAMES) return false;
+    for (*count = 0; *count < (size_t)PyTuple_GET_SIZE(tuple); ++*count) {
+        Py_ssize_t number = PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple, (Py_ssize_t)*count));
+        if (number < 0 || number >= watched) return false;
+        numbers[*count] = number;
+    }
+    return true;
+}
+
+static bool take_keys(SoundStatistics *self, PyObject *keys, Py_ssize_t watched) {
+    if (PyTuple_GET_SIZE(keys) > MOST_KEYS) return false;
+    for (; self->key_count < (size_t)PyTuple_GET_SIZE(keys); self->key_count++) {
+        Key *key = &self->keys[self->key_count];
+        if (!take_numbers(PyTuple_GET_ITEM(keys, (Py_ssize_t)self->key_count), watched, key->watched, &key->count)) return false;
+    }
+    return true;
+}
+
+static bool are_names(PyObject *names) {
+    if (PyTuple_GET_SIZE(names) > MOST_WATCHED) return false;
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
+        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(names, index))) return false;
+    }
+    return true;
+}
+
+/* Whether all that is looked for can be. */
+static bool are_plans(PyObject *plans, Py_ssize_t watched) {
+    PyObject *kind, *described;
+    Py_ssize_t place = 0;
+    while (PyDict_Next(plans, &place, &kind, &described)) {
+        KindPlan plan;
+        bool is_sound = PyBytes_CheckExact(kind) && !take_kind_plan(described, watched, &plan);
+        if (PyBytes_CheckExact(kind)) free_kind_plan(&plan);
+        if (!is_sound) return false;
+    }
+    return true;
+}
+
+static bool take_arguments(SoundStatistics *self, PyObject *arguments) {
+    PyObject *names, *by, *keys, *plans;
     int has_evidence;
-    (void)names;
-    if (!PyArg_ParseTuple(arguments, "p:SoundStatistics", &has_evidence)) return NULL;
-    SoundStatistics *self = (SoundStatistics *)type->tp_alloc(type, 0);
-    if (self == NULL) return NULL;
+    if (!PyArg_ParseTuple(arguments, "pO!O!pO!O!:SoundStatistics", &has_evidence, &PyTuple_Type, &names, &PyTuple_Type, &by, &self->is_by_prefix,
+                          &PyTuple_Type, &keys, &PyDict_Type, &plans)) return false;
     self->has_evidence = has_evidence;
-    self->node_count = 1;
-    self->nodes = PyMem_Calloc(MOST_NODES, sizeof(Node));
-    if (self->nodes != NULL) return (PyObject *)self;
+    self->names = Py_NewRef(names);
+    self->plans = Py_NewRef(plans);
+    Py_ssize_t watched = PyTuple_GET_SIZE(names);
+    bool is_taken = are_names(names) && take_numbers(by, watched, self->by, &self->by_count) && take_keys(self, keys, watched) &&
+                    are_plans(plans, watched);
+    if (!is_taken && !PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "no such attributes");
+    return is_taken;
+}
+
+static PyObject *make(PyTypeObject *type, PyObject *arguments, PyObject *names) {
+    (void)names;
+    SoundStatistics *self = (SoundStatistics *)type->tp_alloc(type, 0);
+    if (self == NULL || take_arguments(self, arguments)) return (PyObject *)self;
     Py_DECREF(self);
-    return PyErr_NoMemory();
+    return NULL;
 }
 
 static void deallocate(PyObject *object) {
     SoundStatistics *self = (SoundStatistics *)object;
-    forget(self);
-    PyMem_Free(self->nodes);
+    for (size_t index = 0; index < self->table_count; index++) free_table(self->tables[index]);
+    for (size_t index = 0; index < MOST_KEYS; index++) PyMem_Free(self->keys[index].digests.bytes);
     PyMem_Free(self->found.bytes);
     PyMem_Free(self->seen.bytes);
     PyMem_Free(self->text.bytes);
+    PyMem_Free(self->kind.bytes);
+    Py_XDECREF(self->names);
+    Py_XDECREF(self->plans);
     Py_TYPE(object)->tp_free(object);
 }
 
 static PyObject *is_full(PyObject *object, void *nothing) {
+    const SoundStatistics *self = (SoundStatistics *)object;
     (void)nothing;
-    return PyBool_FromLong(((SoundStatistics *)object)->node_count == MOST_NODES);
+    for (size_t index = 0; index < self->table_count; index++) {
+        if (self->tables[index]->node_count == MOST_NODES) Py_RETURN_TRUE;
+    }
+    Py_RETURN_FALSE;
 }
 
 static PyMethodDef methods[] = {
     {"add_lines", add_lines, METH_O, "Count lines; gives those that were not."},
+    {"take_digests", take_digests, METH_NOARGS, "Of each key the digests of the items that have it."},
     {"take_counted", take_counted, METH_NOARGS, "What was counted, and begin anew."},
     {NULL, NULL, 0, NULL},
 };

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.inspection.counting import LineStatistics, statistics_of
-from pipeline.inspection.evidence import Evidence, Figures, KeepValues
+from pipeline.inspection.counting import LineStatistics, add_lines_to, statistics_of
+from pipeline.inspection.evidence import KeepValues
 from pipeline.inspection.names import Shape, shape_of
-from pipeline.inspection.statistics import Attribute, ItemStatistics, Place
+from pipeline.inspection.statistics import ItemStatistics
 from tests.fuzzed_lines import NUMBERS, TEXTS, UUID_2, mutated_line
-from tests.pipeline.inspection.inspected import line_of
+from tests.pipeline.inspection.inspected import known, line_of
 from tests.strategies import BRIEF
 from transforms.native import sound_rows
-from transforms.native.plan import IS_BUILT
+from transforms.native.plan import IS_BUILT, LOOKED_FOR_NOTHING, new_sound_statistics
 
 ITEM: dict[str, Any] = {
     "id": {"S": UUID_2},
@@ -27,7 +27,9 @@ ITEM: dict[str, Any] = {
     "seconds": {"N": "1717230000"},
     "amount": {"N": "-12.50"},
     "iso": {"S": "2026-10-21T23:53:33.5+02:00"},
-    "plan": {"M": {"dose": {"N": "1"}, "list": {"L": [{"M": {"a": {"M": {"b": {"M": {"c": {"S": "x"}, "d": {"S": "x"}}}}}}}, {"S": "é\n"}]}}},
+    "plan": {
+        "M": {"dose": {"N": "1"}, "list": {"L": [{"M": {"a": {"M": {"b": {"M": {"c": {"S": "x"}, "d": {"S": "x"}}}}}}}, {"S": "é\n"}]}}
+    },
     "tags": {"SS": [UUID_2, "x"]},
     "numbers": {"NS": ["1", "2.5", "1E40"]},
     "bytes": {"BS": ["AA=="]},
@@ -38,26 +40,6 @@ ITEM: dict[str, Any] = {
 }
 
 
-def known(figures: Figures) -> dict[str, Any]:
-    """All that figures hold; what is counted 0 times is as if it were not there."""
-    tallies = {kind: {key: count for key, count in tally.items() if count} for kind, tally in figures.tallies.items()}
-    found: dict[str, Any] = {"tallies": {kind: tally for kind, tally in tallies.items() if tally}, "extremes": figures.extremes}
-    if isinstance(figures, Attribute):
-        found |= {"places": tree(figures.places.root), "steps": figures.places.steps}
-        found |= {"evidence": known(figures.evidence)} if figures.evidence is not None else {}
-    if isinstance(figures, Evidence):
-        found |= {"texts": figures.texts, "has_many_texts": figures.has_many_texts}
-    if isinstance(figures, ItemStatistics):
-        figures.trim()
-        found |= {"attributes": {name: known(attribute) for name, attribute in figures.attributes.items()}, "is_capped": figures.is_capped}
-    return found
-
-
-def tree(place: Place) -> Any:
-    below = {name: tree(member) for name, member in place.members.items()}
-    return dict(place.types), below, place.elements and tree(place.elements), place.has_too_many
-
-
 def in_python(lines: Iterable[bytes], values: KeepValues | None = KeepValues.TEXTS) -> ItemStatistics:
     statistics = ItemStatistics(values)
     for line in lines:
@@ -65,10 +47,16 @@ def in_python(lines: Iterable[bytes], values: KeepValues | None = KeepValues.TEX
     return statistics
 
 
+def counter(values: KeepValues | None) -> sound_rows.SoundStatistics:
+    sound = new_sound_statistics(None if values is None else LOOKED_FOR_NOTHING)
+    assert sound is not None
+    return sound
+
+
 def compiled(lines: Iterable[bytes], values: KeepValues | None = KeepValues.TEXTS) -> tuple[ItemStatistics, int]:
     """Of the lines that it is sure of, with those that Python counted; and how many those are."""
     statistics = ItemStatistics(values)
-    sound = sound_rows.SoundStatistics(values is not None)
+    sound = counter(values)
     unsure = 0
     for some in _batched(list(lines), 20):
         for line in sound.add_lines(some):
@@ -85,12 +73,11 @@ def _batched(lines: list[bytes], size: int) -> Iterator[list[bytes]]:
 
 
 def taken(sound: sound_rows.SoundStatistics, values: KeepValues | None) -> ItemStatistics:
-    lines, sizes, nodes = sound.take_counted()
-    part = statistics_of(nodes, lines, values)
-    part.tallies["lines"]["lines"] = lines
-    for kind, size in sizes:
-        assert isinstance(size, int)
-        part.measure(kind, size)
+    lines, sizes, tables = sound.take_counted()
+    part = ItemStatistics(values)
+    add_lines_to(part, lines, sizes)
+    for _, items, nodes, _ in tables:
+        part.merge(statistics_of(nodes, items, values))
     return part
 
 
@@ -115,8 +102,27 @@ def test_lines_by_chance_are_counted_the_same(seed: int) -> None:
     assert_the_same(lines, most_unsure=0.95)
 
 
-_TEXT_PARTS = [*"azAZ059_-+.:/@#{}[]() \t\n\x1f\x7f\x85\x9f\xa0\u2003\u0663éßΩ文\U0001f600", "2024-02-29", "T", "10:11", "Z", "+02:00", "e5", "http://"]
-_TEXT_PARTS += ["x" * 63, "a b " * 130, "-12", "3.5", UUID_2, "2023-02-29", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00+01", "0000-01-01"]
+_TEXT_PARTS = [
+    *"azAZ059_-+.:/@#{}[]() \t\n\x1f\x7f\x85\x9f\xa0\u2003\u0663éßΩ文\U0001f600",
+    "2024-02-29",
+    "T",
+    "10:11",
+    "Z",
+    "+02:00",
+    "e5",
+    "http://",
+]
+_TEXT_PARTS += [
+    "x" * 63,
+    "a b " * 130,
+    "-12",
+    "3.5",
+    UUID_2,
+    "2023-02-29",
+    "9999-12-31T23:59:59-01:00",
+    "0001-01-01T00:00+01",
+    "0000-01-01",
+]
 
 
 @BRIEF
@@ -136,7 +142,9 @@ def test_texts_look_the_same_at_the_bounds(size: int, filling: str) -> None:
 
 
 @BRIEF
-@given(st.lists(st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True) | st.sampled_from(NUMBERS), max_size=30))
+@given(
+    st.lists(st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True) | st.sampled_from(NUMBERS), max_size=30)
+)
 def test_numbers_look_the_same(texts: list[str]) -> None:
     assert_the_same([line_of({"n": {"N": text}, "s": {"S": text}, "set": {"NS": [text]}, f"n{text[:1]}": {"N": text}}) for text in texts])
 
@@ -152,8 +160,21 @@ def test_times_have_the_same_bounds(second: int, factor: int) -> None:
 def test_every_kind_of_text_is_one_that_python_has() -> None:
     """In its words, which are told."""
     kinds = {
-        **{"": 1, UUID_2: 1, "12": 1, "-1.5": 1, "2024-01-31": 1, "2024-01-31T10:00Z": 1, "a" * 32: 1, "AB_C": 1, "aB": 1, "ab://y": 1},
-        **{"a@b.c": 1, "  ": 1, "a\x01": 1, "{ }": 1, "so so": 1},
+        "": 1,
+        UUID_2: 1,
+        "12": 1,
+        "-1.5": 1,
+        "2024-01-31": 1,
+        "2024-01-31T10:00Z": 1,
+        "a" * 32: 1,
+        "AB_C": 1,
+        "aB": 1,
+        "ab://y": 1,
+        "a@b.c": 1,
+        "  ": 1,
+        "a\x01": 1,
+        "{ }": 1,
+        "so so": 1,
     }
     lines = [line_of({"a": {"S": text}}) for text in kinds]
     found, unsure = compiled(lines)
@@ -186,7 +207,9 @@ def test_a_name_that_comes_twice_is_found_at_any_depth(depth: int) -> None:
 @pytest.mark.parametrize("names", [150, 260, 700])
 def test_more_names_than_there_is_room_for(names: int) -> None:
     """It is emptied then, and the figures are whole."""
-    lines = [line_of({f"a{number % names}": {"M": {f"m{number}": {"L": [{"M": {f"x{number % 3}": {"S": ""}}}]}}}}) for number in range(3_000)]
+    lines = [
+        line_of({f"a{number % names}": {"M": {f"m{number}": {"L": [{"M": {f"x{number % 3}": {"S": ""}}}]}}}}) for number in range(3_000)
+    ]
     assert_the_same(lines, most_unsure=0.1)
     lines = [line_of({"a": {"M": {f"m{number}": {"S": "x"} for number in range(first, first + 300)}}}) for first in range(0, 3_000, 300)]
     assert_the_same(lines)
@@ -226,7 +249,7 @@ def test_any_bytes_are_counted_as_unreadable(lines: list[bytes]) -> None:
 def test_without_the_compiled_module_python_counts_all(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line_of(ITEM), b"{", line_of({"a": {"S": "x"}})]
     found = LineStatistics()
-    monkeypatch.setattr("pipeline.inspection.counting.new_sound_statistics", lambda **_: None)
+    monkeypatch.setattr("pipeline.inspection.counting.new_sound_statistics", lambda: None)
     alone = LineStatistics()
     for gathered in (found, alone):
         gathered.add_lines(lines)
@@ -235,7 +258,7 @@ def test_without_the_compiled_module_python_counts_all(monkeypatch: pytest.Monke
 
 
 def test_what_is_no_list_of_lines_is_refused() -> None:
-    sound = sound_rows.SoundStatistics(False)
+    sound = counter(None)
     for wrong in (None, (b"",), b"{}"):
         with pytest.raises(TypeError):
             sound.add_lines(wrong)  # type: ignore[arg-type]
