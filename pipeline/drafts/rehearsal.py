@@ -82,6 +82,14 @@ class Tried:
             if tried.key_fields:
                 tried.keys.add_bytes(encoded[: _end_of(encoded, tried.key_fields)])
 
+    def add_lines(self, lines: list[bytes]) -> None:
+        """Try each table on lines."""
+        for line in lines:
+            self.add_line(line)
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
     def merge(self, other: Self) -> None:
         """Take in what another has seen; it stays as it is."""
         for ours, theirs in zip(self.tables, other.tables, strict=True):

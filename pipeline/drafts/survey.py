@@ -14,11 +14,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from pipeline.inspection.counting import Parts, add_lines_to, attribute_of, statistics_of
 from pipeline.inspection.evidence import Evidence, KeepValues, KeyCount
 from pipeline.inspection.names import looks_like_data
 from pipeline.inspection.statistics import Attribute, ItemStatistics
+from transforms.native.plan import LookedFor, new_sound_statistics
+
+if TYPE_CHECKING:
+    from transforms.native.sound_rows import SoundStatistics
 
 MOST_KINDS: Final = 30
 REST: Final = ""
@@ -48,6 +53,10 @@ class ByAttribute:
     """An attribute says of what kind an item is."""
 
     name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
 
     def kind_of(self, item: Item) -> str:
         text = item.get(self.name, {}).get("S", "")
@@ -121,6 +130,39 @@ class Plan:
     values: KeepValues = KeepValues.DIGESTS
 
 
+def _looked_for(plan: Plan) -> LookedFor:
+    """The same for the compiled module, attributes by their numbers."""
+    by = () if plan.discriminator is None else plan.discriminator.names
+    kinds = plan.kinds.values()
+    slots = [slot for kind in kinds for repeat in kind.repeats.items() for slot in repeat]
+    names = [
+        *by,
+        *(name for key in plan.keys for name in key),
+        *(name for kind in kinds for name in kind.patterns),
+        *(name for name, _ in slots),
+    ]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+
+    def number_of(slot: Slot) -> tuple[int, int]:
+        name, part = slot
+        return numbers[name], -1 if part is None else part
+
+    plans = {
+        kind.encode(): (
+            tuple((numbers[name], tuple(literal.encode() for literal in pattern.literals)) for name, pattern in of_kind.patterns.items()),
+            tuple((number_of(slot), number_of(source)) for slot, source in of_kind.repeats.items()),
+        )
+        for kind, of_kind in plan.kinds.items()
+    }
+    return LookedFor(
+        tuple(name.encode() for name in numbers),
+        tuple(numbers[name] for name in by),
+        isinstance(plan.discriminator, ByPrefixes),
+        tuple(tuple(numbers[name] for name in key) for key in plan.keys),
+        plans,
+    )
+
+
 # -- what is found -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +201,19 @@ class Kind:
                 tally = self.same.setdefault(slot, [0, 0])
                 tally[text != other] += 1
 
+    def take_in(self, statistics: ItemStatistics, parts: Parts) -> None:
+        """Take in what the compiled module has counted."""
+        self.statistics.merge(statistics)
+        patterns, repeats = parts
+        for (name, _), (alike, unlike, figures) in zip(self.plan.patterns.items(), patterns, strict=True):
+            if unlike:
+                self.unlike[name] = unlike
+            for number, of_part in enumerate(figures if alike else ()):
+                self._part((name, number)).merge(attribute_of([("S", alike)], of_part, self._values))
+        for slot, tally in zip(self.plan.repeats, repeats, strict=True):
+            if any(tally):
+                self.same[slot] = [*tally]
+
     def _part(self, slot: Slot) -> Attribute:
         part = self.parts.get(slot)
         if part is None:
@@ -184,7 +239,7 @@ class Survey:
     Of more than 30 kinds those with the shortest names are kept, and all others are in `REST`; that does not depend on the order of items.
     """
 
-    __slots__ = ("_longest", "all", "keys", "kinds", "plan")
+    __slots__ = ("_longest", "_sound", "all", "keys", "kinds", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -194,6 +249,7 @@ class Survey:
         self.keys = {names: KeyCount() for names in plan.keys}
         """Of the items that have all of a key's attributes."""
         self._longest: tuple[int, str] | None = None
+        self._sound: SoundStatistics | None = None
 
     @property
     def items(self) -> int:
@@ -212,6 +268,40 @@ class Survey:
             texts = [key_text(item.get(name)) for name in names]
             if None not in texts:
                 count.add(*map(str, texts))
+
+    def add_lines(self, lines: list[bytes]) -> None:
+        """Take in lines; those that are surely sound items the compiled module counts."""
+        if self._sound is None:
+            self._sound = new_sound_statistics(_looked_for(self.plan))
+        for line in lines if self._sound is None else self._sound.add_lines(lines):
+            self.add_line(line)
+        if self._sound is not None:
+            for count, digests in zip(self.keys.values(), self._sound.take_digests(), strict=True):
+                count.add_digests(digests)
+            if self._sound.is_full:
+                self._take_in(self._sound)
+
+    def finish(self) -> None:
+        """No line comes any more: from here on it can be pickled, and merged with others."""
+        if self._sound is not None:
+            self._take_in(self._sound)
+            self._sound = None
+
+    def _take_in(self, sound: SoundStatistics) -> None:
+        lines, sizes, tables = sound.take_counted()
+        add_lines_to(self.all, lines, sizes)
+        for name, items, nodes, parts in tables:
+            if items:
+                kind = Kind(self.plan.values, self.plan.kinds.get(name))
+                kind.take_in(statistics_of(nodes, items, self.plan.values), parts)
+                self._merge_kind(name, kind)
+
+    def _merge_kind(self, name: str, kind: Kind) -> None:
+        ours = self._kind(name)
+        if name in self.kinds:
+            ours.merge(kind)
+        else:
+            ours.statistics.merge(kind.statistics)
 
     def _kind(self, named: str) -> Kind:
         """The kind of that name, a new one if need be; where there are too many, `REST`."""
@@ -237,11 +327,7 @@ class Survey:
             for name in [name for name in self.kinds if (len(name), name) >= other._longest]:
                 self._kind(REST).statistics.merge(self.kinds.pop(name).statistics)
         for name, kind in other.kinds.items():
-            ours = self._kind(name)
-            if name in self.kinds:
-                ours.merge(kind)
-            else:
-                ours.statistics.merge(kind.statistics)
+            self._merge_kind(name, kind)
         for names, count in other.keys.items():
             self.keys[names].merge(count)
 

@@ -7,12 +7,13 @@ values were asked for.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
-from hashlib import blake2b
+from hashlib import blake2b, sha1
 from typing import Any, Final
 
 from pipeline.inspection.names import Shape, shape_of
@@ -117,7 +118,14 @@ class Evidence(Figures):
             elif _JSON_NUMBER.fullmatch(text):
                 self.tallies["digits"]["fractions"] += 1
         if not self.has_many_texts:
-            self._add_known(text)
+            self._add_known(text, 1)
+
+    def add_known(self, texts: Iterable[tuple[str, int]], *, has_many: bool) -> None:
+        """Take in how often each of all texts came; or that there are many."""
+        for text, count in texts:
+            self._add_known(text, count)
+        if has_many:
+            self._give_up_texts()
 
     def _add_time(self, text: str, shape: Shape) -> None:
         tally = self.tallies["times"]
@@ -138,12 +146,12 @@ class Evidence(Figures):
         tally[TimeForm.WITH_ZONE if has_zone else TimeForm.WITHOUT_ZONE] += 1
         tally[TimeForm.OUT_OF_BOUNDS] += not _EARLIEST <= in_utc <= _LATEST
 
-    def _add_known(self, text: str) -> None:
+    def _add_known(self, text: str, count: int) -> None:
         if len(text) > _LONGEST_TEXT:
             self._give_up_texts()
             return
         known = text if self._keep is KeepValues.TEXTS else blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        self.texts[known] = self.texts.get(known, 0) + 1
+        self.texts[known] = self.texts.get(known, 0) + count
         if len(self.texts) > MOST_TEXTS:
             self._give_up_texts()
 
@@ -196,7 +204,7 @@ class KeyCount:
     __slots__ = ("_counts", "_zero_bits", "values")
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+        self._counts: Counter[int] = Counter()
         self._zero_bits = 0
         self.values = 0
 
@@ -207,27 +215,33 @@ class KeyCount:
 
     def add_bytes(self, content: bytes) -> None:
         """One value, as bytes."""
-        self.values += 1
-        self._add(int.from_bytes(blake2b(content, digest_size=8).digest()), 1)
+        self.add_digests(sha1(content, usedforsecurity=False).digest()[:8])
 
-    def _add(self, key: int, count: int) -> None:
-        if key & ((1 << self._zero_bits) - 1) == 0:
-            self._counts[key] = self._counts.get(key, 0) + count
-            if len(self._counts) > _MOST_KEYS:
-                self._keep_fewer(self._zero_bits + 1)
+    def add_digests(self, digests: bytes) -> None:
+        """Values by the first eight bytes of their SHA-1, one behind the other."""
+        keys = struct.unpack(f">{len(digests) // 8}Q", digests)
+        self.values += len(keys)
+        mask = (1 << self._zero_bits) - 1
+        self._counts.update([key for key in keys if key & mask == 0] if mask else keys)
+        self._keep_few()
+
+    def _keep_few(self) -> None:
+        while len(self._counts) > _MOST_KEYS:
+            self._keep_fewer(self._zero_bits + 1)
 
     def _keep_fewer(self, zero_bits: int) -> None:
         self._zero_bits = zero_bits
         mask = (1 << zero_bits) - 1
-        self._counts = {key: count for key, count in self._counts.items() if key & mask == 0}
+        self._counts = Counter({key: count for key, count in self._counts.items() if key & mask == 0})
 
     def merge(self, other: KeyCount) -> None:
         """Take in what another has seen; it stays as it is."""
         self.values += other.values
         if other._zero_bits > self._zero_bits:
             self._keep_fewer(other._zero_bits)
-        for key, count in other._counts.items():
-            self._add(key, count)
+        mask = (1 << self._zero_bits) - 1
+        self._counts.update({key: count for key, count in other._counts.items() if key & mask == 0} if mask else other._counts)
+        self._keep_few()
 
     @property
     def is_exact(self) -> bool:

@@ -18,11 +18,12 @@ from typing import Final, Protocol, Self, TypeVar
 
 from pipeline.core_dumps import forbid_core_dumps
 from pipeline.errors import Stopped
+from pipeline.inspection.counting import LineStatistics
 from pipeline.inspection.statistics import ItemStatistics
 from pipeline.inspection.summary import ItemSummary, summarise
 from pipeline.places.place import StorageFailed
 from pipeline.places.storage import Storage
-from pipeline.source.data_file import DataFileRefused, check_file, read_lines, read_part
+from pipeline.source.data_file import DataFileRefused, read_lines, read_whole
 from pipeline.source.given import GivenExport
 from pipeline.source.manifest import DataFile, spread
 
@@ -70,7 +71,8 @@ def inspect_export(given: GivenExport, depth: Depth, storage: Storage) -> Export
     """Look at one export. Raises `StorageFailed`."""
     export = given.export
     if depth.is_full:
-        statistics, problems = gather(export.data_files, ItemStatistics, depth.processes, storage)
+        gathered, problems = gather(export.data_files, LineStatistics, depth.processes, storage)
+        statistics = gathered.statistics
     else:
         statistics, problems = _sample(export.data_files, depth, storage)
     return ExportInspection(
@@ -121,9 +123,11 @@ def sampled_lines(data_files: Sequence[DataFile], count: int, storage: Storage, 
 
 
 class Gatherer(Protocol):
-    """What takes in lines, and what others took in; it is pickled on its way between processes."""
+    """What takes in lines, and when it has finished what others took in; then it is pickled on its way between processes."""
 
-    def add_line(self, line: bytes) -> None: ...
+    def add_lines(self, lines: list[bytes]) -> None: ...
+
+    def finish(self) -> None: ...
 
     def merge(self, other: Self) -> None: ...
 
@@ -177,9 +181,9 @@ def _look_at(data_file: DataFile, new: Callable[[], AnyGatherer], storage: Stora
     """All items of a data file, if it is what the manifest says."""
     gathered = new()
     try:
-        checked = check_file(data_file, [0], storage)
-        for line in read_part(data_file, checked.version, checked.parts[0], storage):
-            gathered.add_line(line)
+        for lines in read_whole(data_file, storage):
+            gathered.add_lines(lines)
+        gathered.finish()
     except (DataFileRefused, StorageFailed) as problem:
         return problem
     return gathered

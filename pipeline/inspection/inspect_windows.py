@@ -38,6 +38,13 @@ class CountedChanges:
         self.lines += 1
         self.kinds[_kind(line)] += 1
 
+    def add_lines(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self.add_line(line)
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
     def merge(self, other: Self) -> None:
         self.lines += other.lines
         self.kinds += other.kinds

@@ -59,37 +59,28 @@ def check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage
 
     Blank lines at the end are not items; elsewhere they are (bad ones). Raises `DataFileRefused`, `StorageFailed`.
     """
-    return _check_file(data_file, first_items, storage)
+    content = _Content(first_items)
+    for _ in _checked_blocks(data_file, content, storage):
+        pass
+    return CheckedFile(content.version, tuple(content.parts))
 
 
-def _check_file(data_file: DataFile, first_items: Sequence[int], storage: Storage, held: Held | None = None) -> CheckedFile:
-    with _opened(data_file.uri, None, storage) as (raw, version):
-        hashed = Hashed(raw)
-        try:
-            content = _Content(hashed, first_items, held)
-        except _DAMAGED:
-            # Damage, most likely, is why the MD5 is another.
-            hashed.read_rest()
-            if hashed.md5 == data_file.md5:
-                raise
-        hashed.read_rest()
-        if hashed.md5 != data_file.md5:
-            message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed, unpacked or cut short. Copy the file again"
-            raise DataFileRefused(message)
-    if content.items != data_file.items:
-        message = (
-            f"{data_file.uri}: holds {content.items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. "
-            "Export again"
-        )
-        raise DataFileRefused(message)
-    return CheckedFile(version, tuple(content.parts))
+def read_whole(data_file: DataFile, storage: Storage) -> Iterator[list[bytes]]:
+    r"""The lines of a data file in lists, without their `\n`, read and compared with the manifest at the same time.
+
+    What it gave counts for nothing unless it comes to its end: where the file is not what the manifest says, that is found last. Raises
+    what `check_file` does.
+    """
+    yield from _first_items(split_blocks(_checked_blocks(data_file, _Content((0,)), storage)), data_file.items)
 
 
 def count_file(uri: str, storage: Storage) -> Counted:
     """What a manifest would say of a data file. Raises `DataFileRefused`, `StorageFailed`."""
     with _opened(uri, None, storage) as (raw, _):
         hashed = Hashed(raw)
-        content = _Content(hashed, (0,))
+        content = _Content((0,))
+        for _ in content.blocks(hashed):
+            pass
         hashed.read_rest()
     return Counted(content.items, hashed.md5)
 
@@ -123,12 +114,13 @@ def check_and_read(data_file: DataFile, storage: Storage) -> Iterator[list[bytes
     What was checked is kept and given, so it is decompressed once, unless it is too large for that: then it is read again, as a part.
     Raises `StorageFailed`, and `DataFileRefused` as the check and the reading do.
     """
-    held = Held()
-    checked = _check_file(data_file, (0,), storage, held)
+    held, content = Held(), _Content((0,))
+    for block in _checked_blocks(data_file, content, storage):
+        held.add(block)
     if held.is_whole:
         yield from _first_items(split_blocks(held.give()), data_file.items)
     else:
-        yield from read_part_in_lists(data_file, checked.version, checked.parts[0], storage)
+        yield from read_part_in_lists(data_file, content.version, content.parts[0], storage)
 
 
 def _first_items(lists: Iterator[list[bytes]], items: int) -> Iterator[list[bytes]]:
@@ -142,27 +134,54 @@ def _first_items(lists: Iterator[list[bytes]], items: int) -> Iterator[list[byte
 # -- checking ------------------------------------------------------------------------------------------------------------------------------
 
 
-class _Content:
-    """How many items the decompressed content has, and where the parts are that begin with `first_items`; read in one pass."""
+def _checked_blocks(data_file: DataFile, content: _Content, storage: Storage) -> Iterator[bytes]:
+    """The decompressed content, compared with the manifest when all of it was read."""
+    with _opened(data_file.uri, None, storage) as (raw, content.version):
+        hashed = Hashed(raw)
+        try:
+            yield from content.blocks(hashed)
+        except _DAMAGED:
+            # Damage, most likely, is why the MD5 is another.
+            hashed.read_rest()
+            if hashed.md5 == data_file.md5:
+                raise
+        hashed.read_rest()
+        if hashed.md5 != data_file.md5:
+            message = f"{data_file.uri}: its MD5 is not the manifest's; it was changed, unpacked or cut short. Copy the file again"
+            raise DataFileRefused(message)
+    if content.items != data_file.items:
+        message = (
+            f"{data_file.uri}: holds {content.items:,} items, but the manifest says {data_file.items:,}; the export is not consistent. "
+            "Export again"
+        )
+        raise DataFileRefused(message)
 
-    def __init__(self, raw: BinaryIO | Hashed, first_items: Sequence[int], held: Held | None = None) -> None:
+
+class _Content:
+    """How many items the decompressed content has, and where the parts are that begin with `first_items`; found in one pass."""
+
+    def __init__(self, first_items: Sequence[int]) -> None:
         self.items = 0
         self.parts: list[Part] = []
+        self.version = ""
+        """Of the file."""
         self._first_items = list(first_items)
         self._line_ends = 0
         self._first_byte = 0
         self._cells = Cells()
+
+    def blocks(self, raw: BinaryIO | Hashed) -> Iterator[bytes]:
+        """The content, block by block; at its end all is known."""
         offset = line = 0
         with decompressed(raw) as stream:
             while block := stream.read(streams.BLOCK):
                 self._add(block, offset)
-                if held is not None:
-                    held.add(block)
                 offset += len(block)
                 end = block.rfind(b"\n")
                 line = line + len(block) if end < 0 else len(block) - end - 1
                 if line > streams.LONGEST_LINE:
                     raise EOFError
+                yield block
         self._end_part(offset, self.items)
 
     def _add(self, block: bytes, offset: int) -> None:

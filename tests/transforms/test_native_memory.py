@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# What is counted for `inspect` and `draft`.
+COUNTED = ["../pipeline/inspection/test_inspection_compiled.py", "../pipeline/drafts/test_draft_compiled.py"]
 BRIEFLY = [
+    *COUNTED,
     "test_native.py",
+    "test_native_left.py",
     "test_native_lines.py",
     "test_native_sources.py",
     "test_rules_jsonb.py",
@@ -35,7 +39,7 @@ def library(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "files", [BRIEFLY, pytest.param(["."], marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["briefly", "all"]
+    "files", [BRIEFLY, pytest.param([".", *COUNTED], marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["briefly", "all"]
 )
 def test_the_sanitizers_find_nothing(tmp_path: Path, files: list[str]) -> None:
     """In the tests of the conversion, with a module that they look into."""

@@ -1,4 +1,4 @@
-/* UUIDs of version 5. What is hashed is no secret: SHA-1 is what the RFC asks for. */
+/* UUIDs of version 5, whose RFC asks for SHA-1, and digests that only tell values of one run apart. */
 
 #include "values.h"
 
@@ -56,18 +56,34 @@ static void add(Sha1 *sha1, const unsigned char *bytes, size_t size) {
     }
 }
 
-void hash_uuid(const unsigned char namespace[16], Text text, unsigned char uuid[16]) {
-    Sha1 sha1 = {.state = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0}};
+static const Sha1 NOTHING_YET = {.state = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0}};
+
+/* The first `words` words of the hash, four bytes each. */
+static void finish(Sha1 *sha1, unsigned char *hash, size_t words) {
     static const unsigned char PADDING[64] = {0x80};
     unsigned char bits[8];
+    set_length(bits, (uint32_t)(sha1->size >> 29));
+    set_length(bits + 4, (uint32_t)(sha1->size << 3));
+    /* Up to eight bytes before the end of a block. */
+    add(sha1, PADDING, 1 + (119 - sha1->size % 64) % 64);
+    add(sha1, bits, sizeof bits);
+    for (size_t word = 0; word < words; word++) set_length(hash + 4 * word, sha1->state[word]);
+}
+
+void hash_uuid(const unsigned char namespace[16], Text text, unsigned char uuid[16]) {
+    Sha1 sha1 = NOTHING_YET;
     add(&sha1, namespace, 16);
     add(&sha1, text.bytes, text.size);
-    set_length(bits, (uint32_t)(sha1.size >> 29));
-    set_length(bits + 4, (uint32_t)(sha1.size << 3));
-    /* Up to eight bytes before the end of a block. */
-    add(&sha1, PADDING, 1 + (119 - sha1.size % 64) % 64);
-    add(&sha1, bits, sizeof bits);
-    for (size_t word = 0; word < 4; word++) set_length(uuid + 4 * word, sha1.state[word]);
+    finish(&sha1, uuid, 4);
     uuid[6] = (unsigned char)((uuid[6] & 0x0F) | 0x50);
     uuid[8] = (unsigned char)((uuid[8] & 0x3F) | 0x80);
+}
+
+void hash_key(const Text *texts, size_t count, unsigned char digest[8]) {
+    Sha1 sha1 = NOTHING_YET;
+    for (size_t index = 0; index < count; index++) {
+        if (index > 0) add(&sha1, (const unsigned char *)"", 1);
+        add(&sha1, texts[index].bytes, texts[index].size);
+    }
+    finish(&sha1, digest, 2);
 }

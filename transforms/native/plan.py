@@ -117,6 +117,19 @@ class Left(NamedTuple):
     """The attributes that no item had before, as `take_unseen` has them."""
 
 
+class LookedFor(NamedTuple):
+    """The arguments of `SoundStatistics`."""
+
+    names: tuple[bytes, ...]
+    by: tuple[int, ...]
+    is_by_prefix: bool
+    keys: tuple[tuple[int, ...], ...]
+    plans: dict[bytes, tuple[tuple[tuple[int, tuple[bytes, ...]], ...], tuple[tuple[tuple[int, int], tuple[int, int]], ...]]]
+
+
+LOOKED_FOR_NOTHING: Final = LookedFor((), (), is_by_prefix=False, keys=(), plans={})
+
+
 class SoundFunctions(NamedTuple):
     """The functions of one definition."""
 
@@ -231,6 +244,19 @@ def read_sound_change(line: bytes, key: tuple[str, ...]) -> tuple[int, bytes, by
     Whether the images are sound JSON is not looked at.
     """
     return sound_rows.read_change(line, key) if IS_BUILT else None
+
+
+def new_sound_statistics(looked_for: LookedFor | None = None) -> sound_rows.SoundStatistics | None:
+    """Counts what is in the items of lines that are sound; with what a draft needs if that is given.
+
+    None where the compiled module is not there, or cannot look for all of that.
+    """
+    if not IS_BUILT:
+        return None
+    try:
+        return sound_rows.SoundStatistics(looked_for is not None, *(looked_for or LOOKED_FOR_NOTHING))
+    except ValueError:
+        return None
 
 
 NEVER_SURE: Final = SoundFunctions(lambda _line, _notices: None, lambda _line: None, None)

@@ -121,6 +121,26 @@ Outcome put_string(Row *row, Reader *reader, bool as_json) {
     }
 }
 
+Outcome skip_string(Reader *reader) {
+    TRY(expect(reader, '"'));
+    for (;;) {
+        reader->at += plain_run(reader->at, (size_t)(reader->end - reader->at));
+        if (reader->at == reader->end) return NOT_SURE;
+        unsigned char byte = *reader->at;
+        if (byte >= 0x80) {
+            size_t sequence = sequence_at(reader->at, (size_t)(reader->end - reader->at));
+            if (sequence == 0) return NOT_SURE;
+            reader->at += sequence;
+            continue;
+        }
+        reader->at++;
+        if (byte == '"') return DONE;
+        uint32_t character;
+        if (byte != '\\') return NOT_SURE;
+        TRY(read_escape(reader, &character));
+    }
+}
+
 Outcome skip_value(Reader *reader) {
     size_t depth = 0;
     do {

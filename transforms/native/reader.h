@@ -97,6 +97,9 @@ extern const unsigned char DIGITS[256];
 /* A string to the row: the text that it means, or JSON again, without the quotes. */
 Outcome put_string(Row *row, Reader *reader, bool as_json);
 
+/* Past a string that `put_string` would take. */
+Outcome skip_string(Reader *reader);
+
 /* -- attribute values ------------------------------------------------------------------------------------------------------------------ */
 
 /* An attribute value up to its content; `close_value` is what comes behind it. */

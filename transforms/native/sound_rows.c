@@ -13,8 +13,10 @@
 
 #include "changes.h"
 #include "lines.h"
+#include "looks.h"
 #include "plan.h"
 #include "sent.h"
+#include "statistics.h"
 
 /* The files that it was built of, as `name:hash name:hash`, which setup.py says; `plan.py` compares them with those beside it. */
 #ifndef SOURCES
@@ -729,10 +731,13 @@ static struct PyModuleDef module = {
 };
 
 PyMODINIT_FUNC PyInit_sound_rows(void) {
-    if (PyType_Ready(&SoundRowsType)) return NULL;
+    prepare_looks();
+    if (PyType_Ready(&SoundRowsType) || PyType_Ready(&SoundStatisticsType)) return NULL;
     PyObject *made = PyModule_Create(&module);
     if (made == NULL) return NULL;
-    if (PyModule_AddStringConstant(made, "SOURCES", SOURCES) || PyModule_AddObjectRef(made, "SoundRows", (PyObject *)&SoundRowsType)) {
+    bool is_filled = !PyModule_AddStringConstant(made, "SOURCES", SOURCES) && !PyModule_AddObjectRef(made, "SoundRows", (PyObject *)&SoundRowsType) &&
+                     !PyModule_AddObjectRef(made, "SoundStatistics", (PyObject *)&SoundStatisticsType);
+    if (!is_filled) {
         Py_DECREF(made);
         return NULL;
     }

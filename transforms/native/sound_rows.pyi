@@ -65,3 +65,44 @@ class SoundRows:
 
     def take_unseen(self) -> list[int]:
         """The numbers of the attributes that no item had, NULL or not, of which a row was made since this was last called."""
+
+_Figures = tuple[list[tuple[str, str, int]], list[tuple[str, int | str]], list[tuple[str, int]], bool]
+"""Counts by kind and key; sizes, the least and the greatest (a number that is not whole, or large, as text); how often each text came,
+if they are few; whether they are many."""
+_Node = tuple[int, str | None, list[tuple[str, int]], _Figures | None]
+"""An attribute, or a place inside of one: the number of what it is in (0: the item), its name (None: the elements of a list), how many
+values of which type; figures of an attribute."""
+_Parts = tuple[list[tuple[int, int, list[_Figures]]], list[tuple[int, int]]]
+"""Of each pattern how many strings are made so, how many not, and figures of the parts; of each slot how often it repeated another, and how
+often not."""
+
+class SoundStatistics:
+    """What is in the items of many lines that are surely sound, counted. It keeps no value, but texts of attributes that have few of them.
+
+    With `has_evidence` what a draft needs is counted as well. `names` are the attributes (UTF-8) that the following speak of by number:
+    `by` tell kinds of items apart, as a whole or by their beginnings; `keys` are what could be the key. `plans` are (patterns, repeats)
+    by kind (UTF-8), a pattern (number, literals), a repeat two slots (number, part or -1). Raises `ValueError` for what it cannot look for.
+    """
+
+    def __init__(
+        self,
+        has_evidence: bool,
+        names: tuple[bytes, ...],
+        by: tuple[int, ...],
+        is_by_prefix: bool,
+        keys: tuple[tuple[int, ...], ...],
+        plans: dict[bytes, tuple[tuple[tuple[int, tuple[bytes, ...]], ...], tuple[tuple[tuple[int, int], tuple[int, int]], ...]]],
+        /,
+    ) -> None: ...
+    def add_lines(self, lines: list[bytes], /) -> list[bytes]:
+        """Count lines; gives those that were not, for Python to see to."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another name until what was counted is taken."""
+
+    def take_digests(self) -> list[bytes]:
+        """Of each key eight bytes for each item that has it, since this was last called."""
+
+    def take_counted(self) -> tuple[int, list[tuple[str, int | str]], list[tuple[str, int, list[_Node], _Parts]]]:
+        """How many lines were counted since this was last called, sizes of them; of each kind its name, items, nodes from 1, and parts."""

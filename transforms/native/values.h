@@ -9,6 +9,9 @@ bool read_uuid(Text text, unsigned char uuid[16]);
 /* The UUID of version 5 of a text in a namespace (RFC 9562, section 5.5). */
 void hash_uuid(const unsigned char namespace[16], Text text, unsigned char uuid[16]);
 
+/* The first eight bytes of the SHA-1 of texts with U+0000 between them. */
+void hash_key(const Text *texts, size_t count, unsigned char digest[8]);
+
 /* The field of an IPv4 or IPv6 address, perhaps with the bits of its network. */
 Outcome put_inet(Row *row, Text text);
 
