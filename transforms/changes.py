@@ -294,7 +294,8 @@ def _why_not_found(table: Table, key: Sequence[str]) -> list[str]:
         if lacking:
             problems.append(
                 f"{child.target}: has no column that holds {_listed(lacking)} of {table.target}'s primary key, so the rows of a changed "
-                "item cannot be found; add one with the source Parent(...) of the same attribute, and the same type"
+                "item cannot be found; add one with the source Parent(...) of the same attribute, the same type, and the same rule for a "
+                "missing attribute"
             )
     return problems
 
@@ -307,8 +308,8 @@ def _column_of_child(child: Child, of_parent: Column) -> str | None:
     in_child = None if source is None else Parent(source)
     for column in child.columns:
         same_source = column.source == in_child
-        # Two columns may have two defaults.
-        same_missing = source is not None or (column.missing == of_parent.missing and not column.takes_default)
+        # Where the attribute is missing, an item that is not refused has what two rules say. Two columns may have two defaults.
+        same_missing = of_parent.missing is Missing.REFUSED or (column.missing == of_parent.missing and not column.takes_default)
         if same_source and same_missing and (column.rule, column.clean) == (of_parent.rule, of_parent.clean):
             return column.name
     return None

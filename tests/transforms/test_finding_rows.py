@@ -171,3 +171,15 @@ def test_a_constant_of_the_key_is_the_same_in_its_children() -> None:
     of_parent = table(*PATHS, column(None, "kind", missing=Otherwise("o")), children=(child(*of_child),))
     with pytest.raises(ValueError, match="holds kind of"):
         how_changes_find_rows(of_parent, ("pk", "sk", "kind"))
+
+
+def test_a_default_in_the_key_is_the_same_in_its_children() -> None:
+    """Of an item without the attribute the row has what the parent's rule says, and its child rows what theirs does."""
+
+    def whole(in_child: str) -> Table:
+        of_child = (*(column(Parent(name), name) for name in ("PK", "SK")), column(Parent("kind"), "kind", missing=Otherwise(in_child)))
+        return table(*PATHS, column("kind", "kind", missing=Otherwise("o")), children=(child(*of_child),))
+
+    assert how_changes_find_rows(whole("o"), ("pk", "sk", "kind")).child_keys == (("PK", "SK", "kind"),)
+    with pytest.raises(ValueError, match="holds kind of"):
+        how_changes_find_rows(whole("x"), ("pk", "sk", "kind"))
