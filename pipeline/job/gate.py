@@ -48,7 +48,7 @@ _WAYS_OUT: Final = (
 def pass_gates(
     proved: Sequence[tuple[BegunLoad, Outcome]], asked: Validated, options: JobOptions, run_folder: OutputFolder, console: Console
 ) -> Iterator[Outcome]:
-    """Compare the proved ones of the loads of one reading with their export as `--validate` says, unless an earlier run did.
+    """Compare loads of one reading, which are proved, with their export as `--validate` says, unless an earlier run did.
 
     Gives the outcome of each with the result, in their order. Every item is compared in one reading for all of them. An equal result is
     recorded in the ledger; mismatches go to the files that `validate` writes. Raises `Stopped`.
@@ -66,8 +66,6 @@ def pass_gates(
 
 def _settled(load: BegunLoad, outcome: Outcome, asked: Validated) -> Outcome | None:
     """The outcome of a load that is not compared now, with the reason; None of one that is."""
-    if outcome.problems:
-        return outcome
     if not has_key_of_items(load.plan.target, load.plan.table):
         detail = "rows are not compared: no primary key or unique index tells of which item they are"
         return replace(outcome, checks=(*outcome.checks, Check(_NAMES[asked], Verdict.WARNING, detail)))

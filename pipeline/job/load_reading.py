@@ -106,10 +106,10 @@ def prove_reading(
     `loading_took` is in seconds.
     """
     proved = [_proved(of_load, options, run_folder if is_whole else None, loading_took) for of_load in left]
-    to_compare = [(one.load, one.outcome) for one in proved if not one.is_followed]
+    to_compare = [(one.load, one.outcome) for one in proved if one.is_to_compare]
     gated = iter(pass_gates(to_compare, options.gate, options, run_folder, console) if options.gate else [one for _, one in to_compare])
     for one in proved:
-        outcome = one.outcome if one.is_followed else next(gated)
+        outcome = next(gated) if one.is_to_compare else one.outcome
         if outcome.may_go_on:
             yield outcome
             continue
@@ -123,7 +123,11 @@ class _Proved:
     load: BegunLoad
     outcome: Outcome
     is_followed: bool = False
-    """Whether windows follow it, so that its target is not to be compared."""
+    """Whether windows follow it: its target has changed since."""
+
+    @property
+    def is_to_compare(self) -> bool:
+        return not self.is_followed and not self.outcome.problems
 
 
 def _proved(left: LeftToLoad, options: MigrateOptions, run_folder: OutputFolder | None, loading_took: float) -> _Proved:
