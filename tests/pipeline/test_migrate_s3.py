@@ -467,7 +467,7 @@ def test_credentials_that_expire_on_the_way_stop_the_run(
     def expire(request: Request) -> Fault | None:
         if request.is_data:
             asked.append(request)
-        return EXPIRED_TOKEN if len(asked) > 6 else None
+        return EXPIRED_TOKEN if len(asked) > 2 else None
 
     proxy.plan = expire
 
