@@ -13,8 +13,9 @@ from transforms.native.plan import Left, SoundFunctions, compile_sound_rows
 from transforms.rejects import ItemRefused
 from transforms.rules import Jsonb, Text
 from transforms.sources import Whole
-from transforms.table import Column, Table, Unmapped
+from transforms.table import Column, Missing, Table, Unmapped
 from transforms.tables.medzen import SOAP_NOTES, TABLES, VIDEO_SESSIONS
+from transforms.where import AllOf, Condition, Equals, Exists, Not
 
 BAD: list[Any] = [
     {"N": "x"},
@@ -124,3 +125,22 @@ def test_a_name_that_comes_twice_beside_a_bad_value() -> None:
     line = line_of(changed(SESSION, id={"N": "1"})).replace(b'"status":', b'"status":{"S":"ACTIVE"},"status":')
     assert refusal_of_line(VIDEO_SESSIONS, line).stage == "read"
     assert refusal_of(VIDEO_SESSIONS, changed(SESSION, id={"N": "1"})) == only("wrong_type", "id")
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (Not(Exists("m")), b'{"NULL":true,"X":1}'),
+        (Not(Exists("m.x")), b'{"NULL":true,"X":1}'),
+        (Equals("m.x", "A"), b'{"M":{"x":{"S":"A"}},"X":1}'),
+        (Equals("m.x", "A"), b'{"M":{"x":{"S":"A"},"y":{"S":"1"},"y":{"S":"1"}}}'),
+        (AllOf(Exists("id"), Not(Exists("m.x"))), b'{"M":{"y":{"S":"1"},"y":{"S":"1"}}}'),
+    ],
+)
+def test_what_a_condition_refuses_comes_before_what_columns_refuse(where: Condition, value: bytes) -> None:
+    """Its attribute is told, though a column before has another that is none."""
+    columns = (Column("id", "id", Text()), Column("b", "b", Text(), Missing.NULL), Column("m", "m", Jsonb(), Missing.NULL))
+    to_row = compile_both_ways(Table("s", "t", ("id",), columns, where=where), migration_time=0)
+    with pytest.raises(ItemRefused) as caught:
+        to_row(b'{"Item":{"id":{"S":"1"},"b":{"S":1},"m":' + value + b"}}")
+    assert [error.attribute for error in caught.value.errors] == ["m"]

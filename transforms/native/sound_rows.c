@@ -549,6 +549,8 @@ static Outcome leave_columns(const Plan *plan, Work *work, Reader reader, PyObje
     Py_ssize_t reason;
     /* What is of the whole item is sure of all of it, or of nothing. */
     if (plan->has_item || plan->has_rest) return NOT_SURE;
+    /* Before any column says what is wrong, a condition may: of an attribute that it goes through, and a column may leave. */
+    if (plan->condition_count > 0 && looks_inside(&plan->conditions[0])) return NOT_SURE;
     TRY(check_where(plan, work, reader, &reason));
     if (reason >= 0) return NOT_SURE;
     work->is_lenient = true;

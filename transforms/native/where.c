@@ -68,7 +68,10 @@ static Outcome find_attribute_at(PyObject *names, Reader item, bool *is_there, T
         if (value.bytes == NULL) return DONE;
         *content = (Reader){value.bytes, value.bytes + value.size};
         TRY(open_value(content, tag));
-        if (is(*tag, "NULL")) return expect_word(content, "true");
+        if (is(*tag, "NULL")) {
+            TRY(expect_word(content, "true"));
+            return close_value(content);
+        }
         if (!is_known(*tag)) return NOT_SURE;
     }
     *is_there = true;
@@ -149,6 +152,13 @@ Outcome check_condition(const Condition *condition, Reader item, Row *text, Py_s
             *reason = holds ? -1 : condition->reason;
             return DONE;
     }
+}
+
+bool looks_inside(const Condition *condition) {
+    for (Py_ssize_t index = 0; index < condition->count; index++) {
+        if (looks_inside(&condition->conditions[index])) return true;
+    }
+    return PyTuple_GET_SIZE(condition->names) > 1;
 }
 
 /* -- a sound line ---------------------------------------------------------------------------------------------------------------------- */

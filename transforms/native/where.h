@@ -25,5 +25,8 @@ void free_condition(Condition *condition);
 /* Whether the item, from its opening bracket on, meets it: `reason` is -1 then. What it does not look at may be anything. */
 Outcome check_condition(const Condition *condition, Reader item, Row *text, Py_ssize_t *reason);
 
+/* Whether it looks for something inside of an attribute, and so not at all of that attribute. */
+bool looks_inside(const Condition *condition);
+
 /* Whether the line is one sound item, whatever it has. */
 Outcome check_line(Reader line, Row *text);

@@ -294,3 +294,22 @@ def test_bytes_that_are_no_row_prove_nothing(row: bytes, codes: bytes, message: 
 def test_a_type_without_an_entry_is_for_postgresql_alone() -> None:
     assert compile_proof(table_of(PgType("integer")).columns, ["id"]) is None
     assert compile_proof(table_of(types.INTEGER).columns, ["id"]) is not None
+
+
+def test_of_two_rows_with_one_key_the_other_one_is_told(session: Session) -> None:
+    """A table that inherits has one that no key keeps apart from the target's."""
+
+    def compare(cursor: Cursor) -> dict[int, tuple[str, ...]]:
+        cursor.execute(
+            "CREATE TABLE thing (id bigint PRIMARY KEY, a text); CREATE TABLE heir () INHERITS (thing); "
+            "INSERT INTO thing VALUES (1, 'a'), (2, 'a'); INSERT INTO heir VALUES (1, 'other')"
+        )
+        table = table_of(types.TEXT)
+        target = find_target_of(cursor, table)
+        assert target is not None
+        rows = Rows([0, 1], [types.BIGINT.encode(number) + text_field(b"a") for number in (1, 2)])
+        comparison = compare_rows(cursor, target, table, rows, SEED)
+        cursor.execute("DROP TABLE heir, thing")
+        return dict(comparison.different)
+
+    assert session.transact(compare) == {0: ("a",)}
