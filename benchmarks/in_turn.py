@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.contestants import ALL, Contender, Task
+from benchmarks.contestants import ALL, CONTENDERS, Contender, Task
 from benchmarks.data import SESSIONS, TARGETS, Dataset, make_dataset, rows_of
 from benchmarks.environments import environment_python, installed_versions
 from benchmarks.processes import NOTHING, CommandFailed, measure
@@ -33,12 +33,10 @@ def run_in_turn(
                     _run(contender, Task(dataset, tables, server, cache, output), name, number, results)
 
 
-def run_sizes(
-    contenders: Sequence[Contender], sizes: Sequence[int], server: BenchmarkServer, cache: Path, output: Path, results: Results
-) -> None:
+def run_sizes(sizes: Sequence[int], server: BenchmarkServer, cache: Path, output: Path, results: Results) -> None:
     """All three tables of other sizes, once, for those that the chart of time and size shows."""
     for size in sizes:
-        for contender in contenders:
+        for contender in CONTENDERS.values():
             if contender.is_sized:
                 _run(contender, Task(_prepare(contender, size, server, cache, results), ALL, server, cache, output), "all", 1, results)
 

@@ -29,7 +29,7 @@ from benchmarks.server import BenchmarkServer
 from benchmarks.tables import print_tables
 
 TABLES = ("all", "sessions")
-PARTS = ("contenders", "alone")
+PARTS = ("contenders", "alone", "sizes")
 
 
 def main() -> None:
@@ -50,7 +50,8 @@ def main() -> None:
         if "contenders" in arguments.parts:
             chosen = [CONTENDERS[name] for name in arguments.contenders]
             run_in_turn(chosen, arguments.items, arguments.rounds, server, arguments.cache, output, results, arguments.tables)
-            run_sizes(chosen, arguments.sizes, server, arguments.cache, output, results)
+        if "sizes" in arguments.parts:
+            run_sizes(arguments.sizes, server, arguments.cache, output, results)
         if "alone" in arguments.parts:
             run_alone(arguments.items, arguments.sizes, arguments.rounds, server, arguments.cache, output, results)
     finally:
@@ -60,7 +61,7 @@ def main() -> None:
     results.write(written)
     print_tables(Console(width=180), results, arguments.items)
     print(f"\nresults  {written}")
-    if arguments.chart and "contenders" in arguments.parts:
+    if arguments.chart and {"contenders", "sizes"} & set(arguments.parts):
         chart = written.with_suffix(".svg")
         script = Path(__file__).resolve().parent / "chart.py"
         subprocess.run([environment_python(arguments.cache, ["matplotlib"]), script, written, chart], check=True)
@@ -82,7 +83,7 @@ def _arguments() -> argparse.Namespace:
         help="of further loads, of ddb2pg, psql and DuckDB (default: 1000,60000,200000,8000000)",
     )
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, help="what contenders load (default: both)")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="(default: both)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="(default: all)")
     add_places(parser)
     parser.add_argument("--no_chart", action="store_false", dest="chart", help="it needs matplotlib, which is installed for it")
     return parser.parse_args()

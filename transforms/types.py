@@ -210,7 +210,7 @@ class PgType:
     """What is asked of the server for a value, so that bytes that are those of our field prove both to be the same, by `is_distinct`. An
     equal value may have other bytes. None where no bytes prove it."""
     as_text: str = "{}::text"
-    """The value as text that PostgreSQL reads again, the same with all settings of a session; or as a bigint."""
+    """The value as text that PostgreSQL reads again, with the settings of our sessions and of `validate_migration.sql`."""
     is_long: bool = False
     """Whether values can be so long that PostgreSQL would compress them."""
     unparsed_type: str | None = None
@@ -333,8 +333,14 @@ INTEGER: Final = PgType("integer", integer_encoder(4), _show_integer, sent="{}",
 BIGINT: Final = PgType("bigint", integer_encoder(8), _show_integer, sent="{}", default_check=DefaultCheck.ALWAYS, oid=20)
 
 
+# What a column's own DEFAULT may be, and no attribute.
+_NO_NUMBERS: Final = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
+
+
 def _show_numeric(content: bytes) -> str:
     count, weight, sign, scale = Struct(">HhHH").unpack_from(content)
+    if sign in _NO_NUMBERS:
+        return _NO_NUMBERS[sign]
     groups = Struct(f">{count}H").unpack_from(content, 8)
     whole = "".join(f"{groups[at] if at < count else 0:04}" for at in range(weight + 1)).lstrip("0")
     behind = "".join(f"{groups[at] if 0 <= at < count else 0:04}" for at in range(weight + 1, weight + 1 + -(-scale // 4)))
@@ -368,8 +374,23 @@ REAL: Final = PgType("real", real_field, _show_real, sent="{}", default_check=De
 # -- times ---------------------------------------------------------------------------------------------------------------------------------
 
 
+# No rule makes an infinite time, or one of a year that Python has not, but a column's own DEFAULT may be one.
+_LEAST_OF_SIZE: Final = {4: -(1 << 31), 8: -(1 << 63)}
+
+
+def _show_far(content: bytes) -> str:
+    """Of a date or time beyond the years 1 to 9999 what side of them it is on."""
+    number, least = int.from_bytes(content, "big", signed=True), _LEAST_OF_SIZE[len(content)]
+    if number in (least, -least - 1):
+        return "-infinity" if number < 0 else "infinity"
+    return "before the year 1" if number < 0 else "after the year 9999"
+
+
 def _show_timestamptz(content: bytes) -> str:
-    return (_1970 + timedelta(microseconds=int.from_bytes(content, "big", signed=True) + POSTGRES_EPOCH)).isoformat()
+    try:
+        return (_1970 + timedelta(microseconds=int.from_bytes(content, "big", signed=True) + POSTGRES_EPOCH)).isoformat()
+    except OverflowError:
+        return _show_far(content)
 
 
 TIMESTAMPTZ: Final = PgType(
@@ -377,8 +398,6 @@ TIMESTAMPTZ: Final = PgType(
     timestamptz_field,
     _show_timestamptz,
     sent="{}",
-    # Microseconds since 1970-01-01 UTC. Before PostgreSQL 14 the epoch is a float, of which rounding is exact until 2100 and beyond.
-    as_text="(extract(epoch FROM {}) * 1000000)::bigint",
     oid=1184,
 )
 """Encoded from microseconds since 1970-01-01 UTC, to the microsecond."""
@@ -394,24 +413,28 @@ TIMESTAMP: Final = PgType(
     _show_timestamp,
     default_check=DefaultCheck.ALWAYS,
     sent="{}",
-    as_text="to_char({}, 'YYYY-MM-DD HH24:MI:SS.US')",
     oid=1114,
 )
 """Encoded from microseconds since 1970-01-01 on the same clock."""
 
 
 def _show_date(content: bytes) -> str:
-    return date.fromordinal(int.from_bytes(content, "big", signed=True) + DAY_2000).isoformat()
+    try:
+        return date.fromordinal(int.from_bytes(content, "big", signed=True) + DAY_2000).isoformat()
+    except (OverflowError, ValueError):
+        return _show_far(content)
 
 
-DATE: Final = PgType(
-    "date", date_field, _show_date, sent="{}", default_check=DefaultCheck.ALWAYS, as_text="to_char({}, 'YYYY-MM-DD')", oid=1082
-)
+DATE: Final = PgType("date", date_field, _show_date, sent="{}", default_check=DefaultCheck.ALWAYS, oid=1082)
 """Encoded from days since 2000-01-01."""
 
 
+_DAY: Final = 24 * 3600 * 1_000_000
+
+
 def _show_time(content: bytes) -> str:
-    return (_1970 + timedelta(microseconds=int.from_bytes(content, "big"))).time().isoformat()
+    microseconds = int.from_bytes(content, "big")
+    return "24:00:00" if microseconds == _DAY else (_1970 + timedelta(microseconds=microseconds)).time().isoformat()
 
 
 TIME: Final = PgType("time without time zone", integer_encoder(8), _show_time, sent="{}", default_check=DefaultCheck.ALWAYS, oid=1083)
@@ -431,9 +454,10 @@ INTERVAL: Final = PgType(
     is_distinct=DISTINCT_AS_TEXT,
     sent="{}",
     as_text=(
+        "CASE WHEN NOT isfinite({0}) THEN {0}::text ELSE "
         "(extract(year FROM {0}) * 12 + extract(month FROM {0}))::bigint || ' mons ' || extract(day FROM {0})::bigint || ' days '"
         " || extract(hour FROM {0})::bigint || ' hours ' || extract(minute FROM {0})::bigint || ' mins '"
-        " || extract(microseconds FROM {0})::bigint || ' us'"
+        " || extract(microseconds FROM {0})::bigint || ' us' END"
     ),
     oid=1186,
 )
@@ -500,8 +524,13 @@ def array_of(element: PgType) -> PgType:
 
     def show(content: bytes) -> str:
         show_element = bytes.decode if is_parsed else element.show
-        elements = ("NULL" if field == NULL else _quoted(show_element(field[4:])) for field in split_row(content[20:]))
-        return f"{{{','.join(elements)}}}"
+        # Ours have one dimension; a column's own DEFAULT may have several, each with its size and where it begins.
+        end = 12 + 8 * int.from_bytes(content[:4], "big")
+        elements = ["NULL" if field == NULL else _quoted(show_element(field[4:])) for field in split_row(content[end:])]
+        for place in range(end - 8, 12, -8):
+            size = int.from_bytes(content[place : place + 4], "big")
+            elements = [_in_braces(elements[first : first + size]) for first in range(0, len(elements), size)]
+        return _in_braces(elements)
 
     return PgType(
         name=f"{element.name}[]",
@@ -528,6 +557,10 @@ def _sent_array(element: PgType, *, is_parsed: bool) -> str | None:
 def oid_of_elements(array: PgType) -> int:
     """The oid that the fields of an array name."""
     return int.from_bytes(array.encode([])[12:16], "big")
+
+
+def _in_braces(elements: Sequence[str]) -> str:
+    return f"{{{','.join(elements)}}}"
 
 
 def _quoted(text: str) -> str:

@@ -193,8 +193,8 @@ $block$;
 
 -- Spot checks by content: rows of the export, found by their keys and compared with PostgreSQL's own equality of each column's type.
 -- ddb2pg_expected, a temporary table, has one JSON for each load, and for each table of its child rows: {target, export_id, key: [column],
--- columns: [[column, type, whether values are compared as texts]], rows: [[data file, item number, value, ...]]}. Values are texts, those of
--- timestamptz microseconds since 1970-01-01 UTC. In JSON zeros at the end of a number matter, so it is compared as text too.
+-- columns: [[column, type, whether values are compared as texts]], rows: [[data file, item number, value, ...]]}. Values are texts, as of
+-- the settings above. In JSON zeros at the end of a number matter, so it is compared as text too.
 DO $block$
 DECLARE
     load jsonb;
@@ -234,10 +234,7 @@ BEGIN
                                           THEN 'CASE WHEN t.%1$I::text COLLATE "C" IS DISTINCT FROM e.%1$I::text COLLATE "C" THEN %2$L::jsonb END'
                                           ELSE 'CASE WHEN t.%1$I IS DISTINCT FROM e.%1$I THEN %2$L::jsonb END' END,
                                      name, jsonb_build_array(name, type)), ', ' ORDER BY place),
-                   string_agg(format(CASE WHEN type = 'timestamp with time zone'
-                                          THEN 'timestamptz ''1970-01-01 00:00:00+00'' + (one ->> %1$s)::bigint / 1000000 * interval ''1 second'' '
-                                               '+ (one ->> %1$s)::bigint %% 1000000 * interval ''1 microsecond'' AS %3$I'
-                                          ELSE '(one ->> %1$s)::%2$s AS %3$I' END, place + 1,
+                   string_agg(format('(one ->> %1$s)::%2$s AS %3$I', place + 1,
                                      -- Of one character, without its length.
                                      CASE type WHEN 'character' THEN 'bpchar' ELSE type END, name), ', ' ORDER BY place),
                    load ->> 'relation',

@@ -282,8 +282,8 @@ def keys_of_staged(cursor: Cursor, target: Target, items: Collection[int]) -> di
     return {item: dict(zip(target.key, texts, strict=True)) for item, *texts in cursor}
 
 
-SpotValue = str | int | None
-"""NULL; a timestamptz as microseconds since 1970-01-01 UTC; any other value as its text."""
+SpotValue = str | None
+"""NULL, or the value as its text."""
 
 
 def read_values(cursor: Cursor, table: Table, rows: Rows) -> list[Sequence[SpotValue]]:

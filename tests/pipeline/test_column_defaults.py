@@ -12,12 +12,15 @@ import pytest
 
 from pipeline.errors import Refused
 from pipeline.ledger.loads import all_loads
+from pipeline.options import PreflightCommandOptions
+from pipeline.preflight.check import check_with_sample
 from pipeline.preflight.targets import taken_default_findings
 from pipeline.target.session import Session
 from pipeline.target.target import evaluate_defaults, find_target_of
 from tests.command_line import CommandLine
 from tests.faults.gate import COMMITTED, held_at, wait_until_held
 from tests.handmade_export import write_export
+from tests.made_options import made_options
 from tests.pipeline.planted import parts_of, report_of
 from tests.pipeline.target.made_loads import PLAIN, THING, reference_to, uuid
 from tests.pipeline.windows.test_as_of import AsOf, parts
@@ -151,6 +154,52 @@ def test_a_default_of_every_type_is_what_postgres_would_store(bare: Database, tm
     migration.validate(export, repair=True)
     bare.execute("UPDATE every SET a_jsonb = DEFAULT WHERE id = 2")
     assert bare.query(f"SELECT {plain} FROM every WHERE id < 3") == [defaults] * 2
+
+
+# What no attribute can become, and what a column may have for its DEFAULT: as type, DEFAULT, rule, and as preflight's sample shows it.
+FAR = {
+    "for ever": ("timestamptz", "'infinity'", Timestamp(), "infinity"),
+    "since ever": ("timestamp", "'-infinity'", LocalTimestamp(), "-infinity"),
+    "last instant": ("timestamptz", "'294276-12-31 23:59:59.999999+00'", Timestamp(), "after the year 9999"),
+    "before Christ": ("timestamp", "'4713-01-01 00:00 BC'", LocalTimestamp(), "before the year 1"),
+    "day for ever": ("date", "'infinity'", Date(), "infinity"),
+    "first day": ("date", "'4713-01-01 BC'", Date(), "before the year 1"),
+    "last day": ("date", "'5874897-12-31'", Date(), "after the year 9999"),
+    "midnight": ("time", "'24:00'", Time(), "24:00:00"),
+    "span": ("interval", "'infinity'", Interval(unit="iso"), ""),
+    "spans": ("interval", "'-1 mon 2 days -03:00:00.5'", Interval(unit="iso"), ""),
+    "dimensions": ("integer[]", "'{{1,2,NULL},{3,4,5}}'", Array(Integer()), '{{"1","2",NULL},{"3","4","5"}}'),
+    "begins at 0": ("integer[]", "'[0:1]={1,2}'", Array(Integer()), '{"1","2"}'),
+    "instants": (
+        "timestamptz[]",
+        "'{{infinity},{2026-01-01 00:00+00}}'",
+        Array(Timestamp()),
+        '{{"infinity"},{"2026-01-01T00:00:00+00:00"}}',
+    ),
+    "no number": ("numeric", "'NaN'", Numeric(), "NaN"),
+    "without end": ("double precision", "'-Infinity'", Double(), "-inf"),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_a_default_may_be_what_no_attribute_can_become(bare: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It is shown before the load, loaded, compared, looked for by the SQL checks, and taken back."""
+    use_plain_visits(monkeypatch)
+    type_name, default, rule, shown = FAR[name]
+    bare.execute(f"CREATE TABLE one (id integer PRIMARY KEY, v {type_name} DEFAULT {default})")
+    table = Table("one", "one", ("id",), (Column("id", "id", Integer(), Missing.REFUSED), Column("v", "v", rule, Missing.COLUMN_DEFAULT)))
+    export = write_export(tmp_path, "one", [[line(id=1), line(id=2, v={"NULL": True})]])
+    options = made_options(PreflightCommandOptions, [export], reference_to(bare.url), tmp_path / "out", tables=(table,))
+    [sample] = check_with_sample(options, 2, show_values=True).samples
+    assert (sample.problem, len(sample.items)) == (None, 2)
+    assert shown in str(sample)
+
+    migration = Migration(bare, tmp_path, table)
+    assert migration.run(export).exit_code == 0
+    assert bare.query(f"SELECT count(*) FROM one WHERE v = CAST({default} AS {type_name})") == [(2,)]
+    assert migration.validate(export).exit_code == 0
+    assert migration.roll_back(export).exit_code == 0
+    assert bare.value("SELECT count(*) FROM one") == 0
 
 
 # -- what is refused -----------------------------------------------------------------------------------------------------------------------
