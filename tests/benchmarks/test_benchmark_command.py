@@ -109,7 +109,13 @@ def test_bars_are_ratios_of_medians() -> None:
     """Of the rounds, and of items per second where contenders had different numbers of items."""
 
     def run(what: str, tables: str, items: int, seconds: float) -> Run:
-        return Run(**{**asdict(NOTHING), "seconds": seconds, "cpu_seconds": 0.005, "peak_memory": [100_000_000]}, what=what, tables=tables, items=items, number=1)
+        return Run(
+            **{**asdict(NOTHING), "seconds": seconds, "cpu_seconds": 0.005, "peak_memory": [100_000_000]},
+            what=what,
+            tables=tables,
+            items=items,
+            number=1,
+        )
 
     rounds = [run("ddb2pg", "all", 1000, seconds) for seconds in (30, 10, 11)]
     results = Results([*rounds, run("psql-text", "all", 1000, 10), run("ddb2pg", "sessions", 400, 4), run("dlt", "sessions", 40, 4)])
