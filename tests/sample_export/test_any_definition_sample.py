@@ -23,8 +23,6 @@ ALL_RULES = """
 from decimal import Decimal
 from ddb2pg import *
 
-pytestmark = pytest.mark.plain
-
 BOTH = ("N", "S")
 RULES = [
     Uuid(), UuidV5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", tags=BOTH), Text(), Text(tags=("S", "N")), Varchar(9), Char(4),
