@@ -39,7 +39,12 @@ def library(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "files", [BRIEFLY, pytest.param([".", *COUNTED], marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["briefly", "all"]
+    "files",
+    [
+        pytest.param(BRIEFLY, marks=pytest.mark.timeout(1800)),
+        pytest.param([".", *COUNTED], marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+    ],
+    ids=["briefly", "all"],
 )
 def test_the_sanitizers_find_nothing(tmp_path: Path, files: list[str]) -> None:
     """In the tests of the conversion, with a module that they look into."""
