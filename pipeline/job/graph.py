@@ -6,13 +6,15 @@ r"""The Beam graph of one reading of an export, with visits of any kind, and its
                                  \-> files that are refused, or changed since -> ledger
 
 The bracket is one fused stage, which a test holds: chunks never cross a shuffle, and neither do records. A file of several splits is
-checked in a stage of its own, before it: once for all of them. Who reads a whole file checks it before its first chunk.
+checked in a stage of its own, before it: once for all of them. Who reads a whole file checks it before its first chunk. Where all files are
+read whole, there is no such stage.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import apache_beam as beam
@@ -50,25 +52,32 @@ def define_pipeline(
     plans = [load.plan for load in loads]
     load_plan = cut_of(plans)
     load_plans = [plan.load_plan for plan in plans]
-    checked, refused_files = (
-        root
-        | "DataFiles" >> beam.Create(data_files_of(split for split in splits if not split.is_whole_file), reshuffle=False)
-        | "DealOutFiles" >> beam.Reshuffle()
-        | "CheckFiles" >> beam.ParDo(CheckFiles(load_plan)).with_outputs(REFUSED_FILES, main="checked")
-    )
+    in_parts = data_files_of(split for split in splits if not split.is_whole_file)
+    side_inputs = [beam.pvalue.AsDict(_checked(root, in_parts, load_plans))] if in_parts else []
     chunks, changed_files = (
         root
         | "Splits" >> beam.Create(splits, reshuffle=False)
         | "DealOut" >> beam.Reshuffle()
-        | "ReadChunks" >> beam.ParDo(ReadChunks(load_plan), beam.pvalue.AsDict(checked)).with_outputs(REFUSED_FILES, main="chunks")
+        | "ReadChunks" >> beam.ParDo(ReadChunks(load_plan), *side_inputs).with_outputs(REFUSED_FILES, main="chunks")
     )
-    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(load_plans))
     _ = changed_files | "NoteChangedFiles" >> beam.ParDo(NoteRefusedFiles(load_plans))
     kinds = plans[0].kinds
     records = chunks | "VisitChunks" >> beam.ParDo(VisitChunks(plans)).with_outputs(*kinds)
     for kind in kinds:
         write = WriteRecords([load.folders[kind] for load in loads], form_of(kind, record_format))
         _ = records[kind] | f"Write {kind}" >> beam.ParDo(write)
+
+
+def _checked(root: beam.Pipeline, data_files: Sequence[DataFile], plans: Sequence[LoadPlan]) -> beam.PCollection:
+    """The names of the data files that are as their manifest says, each with what the check found."""
+    checked, refused_files = (
+        root
+        | "DataFiles" >> beam.Create(data_files, reshuffle=False)
+        | "DealOutFiles" >> beam.Reshuffle()
+        | "CheckFiles" >> beam.ParDo(CheckFiles(plans[0])).with_outputs(REFUSED_FILES, main="checked")
+    )
+    _ = refused_files | "NoteRefusedFiles" >> beam.ParDo(NoteRefusedFiles(plans))
+    return checked
 
 
 def _without_words(process: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
@@ -119,7 +128,7 @@ class ReadChunks(_PrivateDoFn):
         keep_freed_memory()
 
     @_without_words
-    def process(self, split: Split, checked: Mapping[str, CheckedFile]) -> Iterator[Chunk | TaggedOutput]:
+    def process(self, split: Split, checked: Mapping[str, CheckedFile] = MappingProxyType({})) -> Iterator[Chunk | TaggedOutput]:
         """Read one split; nothing of a file that was refused."""
         if not split.is_whole_file and split.data_file.name not in checked:
             return
