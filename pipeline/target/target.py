@@ -12,6 +12,7 @@ import psycopg2
 from psycopg2 import sql
 
 from pipeline.errors import Refused
+from pipeline.target.rows import HEADER
 from pipeline.target.session import Cursor
 from pipeline.target.sqlstate import Fault, fault_of
 from transforms.table import Column, Defaults, Table
@@ -369,8 +370,6 @@ _EVALUATE: Final = """
 # An assignment refuses what is too long, and these casts cut it.
 _CUT_BY_CASTS: Final = ("character varying", "character", "bit varying", "bit")
 _IS_CUT: Final = 'rtrim(raw::text) COLLATE "C" IS DISTINCT FROM rtrim(value::text) COLLATE "C"'
-_HEADER: Final = 21
-"""Bytes of a binary COPY before the first field of its first row; behind its last are two."""
 
 
 def evaluate_defaults(cursor: Cursor, table: Table, target: Target) -> list[Defaults]:
@@ -437,7 +436,8 @@ def _copied(cursor: Cursor, statement: sql.Composable) -> list[bytes]:
     """The fields of the one row that it copies."""
     copied = io.BytesIO()
     cursor.copy_expert(statement, copied)
-    return list(split_row(copied.getvalue()[_HEADER:-2]))
+    # Between the header with the number of fields, two bytes, and the trailer, two more.
+    return list(split_row(copied.getvalue()[len(HEADER) + 2 : -2]))
 
 
 _NO_DEFAULT: Final = {
