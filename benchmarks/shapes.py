@@ -143,7 +143,7 @@ def _make(name: str, folder: Path, size: int) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         shape = SHAPES[name]
         files = list(_files(shape, size))
-        write_export(folder, name, files)
+        write_export(folder, name, files, billedSizeBytes=size)  # from it ddb2pg takes how many workers the load is worth
         columns = "".join(f", {column} {kind}" for column, kind in shape.columns.items())
         (folder / "target.sql").write_text(f"CREATE TABLE {name} (id text PRIMARY KEY{columns});\n")
         (folder / "tables.toml").write_text(_definition(name, shape))
