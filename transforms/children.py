@@ -93,7 +93,7 @@ def compile_whole_rows(
     table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE, read: ReadPut = read_full_export_line
 ) -> CompiledRows:
     """The same, and the function that says which attributes none of the items had."""
-    to_row, take_absent = compile_whole_table(table, migration_time=migration_time, unmapped=unmapped, read=read)
+    to_row, take_absent, _ = compile_whole_table(table, migration_time=migration_time, unmapped=unmapped, read=read)
     if not table.children:
         return CompiledRows(to_row, take_absent)
     children = [_CompiledChild(child, migration_time, unmapped) for child in table.children]

@@ -16,7 +16,7 @@ import orjson
 
 from transforms.columns import CompiledColumn, EachRefused, Map, compile_column, compile_rest, maps_of, open_map
 from transforms.lines import Put, parse_json, read_full_export_line
-from transforms.native.plan import IS_BUILT, NEVER_SURE, Left, compile_sound_rows, is_called, reasons_of
+from transforms.native.plan import IS_BUILT, NEVER_SURE, Left, TryLines, compile_sound_rows, is_called, leave_lines, reasons_of
 from transforms.rejects import (
     ErrorCode,
     ItemError,
@@ -49,6 +49,8 @@ class CompiledTable(NamedTuple):
     to_row: ToRow
     take_absent: Callable[[], list[str]]
     """The paths of the definition that no item had since this was last called, in their order; one that is NULL is there."""
+    try_lines: TryLines
+    """What many lines become, without their rows; `to_row` must decide about those that are left."""
 
 
 def compile_table(
@@ -61,7 +63,7 @@ def compile_table(
 def compile_whole_table(
     table: Table, *, migration_time: int, unmapped: Unmapped = Unmapped.NOTICE, read: ReadPut = read_full_export_line
 ) -> CompiledTable:
-    """The function that makes a row of a line, and the one that says which attributes none of the items had.
+    """The function that makes a row of a line, and those that say which attributes none of the items had, and what many lines become.
 
     `migration_time` in microseconds since 1970-01-01 UTC. The encoded row is the fields of `table.columns` in binary COPY format, without
     the field count before them. The function raises `ReadRefused` and `TransformRefused`, and nothing else on any input; and, where the
@@ -81,7 +83,7 @@ def compile_whole_table(
     is_checked_first = _is_checked_by_python(table)
     reasons = reasons_of(conditions)
     sound_functions = compile_sound_rows(compiled, maps, [] if is_checked_first else conditions) if is_full_export else NEVER_SURE
-    encode_sound, find_left, take_unseen = sound_functions
+    encode_sound, find_left, take_unseen, try_lines = sound_functions
     places = _places_of(table.paths, maps)
     # Of each map and list what no item had, of those that were converted here.
     unseen = [set(map_.known) for map_ in maps]
@@ -123,7 +125,8 @@ def compile_whole_table(
             left.update(map_.known)
         return absent
 
-    return CompiledTable(to_row, take_absent)
+    is_sure = not is_checked_first and not is_alone and unmapped is not Unmapped.REJECT
+    return CompiledTable(to_row, take_absent, try_lines if is_sure else leave_lines)
 
 
 UnmappedPaths = Callable[[tuple[tuple[int, str], ...]], tuple[Sequence[str], Sequence[Notice]]]

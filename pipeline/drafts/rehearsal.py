@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from pipeline.inspection.evidence import KeyCount
-from transforms.compile import ToRow, compile_table
+from transforms.compile import CompiledTable, ToRow, compile_whole_table
 from transforms.rejects import ItemFiltered, ItemRefused
 from transforms.table import Table
 from transforms.types import split_row
@@ -26,12 +26,27 @@ class TriedTable:
 
     target: str
     key_fields: int
-    rows: int
-    dead_letters: int
-    filtered: int
-    errors: Counter[tuple[str, str]]
+    rows: int = 0
+    dead_letters: int = 0
+    filtered: int = 0
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Of dead letters, by code and column: how many items. Names inside of maps can be data, so attributes are not told."""
-    keys: KeyCount
+    keys: KeyCount = field(default_factory=KeyCount)
+
+    def add_line(self, line: bytes, to_row: ToRow) -> None:
+        """Try the table, compiled to `to_row`, on a line."""
+        try:
+            encoded, _ = to_row(line)
+        except ItemFiltered:
+            self.filtered += 1
+            return
+        except ItemRefused as refused:
+            self.dead_letters += 1
+            self.errors.update({(error.code.value, error.column or "") for error in refused.errors})
+            return
+        self.rows += 1
+        if self.key_fields:
+            self.keys.add_bytes(encoded[: _end_of(encoded, self.key_fields)])
 
     def merge(self, other: TriedTable) -> None:
         self.rows += other.rows
@@ -53,39 +68,28 @@ class TriedTable:
 class Tried:
     """All lines of some data files, converted by each table. It is pickled without the functions that convert."""
 
-    __slots__ = ("_convert", "tables")
+    __slots__ = ("_compiled", "tables")
 
     def __init__(self, tables: Sequence[Table], key_fields: Mapping[str, int]) -> None:
-        self.tables = [TriedTable(table.target, key_fields[table.target], 0, 0, 0, Counter(), KeyCount()) for table in tables]
-        self._convert: list[ToRow] = [compile_table(table, migration_time=0) for table in tables]
+        self.tables = [TriedTable(table.target, key_fields[table.target]) for table in tables]
+        self._compiled: list[CompiledTable] = [compile_whole_table(table, migration_time=0) for table in tables]
 
     def __getstate__(self) -> list[TriedTable]:
         return self.tables
 
     def __setstate__(self, tables: list[TriedTable]) -> None:
         self.tables = tables
-        self._convert = []
-
-    def add_line(self, line: bytes) -> None:
-        """Try each table on a line."""
-        for to_row, tried in zip(self._convert, self.tables, strict=True):
-            try:
-                encoded, _ = to_row(line)
-            except ItemFiltered:
-                tried.filtered += 1
-                continue
-            except ItemRefused as refused:
-                tried.dead_letters += 1
-                tried.errors.update({(error.code.value, error.column or "") for error in refused.errors})
-                continue
-            tried.rows += 1
-            if tried.key_fields:
-                tried.keys.add_bytes(encoded[: _end_of(encoded, tried.key_fields)])
+        self._compiled = []
 
     def add_lines(self, lines: list[bytes]) -> None:
         """Try each table on lines."""
-        for line in lines:
-            self.add_line(line)
+        for compiled, tried in zip(self._compiled, self.tables, strict=True):
+            rows, filtered, digests, left = compiled.try_lines(lines, tried.key_fields)
+            tried.rows += rows
+            tried.filtered += filtered
+            tried.keys.add_digests(digests)
+            for line in left:
+                tried.add_line(line, compiled.to_row)
 
     def finish(self) -> None:
         """Nothing waits."""
@@ -123,8 +127,8 @@ class Tried:
 def _end_of(encoded: bytes, fields: int) -> int:
     """Where so many fields of a row end."""
     end = 0
-    for number, field in enumerate(split_row(encoded)):
+    for number, content in enumerate(split_row(encoded)):
         if number == fields:
             break
-        end += len(field)
+        end += len(content)
     return end

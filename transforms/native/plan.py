@@ -138,6 +138,27 @@ class SoundFunctions(NamedTuple):
     """Of a line that `encode` is not sure of; None where Python must see the whole line."""
     take_unseen: Callable[[], Collection[tuple[int, str | int]]] | None
     """The attributes, as (number of its map, name), that no item had of which `encode` made a row since this was last called."""
+    try_lines: TryLines
+
+
+class TriedLines(NamedTuple):
+    """What lines become, where their rows are not wanted."""
+
+    rows: int
+    filtered: int
+    key_digests: bytes
+    """Of each row eight bytes of the SHA-1 of its first fields."""
+    left: list[bytes]
+    """The lines that Python must see."""
+
+
+TryLines = Callable[[list[bytes], int], TriedLines]
+"""Takes lines, and how many columns, which come first, are the key; 0 for no digests."""
+
+
+def leave_lines(lines: list[bytes], _key_fields: int) -> TriedLines:
+    """A `TryLines` that is not sure of any."""
+    return TriedLines(0, 0, b"", lines)
 
 
 class Attribute(NamedTuple):
@@ -230,7 +251,12 @@ def compile_sound_rows(
         found = rows.find_left(line)
         return None if found is None else Left(found[0], found[1], [named[number] for number in found[2]])
 
-    return SoundFunctions(rows.encode, find_left, lambda: [named[number] for number in rows.take_unseen()])
+    return SoundFunctions(
+        rows.encode,
+        find_left,
+        lambda: [named[number] for number in rows.take_unseen()],
+        lambda lines, key_fields: TriedLines(*rows.try_lines(lines, key_fields)),
+    )
 
 
 def is_called(column: CompiledColumn) -> bool:
@@ -259,7 +285,7 @@ def new_sound_statistics(looked_for: LookedFor | None = None) -> sound_rows.Soun
         return None
 
 
-NEVER_SURE: Final = SoundFunctions(lambda _line, _notices: None, lambda _line: None, None)
+NEVER_SURE: Final = SoundFunctions(lambda _line, _notices: None, lambda _line: None, None, leave_lines)
 
 
 # -- steps ---------------------------------------------------------------------------------------------------------------------------------

@@ -399,13 +399,20 @@ static Outcome finish_step(Work *work, const Step *step, Made *made, const Sourc
     return is_noted && PyList_Append(notices, made->notice) ? FAILED : DONE;
 }
 
-static Outcome make_row(const Plan *plan, Work *work, Reader reader, PyObject *notices, PyObject **fields) {
-    size_t size = 0;
+/* The fields of a line's row, each where its column's value stood; `*size` is what they take together. */
+static Outcome make_fields(const Plan *plan, Work *work, Reader reader, PyObject *notices, size_t *size) {
+    *size = 0;
     TRY(read_line(plan, work, reader));
     for (Py_ssize_t index = 0; index < plan->step_count; index++) {
         TRY(finish_step(work, &plan->steps[index], &work->made[index], &plan->sources[index], notices));
-        size += work->made[index].size;
+        *size += work->made[index].size;
     }
+    return DONE;
+}
+
+static Outcome make_row(const Plan *plan, Work *work, Reader reader, PyObject *notices, PyObject **fields) {
+    size_t size;
+    TRY(make_fields(plan, work, reader, notices, &size));
     *fields = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     if (*fields == NULL) return FAILED;
     char *at = PyBytes_AS_STRING(*fields);
@@ -539,6 +546,78 @@ static PyObject *encode(PyObject *object, PyObject *const *arguments, Py_ssize_t
     Py_XDECREF(fields);
     if (unmapped != Py_None) Py_XDECREF(unmapped);
     give_back(self, &work);
+    return result;
+}
+
+/* -- what many lines become ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    Py_ssize_t rows, filtered;
+    Row digests; /* eight bytes a row, where there is a key */
+} Tried;
+
+/* Counts a line as a row or as one that is not for the table. Notices are made, and mean nothing. */
+static Outcome try_line(SoundRows *self, Work *work, Reader line, Py_ssize_t key_fields, PyObject *notices, Tried *tried) {
+    Py_ssize_t reason;
+    size_t size;
+    unsigned char digest[8];
+    TRY(check_where(&self->plan, work, line, &reason));
+    if (reason >= 0) {
+        tried->filtered++;
+        return DONE;
+    }
+    TRY(make_fields(&self->plan, work, line, notices, &size));
+    if (key_fields > 0) {
+        work->text.size = 0;
+        for (Py_ssize_t index = 0; index < key_fields; index++) {
+            const Made *made = &work->made[index];
+            if (made->size > 0) TRY(put(&work->text, work->row.bytes + made->begin, made->size));
+        }
+        hash_key(&(Text){work->text.bytes, work->text.size}, 1, digest);
+        TRY(put(&tried->digests, digest, sizeof digest));
+    }
+    tried->rows++;
+    return DONE;
+}
+
+/* As `sound_rows.pyi` has it, into `tried`, and lines that are not sure to `left`; -1 with an exception. */
+static int try_all(SoundRows *self, PyObject *lines, Py_ssize_t key_fields, PyObject *left, PyObject *notices, Tried *tried) {
+    /* A column's own function may change the list. */
+    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(lines); index++) {
+        PyObject *line = Py_NewRef(PyList_GET_ITEM(lines, index));
+        Work work = {0};
+        Outcome outcome = FAILED;
+        if (!PyBytes_CheckExact(line)) PyErr_SetString(PyExc_TypeError, "a line is bytes");
+        else outcome = take_work(self, &work);
+        if (outcome == DONE) {
+            const unsigned char *begin = (const unsigned char *)PyBytes_AS_STRING(line);
+            outcome = try_line(self, &work, (Reader){begin, begin + PyBytes_GET_SIZE(line)}, key_fields, notices, tried);
+        }
+        give_back(self, &work);
+        if (outcome == NOT_SURE && PyList_Append(left, line)) outcome = FAILED;
+        if (PyList_GET_SIZE(notices) > 0 && PyList_SetSlice(notices, 0, PyList_GET_SIZE(notices), NULL)) outcome = FAILED;
+        Py_DECREF(line);
+        if (outcome == FAILED) return -1;
+    }
+    return 0;
+}
+
+static PyObject *try_lines(PyObject *object, PyObject *const *arguments, Py_ssize_t count) {
+    SoundRows *self = (SoundRows *)object;
+    Py_ssize_t key_fields = count == 2 && PyList_CheckExact(arguments[0]) ? PyLong_AsSsize_t(arguments[1]) : -1;
+    if (!self->is_ready || key_fields < 0 || key_fields > self->plan.step_count) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "try_lines takes a list of lines and how many of its columns are the key");
+        return NULL;
+    }
+    Tried tried = {0};
+    PyObject *result = NULL, *left = PyList_New(0), *notices = PyList_New(0);
+    if (left != NULL && notices != NULL && !try_all(self, arguments[0], key_fields, left, notices, &tried)) {
+        const char *digests = tried.digests.bytes ? (const char *)tried.digests.bytes : "";
+        result = Py_BuildValue("nny#O", tried.rows, tried.filtered, digests, (Py_ssize_t)tried.digests.size, left);
+    }
+    Py_XDECREF(left);
+    Py_XDECREF(notices);
+    PyMem_Free(tried.digests.bytes);
     return result;
 }
 
@@ -696,6 +775,7 @@ static void deallocate(PyObject *object) {
 
 static PyMethodDef methods[] = {
     {"encode", (PyCFunction)(void (*)(void))encode, METH_FASTCALL, "The fields of a line's row, and the attributes that no column takes."},
+    {"try_lines", (PyCFunction)(void (*)(void))try_lines, METH_FASTCALL, "What many lines become, without their rows."},
     {"find_left", find_left, METH_O, "The columns of a line's row that it is not sure of, where it is sure of the rest."},
     {"take_unseen", take_unseen, METH_NOARGS, "Which attributes no item had."},
     {NULL, NULL, 0, NULL},

@@ -54,6 +54,13 @@ class SoundRows:
         added to the list, and mean nothing where the result is None. Raises what a column's own function raises.
         """
 
+    def try_lines(self, lines: list[bytes], key_fields: int, /) -> tuple[int, int, bytes, list[bytes]]:
+        """How many lines are rows, how many are not for the table, digests of keys, and the lines that the way in Python must decide.
+
+        A digest is the first eight bytes of the SHA-1 of the first `key_fields` fields; there are none for 0. Raises what a column's own
+        function raises.
+        """
+
     def find_left(self, line: bytes, /) -> tuple[list[tuple[int, tuple[bytes | None, ...]]], list[tuple[int, str]], list[int]] | None:
         """Of a line that `encode` is not sure of: the columns that this is because of, where it is sure of the rest of its item.
 

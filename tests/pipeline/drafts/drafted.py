@@ -52,6 +52,5 @@ def row_counts(proposal: Proposal, items: Sequence[Item]) -> list[int]:
         file.write_text(to_python([proposal]), encoding="utf-8")
         tables = find_tables(str(file))
     tried = Tried(tables, dict.fromkeys((table.target for table in tables), 0))
-    for item in items:
-        tried.add_line(line_of(item))
+    tried.add_lines([line_of(item) for item in items])
     return [table.rows for table in tried.tables]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.definitions.find import find_tables
 from pipeline.drafts.infer import TableName, infer
 from pipeline.drafts.plan import make_plan
-from pipeline.drafts.rehearsal import Tried
+from pipeline.drafts.rehearsal import Tried, TriedTable
 from pipeline.drafts.render import target_of, to_python, to_sql
 from pipeline.drafts.survey import Survey
 from pipeline.inspection.evidence import KeepValues
@@ -22,6 +22,7 @@ from tests.pipeline.drafts.drafted import NOT_ASKED
 from tests.pipeline.drafts.made_items import line_of
 from tests.postgres_server import Database, Server
 from tests.strategies import BRIEF, to_typed_json
+from transforms.compile import compile_table
 
 _names = st.sampled_from(
     ["id", "PK", "SK", "type", "order", "a.b", "x[0]", "rest", "Rest", "ctid", "back\\slash", 'quo"te', "it's", "{x}"]
@@ -35,6 +36,10 @@ _values: st.SearchStrategy[Any] = (
 )
 # Each item twelve times: what is said of kinds and of few texts begins at ten.
 _items = st.lists(st.dictionaries(_names, _values, min_size=1, max_size=6), min_size=1, max_size=4)
+
+
+def known(tried: TriedTable) -> tuple[object, ...]:
+    return tried.rows, tried.filtered, tried.dead_letters, tried.errors, tried.keys.values, tried.keys.repeated
 
 
 @settings(BRIEF, max_examples=40)
@@ -53,8 +58,12 @@ def test_any_draft_is_sound(server: Server, items: list[dict[str, Any]], keep: K
         file.write_text(to_python([proposal]), encoding="utf-8")
         tables = find_tables(str(file))
     tried = Tried(tables, {target_of(table): len(table.key_columns) for table in proposal.tables})
-    for line in lines:
-        tried.add_line(line)
+    tried.add_lines(lines)
+    for table, found in zip(tables, tried.tables, strict=True):
+        to_row, in_turn = compile_table(table, migration_time=0), TriedTable(table.target, found.key_fields)
+        for line in lines:
+            in_turn.add_line(line, to_row)
+        assert known(in_turn) == known(found)
     assert all(table.rows + table.dead_letters + table.filtered == len(lines) for table in tried.tables)
     assert sum(table.rows for table in tried.tables) <= len(lines)
     database = Database(server.url("postgres"))
