@@ -11,19 +11,16 @@ What is looked for (`Plan`) comes from a sample (`plan.py`), so that one pass ov
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pipeline.inspection.counting import Parts, add_lines_to, attribute_of, statistics_of
+from pipeline.inspection.counting import CountedLines, Parts, Sizes, Table, add_lines_to, attribute_of, statistics_of
 from pipeline.inspection.evidence import Evidence, KeepValues, KeyCount
 from pipeline.inspection.names import looks_like_data
 from pipeline.inspection.statistics import Attribute, ItemStatistics
-from transforms.native.plan import LookedFor, new_sound_statistics
-
-if TYPE_CHECKING:
-    from transforms.native.sound_rows import SoundStatistics
+from transforms.native.plan import LookedFor
 
 MOST_KINDS: Final = 30
 REST: Final = ""
@@ -233,15 +230,16 @@ class Kind:
             tally[1] += unlike
 
 
-class Survey:
+class Survey(CountedLines):
     """All lines of some data files.
 
     Of more than 30 kinds those with the shortest names are kept, and all others are in `REST`; that does not depend on the order of items.
     """
 
-    __slots__ = ("_longest", "_sound", "all", "keys", "kinds", "plan")
+    __slots__ = ("_longest", "all", "keys", "kinds", "plan")
 
     def __init__(self, plan: Plan) -> None:
+        super().__init__()
         self.plan = plan
         self.all = ItemStatistics()
         """Of the lines only; attributes are in the kinds."""
@@ -249,7 +247,6 @@ class Survey:
         self.keys = {names: KeyCount() for names in plan.keys}
         """Of the items that have all of a key's attributes."""
         self._longest: tuple[int, str] | None = None
-        self._sound: SoundStatistics | None = None
 
     @property
     def items(self) -> int:
@@ -269,26 +266,14 @@ class Survey:
             if None not in texts:
                 count.add(*map(str, texts))
 
-    def add_lines(self, lines: list[bytes]) -> None:
-        """Take in lines; those that are surely sound items the compiled module counts."""
-        if self._sound is None:
-            self._sound = new_sound_statistics(_looked_for(self.plan))
-        for line in lines if self._sound is None else self._sound.add_lines(lines):
-            self.add_line(line)
-        if self._sound is not None:
-            for count, digests in zip(self.keys.values(), self._sound.take_digests(), strict=True):
-                count.add_digests(digests)
-            if self._sound.is_full:
-                self._take_in(self._sound)
+    def _looked_for(self) -> LookedFor:
+        return _looked_for(self.plan)
 
-    def finish(self) -> None:
-        """No line comes any more: from here on it can be pickled, and merged with others."""
-        if self._sound is not None:
-            self._take_in(self._sound)
-            self._sound = None
+    def _take_digests(self, digests: Sequence[bytes]) -> None:
+        for count, of_key in zip(self.keys.values(), digests, strict=True):
+            count.add_digests(of_key)
 
-    def _take_in(self, sound: SoundStatistics) -> None:
-        lines, sizes, tables = sound.take_counted()
+    def _take_in(self, lines: int, sizes: Sizes, tables: Sequence[Table]) -> None:
         add_lines_to(self.all, lines, sizes)
         for name, items, nodes, parts in tables:
             if items:

@@ -6,7 +6,7 @@ number; so is what would take them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -67,9 +67,14 @@ def counted(count: int, of: int) -> str:
     return f"{count:,} of {of:,}"
 
 
+def _in_order(tally: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What is counted, in an order that does not depend on which item came first: the largest count first."""
+    return sorted(tally.items(), key=lambda counted: (-counted[1], counted[0]))
+
+
 def rule_for(name: str, attribute: Attribute, *, of_key: bool = False) -> Typed:
     """The rule for an attribute: by its type tags first, then by what its values look like."""
-    types = {tag: count for tag, count in attribute.tallies["types"].items() if tag != "NULL" and count}
+    types = {tag: count for tag, count in _in_order(attribute.tallies["types"]) if tag != "NULL" and count}
     present = sum(types.values())
     if not present:
         return Typed(_JSONB, ("NULL in all items: its type is not known",))
@@ -200,7 +205,7 @@ def _about_texts(attribute: Attribute, texts: int) -> Iterator[str]:
         yield f"{counted(nul, texts)} {'has' if nul == 1 else 'have'} U+0000: dead letters; Column(..., clean=(REPLACE_NUL,)) takes them"
     if shapes[Shape.UUID]:
         yield f"{counted(shapes[Shape.UUID], texts)} {_are(shapes[Shape.UUID])} UUIDs"
-    for form, count in (evidence.tallies["times"] if evidence else {}).items():
+    for form, count in _in_order(evidence.tallies["times"] if evidence else {}):
         if form not in (TimeForm.OUT_OF_BOUNDS, TimeForm.INVALID) and count:
             yield f"{counted(count, texts)} {_are(count)} {'dates' if form == TimeForm.DATE else f'times {form}'}"
     digits = shapes[Shape.DIGITS]
@@ -253,7 +258,7 @@ def _rule_for_number(name: str, attribute: Attribute, tags: tuple[str, ...]) -> 
 
 def _rule_for_epochs(name: str, attribute: Attribute) -> Typed | None:
     valid = attribute.tallies["numbers"]["valid"]
-    units = {unit: count for unit, count in attribute.tallies["epoch"].items() if count}
+    units = {unit: count for unit, count in _in_order(attribute.tallies["epoch"]) if count}
     times = sum(units.values())
     others = valid - times
     if not times or others > _FEW * valid:
@@ -280,7 +285,7 @@ def _rule_for_epochs(name: str, attribute: Attribute) -> Typed | None:
 
 def _about_epochs(attribute: Attribute) -> Iterator[str]:
     valid = attribute.tallies["numbers"]["valid"]
-    for unit, count in attribute.tallies["epoch"].items():
+    for unit, count in _in_order(attribute.tallies["epoch"]):
         if count > valid * (1 - _FEW):
             yield f'plausible as {unit} since 1970; Timestamp(form="{_FORMS[unit]}") would take it so'
 

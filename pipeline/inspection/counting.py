@@ -6,13 +6,14 @@ Without the compiled module Python counts all.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pipeline.inspection.evidence import Evidence, KeepValues
 from pipeline.inspection.statistics import Attribute, ItemStatistics, Place
-from transforms.native.plan import new_sound_statistics
+from transforms.native.plan import LookedFor, new_sound_statistics
 
 if TYPE_CHECKING:
     from transforms.native.sound_rows import SoundStatistics
@@ -29,33 +30,74 @@ Parts = tuple[Sequence[tuple[int, int, Sequence[FiguresOfNode]]], Sequence[tuple
 """Of composite strings, and of what repeats others."""
 
 
-class LineStatistics:
-    """The statistics of all lines of some data files."""
+Table = tuple[str, int, Sequence[Node], Parts]
+"""Of one kind of items: its name, how many there are, and what is in them."""
 
-    __slots__ = ("_sound", "statistics")
+
+class CountedLines(ABC):
+    """Takes in lines; those that are surely sound items the compiled module counts, where it can look for all that is wanted."""
+
+    __slots__ = ("_sound",)
 
     def __init__(self) -> None:
-        self.statistics = ItemStatistics()
-        self._sound = new_sound_statistics()
+        self._sound: SoundStatistics | None = None
+
+    @abstractmethod
+    def add_line(self, line: bytes) -> None:
+        """Take in one line, in Python."""
+
+    @abstractmethod
+    def _looked_for(self) -> LookedFor | None:
+        """What a draft looks for; None for statistics only."""
+
+    @abstractmethod
+    def _take_in(self, lines: int, sizes: Sizes, tables: Sequence[Table]) -> None:
+        """Take in what the compiled module has counted."""
+
+    @abstractmethod
+    def _take_digests(self, digests: Sequence[bytes]) -> None:
+        """The same of the keys that are looked for."""
 
     def add_lines(self, lines: list[bytes]) -> None:
         """Take in lines."""
+        if self._sound is None:
+            self._sound = new_sound_statistics(self._looked_for())
         for line in lines if self._sound is None else self._sound.add_lines(lines):
-            self.statistics.add_line(line)
-        if self._sound is not None and self._sound.is_full:
-            self._take_in(self._sound)
+            self.add_line(line)
+        if self._sound is not None:
+            self._take_digests(self._sound.take_digests())
+            if self._sound.is_full:
+                self._take_in(*self._sound.take_counted())
 
     def finish(self) -> None:
         """No line comes any more: from here on it can be pickled, and merged with others."""
         if self._sound is not None:
-            self._take_in(self._sound)
+            self._take_in(*self._sound.take_counted())
             self._sound = None
 
-    def _take_in(self, sound: SoundStatistics) -> None:
-        lines, sizes, tables = sound.take_counted()
+
+class LineStatistics(CountedLines):
+    """The statistics of all lines of some data files."""
+
+    __slots__ = ("statistics",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statistics = ItemStatistics()
+
+    def add_line(self, line: bytes) -> None:
+        self.statistics.add_line(line)
+
+    def _looked_for(self) -> None:
+        return None
+
+    def _take_in(self, lines: int, sizes: Sizes, tables: Sequence[Table]) -> None:
         add_lines_to(self.statistics, lines, sizes)
         for _, items, nodes, _ in tables:
             self.statistics.merge(statistics_of(nodes, items, None))
+
+    def _take_digests(self, digests: Sequence[bytes]) -> None:
+        """No keys are looked for."""
 
     def merge(self, other: LineStatistics) -> None:
         """Take in what another has seen; it stays as it is."""

@@ -665,10 +665,12 @@ static bool take_arguments(SoundStatistics *self, PyObject *arguments) {
                           &PyTuple_Type, &keys, &PyDict_Type, &plans)) return false;
     self->has_evidence = has_evidence;
     self->names = Py_NewRef(names);
-    self->plans = Py_NewRef(plans);
+    /* A dict of our own, as patterns borrow their literals from what is in it. */
+    self->plans = PyDict_Copy(plans);
+    if (self->plans == NULL) return false;
     Py_ssize_t watched = PyTuple_GET_SIZE(names);
     bool is_taken = are_names(names) && take_numbers(by, watched, self->by, &self->by_count) && take_keys(self, keys, watched) &&
-                    are_plans(plans, watched);
+                    are_plans(self->plans, watched);
     if (!is_taken && !PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "no such attributes");
     return is_taken;
 }

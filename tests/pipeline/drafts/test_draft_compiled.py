@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.drafts.infer import TableName, infer
 from pipeline.drafts.plan import make_plan
+from pipeline.drafts.render import to_python
 from pipeline.drafts.survey import ByAttribute, ByPrefixes, KindPlan, Pattern, Plan, Survey
 from pipeline.inspection.evidence import KeepValues, KeyCount
 from pipeline.inspection.statistics import ItemStatistics
 from tests.fuzzed_lines import UUID_2, mutated_line
+from tests.pipeline.drafts.drafted import NOT_ASKED
 from tests.pipeline.inspection.inspected import known, line_of
 from tests.strategies import BRIEF
-from transforms.native.plan import IS_BUILT
+from transforms.native.plan import IS_BUILT, LookedFor, new_sound_statistics
 
 _PATTERNS = {"PK": Pattern(("CUSTOMER#", "")), "SK": Pattern(("ORDER#", "#LINE#", "")), "ref": Pattern(("R#", "#", "#end"))}
 _REPEATS = {("PK", 0): ("id", None), ("SK", 1): ("SK", 0), ("id", None): ("n", None), ("ref", 0): ("SK", 1)}
@@ -167,6 +170,33 @@ def test_a_plan_of_a_sample_is_followed() -> None:
 def test_what_it_cannot_look_for_is_for_python(plan: Plan) -> None:
     lines = [line_of(ITEM), line_of({"SK": {"S": "axb1"}, "a1": {"S": "x"}})]
     assert all_of(compiled(plan, lines)) == all_of(in_python(plan, lines))
+
+
+def test_a_draft_says_the_same_in_the_same_order() -> None:
+    """Whoever counted which lines, and whichever came first: those with an escaped name are for Python."""
+    times = ("1767225600", "1767225600000", "1767225600000000")
+    often = [{"a": {"S": "x"}, "at": {"N": times[number % 3]}} for number in range(1_500)]
+    rare = [{"a": {"BOOL": True}, "at": {"N": times[0]}}] * 9 + [{"a": {"B": "AAE="}, "at": {"N": times[1]}}] * 9
+    lines = [line_of(item) for item in (*rare, *often)]
+    for_python = [line.replace(b'"a"', b'"\\u0061"') if b"AAE=" in line else line for line in lines]
+    by_each = [survey(Plan(), some) for survey in (in_python, compiled) for some in (for_python, for_python[::-1])]
+    [text] = {to_python([infer(survey, "Items", TableName("public", None), NOT_ASKED)]) for survey in by_each}
+    said = " ".join(text.replace("#", "").split())
+    assert "9 of 1,518 are B: dead letters, wrong_type" in said
+    assert said.index("are B: dead") < said.index("are BOOL: dead")
+    assert "509 in milliseconds and 509 in seconds and 500 in microseconds" in said
+
+
+def test_what_is_looked_for_stays_when_its_asker_lets_go_of_it() -> None:
+    """The dict that was given may change; patterns point to what was in it."""
+    plans = {b"": (((0, (b"ORDER#", b"")),), ())}
+    looked_for = LookedFor((b"SK",), (), is_by_prefix=False, keys=(), plans=plans)
+    sound = new_sound_statistics(looked_for)
+    assert sound is not None
+    plans.clear()
+    assert sound.add_lines([line_of({"SK": {"S": "ORDER#7"}})]) == []
+    _, _, [(_, _, _, (patterns, _))] = sound.take_counted()
+    assert [(alike, unlike) for alike, unlike, _ in patterns] == [(1, 0)]
 
 
 def test_keys_beyond_the_limit_are_estimated_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

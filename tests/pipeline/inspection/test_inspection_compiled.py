@@ -248,12 +248,12 @@ def test_any_bytes_are_counted_as_unreadable(lines: list[bytes]) -> None:
 
 def test_without_the_compiled_module_python_counts_all(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line_of(ITEM), b"{", line_of({"a": {"S": "x"}})]
-    found = LineStatistics()
-    monkeypatch.setattr("pipeline.inspection.counting.new_sound_statistics", lambda: None)
-    alone = LineStatistics()
-    for gathered in (found, alone):
-        gathered.add_lines(lines)
-        gathered.finish()
+    found, alone = LineStatistics(), LineStatistics()
+    found.add_lines(lines)
+    found.finish()
+    monkeypatch.setattr("pipeline.inspection.counting.new_sound_statistics", lambda _looked_for: None)
+    alone.add_lines(lines)
+    alone.finish()
     assert known(found.statistics) == known(alone.statistics) == known(in_python(lines, None))
 
 
