@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from apache_beam.transforms import DoFn
     from apache_beam.transforms.environments import Environment
 
+_FIRST: Final = "pipeline.engines.first_import"
 _BEAM: Final = "apache_beam.runners.worker.sdk_worker_main"
 _FORKING: Final = multiprocessing.get_context("forkserver")
 _SPAWNING: Final = multiprocessing.get_context("spawn")
@@ -56,7 +57,7 @@ def prepare(modules: Iterable[str] = ()) -> ForkServerContext | SpawnContext:
     # Of a copy, made in one step: another thread may be importing.
     ours = [name for name in tuple(sys.modules) if name.startswith(("pipeline.", "transforms.")) and not name.endswith("__main__")]
     with _starting, _no_standard_error():  # what libraries say when they are imported is said, or silenced, by this process
-        _FORKING.set_forkserver_preload([_BEAM, *ours, *modules])
+        _FORKING.set_forkserver_preload([_FIRST, _BEAM, *ours, *modules])
         try:
             multiprocessing.forkserver.ensure_running()
         except OSError:
@@ -96,6 +97,7 @@ def _be_a_worker(environment: Mapping[str, str]) -> None:
     _end_where_an_answer_is_lost()
     # What is imported lives as long as the worker: no need to go through it, and so to copy it, at every collection.
     gc.freeze()
+    gc.enable()
     look_at_steps_once()
     sdk_worker_main.main([])
 
