@@ -53,7 +53,7 @@ SLOW_FILES = (
     "commands/test_validate.py",
     "pipeline/test_migrate_truth.py",
     "faults/test_server_faults.py",
-    "target/test_embedded.py",
+    "pipeline/test_embedded.py",
     "outcome/test_every_command.py",
     "pipeline/test_child_rows.py",
     "pipeline/test_orders.py",

@@ -157,3 +157,11 @@ def rooms_and_sizes() -> Iterator[str]:
             total = [total[0] + len(paths), total[1] + lines]
             yield f"| {package}{'/' if room else ''}{room} | {len(paths)} | {lines:,} |"
     yield f"| all | {total[0]} | {total[1]:,} |"
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    """A slow file that was moved would otherwise begin last, unseen, and leave the other processes waiting for it."""
+    from tests.conftest import SLOW_FILES
+
+    there = [file.as_posix() for file in (ROOT / "tests").rglob("test_*.py")]
+    assert [name for name in SLOW_FILES if not any(file.endswith(f"/{name}") for file in there)] == []
