@@ -207,7 +207,7 @@ def _stopped(writes: LastWrites, stopped_at: datetime) -> Check:
 
 
 def _shown(time: datetime | None) -> str:
-    return "none" if time is None else time.isoformat()
+    return "none" if time is None else shown_time(time)
 
 
 def _note(options: CutoverOptions, ends: Mapping[str, datetime | None]) -> datetime:
@@ -235,6 +235,7 @@ def _with_streams(options: CutoverOptions, tables: Sequence[str], console: Conso
     settings = EndSettings(options.aws, options.heartbeat, options.quiet_seconds, options.stop_within, options.compare)
     with opened_streams(options, tables) as opened:
         watch(opened.streams)
+        _tell(console, f"{datetime.now(UTC):%H:%M:%S} UTC: catching up; let the application write on")
         catch_up(opened.streams)
         told_at = datetime.now(UTC)
         _tell(console, f"{told_at:%H:%M:%S} UTC: caught up. Stop the writes to DynamoDB now")

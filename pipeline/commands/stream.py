@@ -110,10 +110,10 @@ class _Followed:
         self._session = session
         self._console = console
         self._told: Mapping[int, StreamState] = {}
-        self._told_at = time.monotonic()
+        self._told_at = time.monotonic() - _TELL_ANYWAY  # the first step is told at once
 
     def tell(self, progress: Sequence[StreamProgress]) -> None:
-        """A line a table where something was done since the last one; at least every ten minutes."""
+        """A line a table at the beginning, and where something was done since the last one; at least every ten minutes."""
         self._told = self._told or {one.state.chain: one.state for one in progress}
         waited = time.monotonic() - self._told_at
         is_new = any(one.state.counts != self._told[one.state.chain].counts for one in progress)
@@ -139,6 +139,8 @@ class _Followed:
         outdated = self._session.transact(lambda cursor: count_outdated(cursor, state.chain))
         where = f"applied to {shown_time(progress.reached)}" if progress.is_settled else f"read to {shown_time(progress.reached)}"
         behind = timedelta(seconds=max(0, round((self._streams.now() - progress.reached).total_seconds())))
+        if not progress.is_settled:
+            parts = ["nothing is written before all shards are 2 minutes past the end of the windows"]
         name = follower.changes.load_plan.folder.removesuffix("@stream")
         return f"{name}: {where}, {behind} behind; {', '.join(parts) or 'no changes'}; {outdated:,} outdated rows"
 

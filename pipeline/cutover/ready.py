@@ -172,7 +172,7 @@ def _lag(end: datetime, now: datetime) -> Check:
 def _stop(chain: Chain, end: datetime) -> Check:
     """The duration of exports is in no ledger; that of applying is."""
     took = [(window.finished_at - window.started_at).total_seconds() for window in chain.applied[-_LAST_WINDOWS:] if window.finished_at]
-    apply = f"{max(took):,.0f} seconds, the longest of the last windows, to apply it" if took else "and the time to apply it"
+    apply = f"{max(took):,.0f} seconds, the longest of the last windows, to apply it" if took else "the time to apply it"
     sentence = (
         f"{_CLOCKS}, then {_OF_EXPORT}, then {apply}. A window is 15 minutes long at least: stop the writes after "
         f"{shown_time(end + SHORTEST - timedelta(minutes=2))}, or wait for that"

@@ -35,7 +35,7 @@ def to_python(proposals: Sequence[Proposal], tried: Tried | None = None) -> str:
     head = [
         f'"""Drafted by ddb2pg {__version__} from {" and ".join(_described(proposal) for proposal in proposals)}.',
         "",
-        "Each comment is a doubt, or a fact with how many items show it; a person decides. Then:",
+        "Each comment is a doubt, or a fact with how many items show it; a person decides. Then create the tables, and:",
         "    ddb2pg migrate --tables THIS_FILE --export ...",
         '"""',
         "",

@@ -213,7 +213,7 @@ def _about_texts(attribute: Attribute, texts: int) -> Iterator[str]:
         yield f"digits in {'all' if digits == texts else counted(digits, texts)}; leading zeros are kept as text"
     if evidence and evidence.texts and texts >= _OFTEN * len(evidence.texts):
         different = len(evidence.texts)
-        yield f"{different} different values in {texts:,} items" if different > 1 else f"the same in {texts:,} items"
+        yield f"{different} different values in {texts:,} items" if different > 1 else f"one value in all {texts:,} items that have it"
 
 
 # -- numbers -------------------------------------------------------------------------------------------------------------------------------

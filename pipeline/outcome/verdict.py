@@ -431,7 +431,8 @@ WORDS: Final[Mapping[str, CommandWords]] = {
         },
         advice=dict.fromkeys(
             (End.NOTHING, End.RUN_CHECK_FAILED),
-            "Read the definition, and correct what its comments doubt. Then: ddb2pg check-definition, the SQL, ddb2pg migrate --tables.",
+            "Read the definition, and correct what its comments doubt. Then: ddb2pg check-definition DEFINITION; "
+            'psql "$DATABASE_URL" -f SQL; ddb2pg migrate --tables DEFINITION --export ...',
         ),
     ),
     "check-definition": CommandWords(

@@ -42,14 +42,14 @@ _FOREIGN_PARTITIONS: Final = Question(
 )
 
 _HEIRS: Final = Question(
-    Verdict.WARNING,
+    Verdict.FAIL,
     Code.HEIRS,
     """
     SELECT array_agg(c.oid::regclass::text ORDER BY c.oid) AS names FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
     WHERE inhparent = %(oid)s AND NOT c.relispartition
     """,
-    "table{s} {names}: inherits from it, so a query of it sees rows from there, too, which its primary key does not keep apart, and "
-    "ddb2pg rollback refuses it; ALTER TABLE ... NO INHERIT {table} before the load",
+    "table{s} {names}: inherits from it, so a query of it sees rows from there, too, which its primary key does not keep apart: a row that "
+    "is there twice would count as one item's, and a lost row as loaded; ALTER TABLE ... NO INHERIT {table} for the load",
 )
 
 

@@ -50,7 +50,13 @@ def test_a_chain_that_is_whole_is_ready(following: Following, now: datetime) -> 
     assert _check(following) == 0
     assert "READY to switch" in following.job.stdout
     assert "1 window after it, which touch" in following.job.stdout
+    assert "the longest of the last windows, to apply it. A window" in " ".join(following.job.stdout.split())
     assert now
+
+
+def test_before_the_first_window_nothing_says_how_long_one_takes(following: Following) -> None:
+    _check(following)
+    assert "exports the last window, then the time to apply it. A window" in " ".join(following.job.stdout.split())
 
 
 def test_a_window_that_was_begun_is_not(following: Following, bare: Database) -> None:

@@ -89,7 +89,7 @@ def child_findings(look: Look, export: Path) -> FindBeyondFacts:
         ("CREATE INDEX ON order_line (sku)", [("warning", "indexes")]),
         ("CREATE UNIQUE INDEX ON order_line (sku)", [("warning", "unique_indexes")]),
         ("ALTER TABLE order_line SET UNLOGGED", [("warning", "unlogged")]),
-        ("CREATE TABLE heir () INHERITS (order_line)", [("warning", "heirs")]),
+        ("CREATE TABLE heir () INHERITS (order_line)", [("fail", "heirs")]),
         (
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'; "
             "CREATE TRIGGER stamp BEFORE INSERT ON order_line FOR EACH ROW EXECUTE FUNCTION f()",

@@ -168,6 +168,19 @@ def table(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
     dynamodb.delete_table(TableName=THING.source)
 
 
+def test_it_says_at_once_that_nothing_is_written_yet(stream: FakeStream, bare: Database, tmp_path: Path) -> None:
+    """After an export of just now, for 2 minutes: silence would look like a command that hangs."""
+    load(bare, tmp_path, list(stream.items.values()), int(time.time()) - 5, stream.table_id)
+    (tmp_path / "things.py").write_text("from tests.pipeline.target.made_loads import THING\n\nTABLES = [THING]\n")
+    run = CommandLine(bare.url, tmp_path)
+    with StreamServer(stream) as server:
+        running = run.start("follow", "--stream", "--tables", tmp_path / "things.py", "--output", run.output, **environment(server.url))
+        wait_until(lambda: "nothing is written before" in running.printed() or running.poll() is not None)
+        assert running.poll() is None
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+
+
 def items_of(dynamodb: Any) -> list[Mapping[str, Any]]:
     return list(dynamodb.scan(TableName=THING.source)["Items"])
 
