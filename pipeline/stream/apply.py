@@ -137,6 +137,8 @@ class StreamApplier:
             letters = letters_of(items.numbers, lines, fates, applied)
             counts = StreamCounts(**asdict(count_fates("".join(letters.values()), len(fates.overwritten))))
             self._note(cursor, batch, items, lines, fates, applied)
+        # Also where nothing else is applied: what came and went while it was set aside.
+        note_asides(cursor, self.state.chain, (), batch.dropped)
         counts = replace(
             counts,
             skipped=batch.skipped,
@@ -157,7 +159,7 @@ class StreamApplier:
         of, aside = self._of, set(applied.set_aside)
         of.note_dead(cursor, items, lines.changes, fates, lines.refusals, aside)
         new = [_aside(items.change(number), of.hash_of(cursor, items, number)) for number in sorted(aside - set(batch.retried))]
-        note_asides(cursor, self.state.chain, new, [*batch.dropped, *(set(batch.retried) - aside)])
+        note_asides(cursor, self.state.chain, new, set(batch.retried) - aside)
         # Before the commit: what is dead is in a file, or it is not dead. After a lost connection it may be in two.
         self._write(of.records(items, lines, applied.dead, lines.notices.keys() - aside))
 

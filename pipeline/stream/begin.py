@@ -76,7 +76,11 @@ class Streams:
         """Read what each has now, and apply it; then try what is set aside, which may wait for rows of another. Raises `Stopped`."""
         stepped = [follower.step() for follower in self.followers]
         reached = min(follower.reached for follower in self.followers)
-        settled = [follower.settle(reached) for follower in self.followers]
+
+        def may_give_up() -> bool:
+            return not any(follower.has_new_asides(reached) for follower in self.followers)
+
+        settled = [follower.settle(reached, may_give_up) for follower in self.followers]
         return [replace(after, read=before.read) for before, after in zip(stepped, settled, strict=True)]
 
     def drain(self, until: datetime) -> list[StreamProgress]:

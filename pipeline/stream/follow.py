@@ -212,10 +212,18 @@ class StreamFollower:
             raise
         return StreamProgress(read, self.reached, applier.state.settled_at is not None, applier.state)
 
-    def settle(self, reached: datetime) -> StreamProgress:
+    def has_new_asides(self, reached: datetime) -> bool:
+        """Whether what an item that is set aside waits for may not be read yet."""
+        return len(self._due(reached)) < len(self._asides)
+
+    def _due(self, reached: datetime) -> set[int]:
+        """The numbers of what is set aside although all that it may wait for was read."""
+        return {one.number for one in self._asides.values() if _time(one.second) + self._times.patience < reached}
+
+    def settle(self, reached: datetime, may_give_up: Callable[[], bool]) -> StreamProgress:
         """Try what is set aside again; what is refused even so is a dead letter if all streams have `reached` a later time.
 
-        Raises `Stopped`.
+        And if it `may_give_up`, which is asked then: an item may wait for another that is set aside itself, and is newer. Raises `Stopped`.
         """
         applier = self._opened()
         try:
@@ -224,12 +232,12 @@ class StreamFollower:
                 self._retry(applier)
                 if not self._asides or len(self._asides) < before:
                     continue
-                due = {one.number for one in self._asides.values() if _time(one.second) + self._times.patience < reached}
-                if not due:
+                if not self._due(reached):
                     break
                 self._take_settled(applier.exchange(self._batch_of_asides()))
-                due &= {one.number for one in self._asides.values()}
-                self._retry(applier, due)
+                if not may_give_up():
+                    break
+                self._retry(applier, self._due(reached))
         except Moved:
             applier = self._opened_again()
         except BaseException:

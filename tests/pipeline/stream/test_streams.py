@@ -504,6 +504,40 @@ def test_what_is_set_aside_for_ever_is_a_dead_letter(lab: Lab) -> None:
     assert (names(lab)[1], lab.outdated()) == ("c", 0)
 
 
+def test_what_waits_for_something_newer_that_waits_is_no_dead_letter(lab: Lab) -> None:
+    """Item 2 waits for a name of item 1, which waits itself, and changed again only now."""
+    stream = taken(lab)
+    stream.write(thing(2, "a"))
+    stream.now += PATIENCE + 10
+    stream.write(thing(1, "b", kind={"S": "later"}))
+    with lab.opened() as streams:
+        for _ in range(8):
+            streams.step()
+    assert lab.counts()["set_aside"] == 2
+    lab.database.execute("DELETE FROM thing WHERE id = %s", uuid(9))
+    lab.drain()
+    assert names(lab) == {1: "b", 2: "a"}
+    assert not lab.dead_letters()
+
+
+def test_what_came_and_went_while_it_was_set_aside_waits_no_more(lab: Lab) -> None:
+    """Though nothing else is applied with it; the next follower would find it again, and count it twice."""
+    lab.database.execute(UNIQUE)
+    stream = loaded(lab, thing(1, "a"))
+    stream.write(thing(2, "a"))
+    with lab.opened() as streams:
+        for _ in range(8):
+            streams.step()
+        assert lab.counts()["set_aside"] == 1
+        stream.delete({"id": {"S": uuid(2)}})
+        for _ in range(3):
+            streams.step()
+    assert lab.database.value("SELECT count(*) FROM ddb2pg.stream_aside") == 0
+    lab.drain()
+    assert names(lab) == {1: "a"}
+    assert "set_aside" not in lab.counts()
+
+
 def test_unique_values_that_go_around(lab: Lab) -> None:
     lab.database.execute(UNIQUE)
     stream = loaded(lab, thing(1, "a"), thing(2, "b"))
