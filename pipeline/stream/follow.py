@@ -4,7 +4,7 @@
     a batch           what one round of answers holds, of all shards: one transaction (`apply.py`), with the shards' positions
     the overlap       nothing is written before every shard is past the end of the chain and a margin; then all of that time is one batch
     set aside         what PostgreSQL refuses because of other rows is tried again with every step. Later records of the item join it. When
-                      every shard is past its time, and it is refused even so, it is a dead letter
+                      every shard is past the time of all that is set aside, and it is refused even so, it is a dead letter
 
 What is in memory only can be read again: the ledger says from where. So it may be killed at any point, and two may follow at once.
 """
