@@ -101,6 +101,7 @@ class Importing:
 
 def test_a_worker_collects_its_own_garbage(tmp_path: Path) -> None:
     """But not among what was imported before it was forked; nor was garbage looked for while that was imported."""
+    multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]  # another test may have started one that imports nothing first
 
     def define(root: beam.Pipeline) -> None:
         note = partial(_note, told=tmp_path / "told")
