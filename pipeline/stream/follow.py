@@ -235,6 +235,8 @@ class StreamFollower:
                 if not self._due(reached):
                     break
                 self._take_settled(applier.exchange(self._batch_of_asides()))
+                if len(self._asides) < before:
+                    continue  # what was exchanged may make room for others, in any order
                 if not may_give_up():
                     break
                 self._retry(applier, self._due(reached))
