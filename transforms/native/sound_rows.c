@@ -595,7 +595,7 @@ static int try_all(SoundRows *self, PyObject *lines, Py_ssize_t key_fields, PyOb
         }
         give_back(self, &work);
         if (outcome == NOT_SURE && PyList_Append(left, line)) outcome = FAILED;
-        if (PyList_GET_SIZE(notices) > 0 && PyList_SetSlice(notices, 0, PyList_GET_SIZE(notices), NULL)) outcome = FAILED;
+        if (outcome != FAILED && PyList_GET_SIZE(notices) > 0 && PyList_SetSlice(notices, 0, PyList_GET_SIZE(notices), NULL)) outcome = FAILED;
         Py_DECREF(line);
         if (outcome == FAILED) return -1;
     }
